@@ -1,0 +1,226 @@
+"""How each row is set up: which files it needs, what is measured against what."""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+import tempfile
+
+from rows import BY_NAME
+from subjects import Command, Fio, Server, Subject, run_tool, settle, write_file
+
+K, M, G = 1 << 10, 1 << 20, 1 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Bytes, but where a name says otherwise."""
+
+    byte_instructions: int  # of a program of hot reads
+    hot_bytes: int  # device of the hot block reads
+    hot_cache: int
+    large_bytes: int  # device that does not fit the cache, and fio's file
+    cache: int
+    cold_reads: int  # in a sample
+    written_bytes: int  # by a sample of sequential writes
+    writes: int  # in a sample of random writes
+    aged_store: int
+    seconds: float  # of a sample of whatever is hot
+    fio_seconds: int
+
+
+FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 1.0, 4)
+QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 0.25, 1)
+
+
+@dataclasses.dataclass
+class Bench:
+    """Where things are. `wants(row names…)` tells whether one of them is to be measured; `measure(row, ours,
+    reference)` measures one, if it is."""
+
+    build: pathlib.Path
+    data: pathlib.Path
+    sizes: Sizes
+    wants: callable
+    measure: callable
+
+    @property
+    def chimera(self):
+        return self.build / "chimera"
+
+    def subject(self, name, **arguments):
+        return lambda: Subject(self.build, name, **arguments)
+
+    @contextlib.contextmanager
+    def file(self, name):
+        path = self.data / name
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            settle()
+
+    @contextlib.contextmanager
+    def store(self, name, size):
+        with self.file(name) as path:
+            run_tool(self.chimera, "format", path, "--size", size, "--preallocate")
+            yield path
+
+
+def embedded_bytes(bench):
+    measure_bytes(bench, "embedded-bytes", "byte_reads", "switch_loop", count=bench.sizes.byte_instructions)
+
+
+def embedded_implied(bench):
+    measure_bytes(bench, "embedded-implied", "implied_byte_reads", "byte_scan")
+
+
+def measure_bytes(bench, row, ours, reference, **arguments):
+    arguments["seconds"] = bench.sizes.seconds
+    with bench.store("hot.store", 1 * G) as store:
+        ours = bench.subject(ours, store=store, cache=256 * M, **arguments)
+        bench.measure(row, ours, bench.subject(reference, **arguments))
+
+
+def embedded_blocks(bench):
+    sizes = bench.sizes
+    with bench.store("hot.store", 2 * sizes.hot_bytes) as store:
+        arguments = {"bytes": sizes.hot_bytes, "seconds": sizes.seconds}
+        ours = bench.subject("block_reads", store=store, cache=sizes.hot_cache, **arguments)
+        bench.measure("embedded-blocks", ours, bench.subject("random_copy", **arguments))
+
+
+def over_a_socket(row, size, way):
+    def scenario(bench):
+        # Names of sockets are short.
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="chimera-bench-"))
+        try:
+            with bench.store("hot.store", 1 * G) as store:
+                measure_server(bench, row, folder, store, size, way)
+        finally:
+            shutil.rmtree(folder)
+
+    return [row], scenario
+
+
+def measure_server(bench, row, folder, store, size, way):
+    request_bytes = 25
+    ours, plain = folder / "ours", folder / "plain"
+    arguments = {"size": size, "way": way, "count": 1 * M if size == 1 else 64 * K, "seconds": bench.sizes.seconds}
+    with (
+        Server(bench.chimera, "serve", store, "--listen", f"unix:{ours}"),
+        Server(bench.build / "bench" / "bench_plain_server", plain, request_bytes, 1 + size),
+    ):
+        bench.measure(
+            row,
+            bench.subject("client", socket=ours, server="chimera", **arguments),
+            bench.subject("client", socket=plain, server="plain", **arguments),
+        )
+
+
+def reading(bench):
+    sizes = bench.sizes
+    with bench.store("large.store", 2 * sizes.large_bytes) as store:
+        arguments = {"store": store, "cache": sizes.cache, "bytes": sizes.large_bytes}
+        with Subject(bench.build, "fill_device", **arguments):
+            pass
+        if bench.wants(*READING):
+            with fio_file(bench) as file:
+                measure_reads(bench, arguments, file)
+        if bench.wants(*OPENING):
+            measure_opening(bench, store)
+
+
+def measure_reads(bench, arguments, file):
+    sizes = bench.sizes
+    bench.measure(
+        "cold-reads",
+        bench.subject("random_reads", count=sizes.cold_reads, **arguments),
+        lambda: Fio(file, "operations", rw="randread", bs="4k", iodepth=64, size=sizes.large_bytes,
+                    runtime=sizes.fio_seconds, time_based=1),
+    )
+    bench.measure(
+        "sequential-reads",
+        bench.subject("sequential_reads", **{**arguments, "bytes": sizes.written_bytes}),
+        lambda: Fio(file, "bytes", rw="read", bs="1M", iodepth=8, size=sizes.written_bytes),
+    )
+
+
+def measure_opening(bench, store):
+    sizes = bench.sizes
+    with bench.store("small.store", 2 * sizes.large_bytes) as small:
+        with Subject(bench.build, "fill_device", store=small, cache=sizes.cache, bytes=8 * M):
+            pass
+        def opening(path):
+            return bench.subject("opening", store=path, cache=sizes.cache)
+
+        bench.measure("open", opening(store), opening(small))
+        bench.measure(
+            "open-process",
+            lambda: Command(bench.chimera, "info", store),
+            lambda: Command(bench.chimera, "info", small),
+        )
+
+
+def sequential_writes(bench):
+    sizes = bench.sizes
+    with bench.store("large.store", 2 * sizes.written_bytes) as store, fio_file(bench, sizes.written_bytes) as file:
+        bench.measure(
+            "sequential-writes",
+            bench.subject("sequential_writes", store=store, cache=sizes.cache, bytes=sizes.written_bytes),
+            lambda: Fio(file, "bytes", rw="write", bs="1M", iodepth=8, size=sizes.written_bytes, end_fsync=1),
+        )
+
+
+def random_writes(bench):
+    # Room for each block that any sample writes, so that none is written twice.
+    device = 4 * K * bench.sizes.writes * BY_NAME["random-writes"].samples
+    with fio_file(bench) as file, bench.store("fresh.store", 2 * device) as store:
+        measure_random_writes(bench, "random-writes", file, store, device, ageing=0)
+
+
+def aged_writes(bench):
+    device = bench.sizes.aged_store * 8 // 10 // M * M
+    with fio_file(bench) as file, bench.store("aged.store", bench.sizes.aged_store) as store:
+        with Subject(bench.build, "fill_device", store=store, cache=bench.sizes.cache, bytes=device):
+            pass
+        # Every block is overwritten once, in random order, before it counts.
+        ageing = device // (4 * K) // 4096 * 4096
+        measure_random_writes(bench, "aged-writes", file, store, device, ageing)
+
+
+def measure_random_writes(bench, row, file, store, device, ageing):
+    sizes = bench.sizes
+    bench.measure(
+        row,
+        bench.subject("random_writes", store=store, cache=sizes.cache, bytes=device, count=sizes.writes, ageing=ageing),
+        lambda: Fio(file, "operations", rw="randwrite", bs="4k", iodepth=64, size=sizes.large_bytes,
+                    runtime=sizes.fio_seconds, time_based=1),
+    )
+
+
+@contextlib.contextmanager
+def fio_file(bench, size=None):
+    """A file that fio has written whole."""
+    with bench.file("fio.data") as file:
+        write_file(file, size or bench.sizes.large_bytes)
+        settle()
+        yield file
+
+
+READING = ["cold-reads", "sequential-reads"]
+OPENING = ["open", "open-process"]
+# Rows that share what is expensive to prepare, and what measures them.
+SCENARIOS = [
+    (["embedded-bytes"], embedded_bytes),
+    (["embedded-implied"], embedded_implied),
+    (["embedded-blocks"], embedded_blocks),
+    over_a_socket("socket-bytes", 1, "pipelined"),
+    over_a_socket("socket-blocks", 4096, "pipelined"),
+    over_a_socket("socket-byte", 1, "one_by_one"),
+    over_a_socket("socket-block", 4096, "one_by_one"),
+    (READING + OPENING, reading),
+    (["sequential-writes"], sequential_writes),
+    (["random-writes"], random_writes),
+    (["aged-writes"], aged_writes),
+]

@@ -1,0 +1,118 @@
+// chimera serve: a machine on a store, for any number of clients.
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/embedded_endpoint.h"
+#include "cli/endpoint.h"
+#include "cli/terminal.h"
+#include "server/server.h"
+
+namespace chimera::cli {
+namespace {
+
+struct Options {
+  std::string store;
+  std::vector<std::string> addresses;
+  StoreOptions open;
+  server::Options server;
+};
+
+constexpr std::array stop_signals{SIGTERM, SIGINT};
+
+std::expected<void, std::string> listen_everywhere(server::Server& server, const Options& options) {
+  for (const std::string& text : options.addresses) {
+    const auto address = server::parse_address(text);
+    if (!address) return std::unexpected(address.error());
+    const auto listening = server.listen(*address);
+    if (!listening) return std::unexpected(listening.error());
+    fmt::print("listening on {}\n", server::to_string(*listening));
+  }
+  // Whoever started this waits for these lines.
+  std::fflush(stdout);
+  return {};
+}
+
+/// From now on they wait for the server to look, however early they come.
+void hold_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : stop_signals) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+int run(const Options& options) {
+  hold_stop_signals();
+  auto opened = open_machine(options.store, options.open);
+  if (!opened) return fail(opened.error());
+  fmt::print("{}: {} I/O, a cache of {}, at most {} connections\n", options.store, opened->loop->name(),
+             human_size(options.open.cache_bytes), options.server.most_connections);
+  auto server = server::Server::make(*opened->machine, *opened->loop, options.server);
+  if (!server) return fail(server.error());
+  if (auto listening = listen_everywhere(**server, options); !listening) return fail(listening.error());
+  const Status status = (*server)->run(stop_signals);
+  if (status == Status::ok) return exit_done;
+  return fail(fmt::format("What was written last could not be made durable: {}.", status_text(status)));
+}
+
+std::string check_address(const std::string& text) {
+  const auto address = server::parse_address(text);
+  return address ? std::string() : address.error();
+}
+
+/// Turns an octal mode into what an option of type unsigned reads.
+std::string normalise_mode(std::string& text) {
+  unsigned mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size() || mode > 0777) {
+    return "\"" + text + "\" is not a file mode: write octal digits like 0660";
+  }
+  text = std::to_string(mode);
+  return {};
+}
+
+void add_server_options(CLI::App& command, server::Options& options) {
+  command.add_option("--socket-mode", options.socket_mode, "Mode of a unix socket's file (default 0600)")
+      ->type_name("MODE")
+      ->transform(CLI::Validator(normalise_mode, ""));
+  command.add_option("--connections", options.most_connections, "Most connections at a time")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{limits::most_sessions}).description(""))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--stop-deadline", options.stop_deadline_ms, "Milliseconds that a stop waits for clients")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+Command make_serve_command(CLI::App& program) {
+  CLI::App& command = add_command(program, "serve", "Serve a store to clients until SIGTERM or SIGINT",
+                                  "  chimera serve store.img --listen unix:chimera.socket\n"
+                                  "  chimera serve store.img --listen tcp:4096 --listen tcp:[::1]:4096 --cache 4G\n"
+                                  "  chimera serve :memory: --listen tcp:127.0.0.1:0");
+  auto options = std::make_shared<Options>();
+  command.add_option("STORE", options->store, "A store, or :memory: for one that is gone at the end")
+      ->type_name("")
+      ->required();
+  command
+      .add_option("-l,--listen", options->addresses,
+                  "unix:PATH or tcp:HOST:PORT, any number of them; port 0 takes a free one and prints it; tcp:PORT is "
+                  "for this computer only, tcp:*:PORT for all")
+      ->required()
+      ->allow_extra_args(false)
+      ->type_name("ADDRESS")
+      ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
+  add_server_options(command, options->server);
+  add_store_options(command, options->open);
+  return {&command, [options] { return run(*options); }};
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,96 @@
+// chimera import and chimera export: disk images into devices and back.
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/endpoint.h"
+#include "cli/render.h"
+#include "cli/terminal.h"
+#include "cli/transfer.h"
+
+namespace chimera::cli {
+namespace {
+
+struct Options {
+  std::string target, file, name;
+  StoreOptions store;
+  ImportOptions import;
+  bool force = false;
+  bool json = false;
+};
+
+void report(const Options& options, const Transferred& done) {
+  if (options.json) {
+    const nlohmann::json json{{"name", options.name}, {"length", done.length}, {"data_bytes", done.data_bytes}};
+    fmt::print("{}\n", to_text(json));
+  } else {
+    fmt::print("{}: {} bytes, {} of them data, the rest holes.\n", options.name, grouped(done.length),
+               grouped(done.data_bytes));
+  }
+}
+
+/// Ends the endpoint's session, and reports if all went well.
+int finish(const Options& options, Endpoint& endpoint, const std::expected<Transferred, std::string>& done) {
+  const auto closed = endpoint.close();
+  if (!done) return fail(done.error());
+  if (!closed) return fail(closed.error());
+  report(options, *done);
+  return exit_done;
+}
+
+int run_import(const Options& options) {
+  const auto image = ImageFile::open_source(options.file);
+  if (!image) return fail(image.error());
+  const auto endpoint = open_endpoint(options.target, options.store);
+  if (!endpoint) return fail(endpoint.error());
+  return finish(options, **endpoint, import_image(**endpoint, *image, options.name, options.import));
+}
+
+int run_export(const Options& options) {
+  const auto endpoint = open_endpoint(options.target, options.store);
+  if (!endpoint) return fail(endpoint.error());
+  const auto length = open_for_export(**endpoint, options.name);
+  if (!length) return fail(length.error());
+  const auto image = ImageFile::open_target(options.file, *length, options.force);
+  if (!image) return fail(image.error());
+  const auto done = export_image(**endpoint, *image);
+  if (!done) image->discard();
+  return finish(options, **endpoint, done);
+}
+
+void add_operands(CLI::App& command, Options& options) {
+  command.add_option("STORE|ADDRESS", options.target, "A store, or a running server")->type_name("")->required();
+  command.add_option("FILE", options.file, "A file or a block device")->type_name("")->required();
+  command.add_option("NAME", options.name, "The device's name in the store")->type_name("")->required();
+  command.add_flag("--json", options.json, "Print the result as JSON");
+  add_store_options(command, options.store);
+}
+
+}  // namespace
+
+Command make_import_command(CLI::App& program) {
+  CLI::App& command = add_command(program, "import", "Load a file or a block device into a device; holes stay holes",
+                                  "  chimera import store.img debian.raw debian\n"
+                                  "  chimera import unix:chimera.socket /dev/sdb backup --fixed");
+  auto options = std::make_shared<Options>();
+  add_operands(command, *options);
+  command.add_flag("--replace", options->import.replace, "Delete a device of that name first");
+  command.add_flag("--fixed", options->import.fixed_length, "The device keeps this length, as a disk does");
+  return {&command, [options] { return run_import(*options); }};
+}
+
+Command make_export_command(CLI::App& program) {
+  CLI::App& command = add_command(program, "export", "Write a device into a file or a block device; holes stay holes",
+                                  "  chimera export store.img debian.raw debian\n"
+                                  "  chimera export tcp:localhost:4096 /dev/sdb backup --force");
+  auto options = std::make_shared<Options>();
+  options->store.read_only = true;
+  add_operands(command, *options);
+  command.add_flag("--force", options->force, "Overwrite a file that exists, or a block device");
+  return {&command, [options] { return run_export(*options); }};
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,24 @@
+#include "cli/commands.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace chimera::cli {
+
+CLI::App& add_command(CLI::App& program, const std::string& name, const std::string& description,
+                      const std::string& examples) {
+  CLI::App& command = *program.add_subcommand(name, description);
+  command.footer("Examples:\n" + examples);
+  return command;
+}
+
+int fail(std::string_view message) {
+  std::fflush(stdout);
+  while (message.ends_with('\n')) message.remove_suffix(1);
+  const bool is_sentence = message.ends_with('.') || message.ends_with('?') || message.contains('\n');
+  fmt::print(stderr, "chimera: {}{}\n", message, is_sentence ? "" : ".");
+  return exit_failed;
+}
+
+}  // namespace chimera::cli

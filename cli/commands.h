@@ -1,0 +1,42 @@
+#pragma once
+// The subcommands of `chimera`, one file each.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace chimera::cli {
+
+/// What the program ends with.
+inline constexpr int exit_done = 0, exit_failed = 1, exit_wrong_usage = 2;
+
+/// A subcommand: its options, and what it does once they have been read. `run` returns the exit status.
+struct Command {
+  CLI::App* parser;
+  std::function<int()> run;
+};
+
+// Each adds its subcommand to the program.
+[[nodiscard]] Command make_asm_command(CLI::App& program);
+[[nodiscard]] Command make_check_command(CLI::App& program);
+[[nodiscard]] Command make_devices_command(CLI::App& program);
+[[nodiscard]] Command make_disasm_command(CLI::App& program);
+[[nodiscard]] Command make_export_command(CLI::App& program);
+[[nodiscard]] Command make_format_command(CLI::App& program);
+[[nodiscard]] Command make_grow_command(CLI::App& program);
+[[nodiscard]] Command make_import_command(CLI::App& program);
+[[nodiscard]] Command make_info_command(CLI::App& program);
+[[nodiscard]] Command make_isa_command(CLI::App& program);
+[[nodiscard]] Command make_run_command(CLI::App& program);
+[[nodiscard]] Command make_send_command(CLI::App& program);
+[[nodiscard]] Command make_serve_command(CLI::App& program);
+
+/// Adds a subcommand with a footer of examples.
+CLI::App& add_command(CLI::App& program, const std::string& name, const std::string& description,
+                      const std::string& examples);
+
+/// Prints `chimera: message` on standard error; returns exit_failed.
+int fail(std::string_view message);
+
+}  // namespace chimera::cli

@@ -1,0 +1,47 @@
+#include "cli/device_list.h"
+
+#include "isa/builder.h"
+
+namespace chimera::cli {
+namespace {
+
+constexpr std::uint32_t devices_a_page = 1000;
+constexpr std::size_t most_under_way = 256;
+
+}  // namespace
+
+std::expected<std::vector<NamedDevice>, std::string> list_devices(Endpoint& endpoint) {
+  std::vector<NamedDevice> devices;
+  while (true) {
+    Program program;
+    program.list_devices("", devices.empty() ? "" : devices.back().name, devices_a_page);
+    const auto answer = endpoint.ask(program.bytes());
+    if (!answer) return std::unexpected(answer.error());
+    const auto page = devices_of(*answer);
+    for (const ListedDevice& device : page) devices.push_back({device.uuid, std::string(device.name)});
+    if (page.size() < devices_a_page) return devices;
+  }
+}
+
+std::expected<std::vector<DescribedDevice>, std::string> describe_devices(Endpoint& endpoint) {
+  const auto devices = list_devices(endpoint);
+  if (!devices) return std::unexpected(devices.error());
+  std::vector<DescribedDevice> described;
+  std::size_t sent = 0;
+  for (const NamedDevice& device : *devices) {
+    for (; sent < devices->size() && endpoint.under_way() < most_under_way; ++sent) {
+      // Closed again at once: a session may have only so many open, and an open one cannot be deleted by others.
+      const Uuid& uuid = (*devices)[sent].uuid;
+      Program program;
+      program.describe_device(uuid).close_device(uuid);
+      endpoint.send_all(program.bytes());
+    }
+    const auto description = endpoint.receive();
+    if (!description) return std::unexpected(description.error());
+    if (description->ok()) described.push_back({device, std::string(text_of(*description))});
+    if (const auto closed = endpoint.receive(); !closed) return std::unexpected(closed.error());
+  }
+  return described;
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,29 @@
+#pragma once
+// All devices behind an endpoint.
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "cli/endpoint.h"
+#include "isa/uuid.h"
+
+namespace chimera::cli {
+
+struct NamedDevice {
+  Uuid uuid;
+  std::string name;
+};
+
+/// Sorted by name. Devices that come or go meanwhile may be missed or listed.
+[[nodiscard]] std::expected<std::vector<NamedDevice>, std::string> list_devices(Endpoint& endpoint);
+
+struct DescribedDevice {
+  NamedDevice device;
+  std::string json;  ///< what `describe device` answers
+};
+
+/// All devices, each described; those that went away meanwhile are left out.
+[[nodiscard]] std::expected<std::vector<DescribedDevice>, std::string> describe_devices(Endpoint& endpoint);
+
+}  // namespace chimera::cli

@@ -1,0 +1,99 @@
+#include "cli/embedded_endpoint.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "devices/open.h"
+#include "isa/status.h"
+
+namespace chimera::cli {
+namespace {
+
+constexpr std::size_t input_worth_a_turn = 1 << 20;
+
+class EmbeddedEndpoint final : public Endpoint {
+ public:
+  EmbeddedEndpoint(EmbeddedMachine embedded, bool read_only)
+      : embedded_(std::move(embedded)), read_only_(read_only), session_(embedded_.machine->connect()) {}
+
+  void send(std::span<const std::uint8_t> bytes, const Instruction& instruction) override {
+    session_->feed(bytes);
+    expect_answer(instruction);
+    // Large transfers start while the caller prepares the next one.
+    if (session_->unread_input() >= input_worth_a_turn) embedded_.machine->turn(0);
+  }
+
+  std::expected<Answer, std::string> receive() override {
+    session_->take_answers(taken_);
+    taken_ = 0;
+    std::uint64_t wanted = 1;
+    while (true) {
+      if (session_->answers().size() >= wanted) {
+        Answer answer;
+        const ParsedAnswer parsed = parse_next(session_->answers(), answer);
+        if (parsed.kind == ParsedAnswer::Kind::complete) {
+          taken_ = parsed.size;
+          return answer;
+        }
+        wanted = parsed.size;
+      }
+      const bool more = embedded_.machine->run_ready();
+      if (session_->answers().size() >= wanted) continue;
+      if (!more && session_->idle()) return std::unexpected("The machine gave no answer to an instruction.");
+      embedded_.loop->step(more ? 0 : io::Loop::forever);
+    }
+  }
+
+  std::expected<void, std::string> close() override {
+    session_.reset();
+    if (read_only_) return {};
+    const Status status = embedded_.machine->sync();
+    if (status == Status::ok) return {};
+    return std::unexpected(fmt::format("What was written could not be made durable: {}.", status_text(status)));
+  }
+
+ private:
+  EmbeddedMachine embedded_;
+  bool read_only_;
+  std::unique_ptr<vm::Session> session_;
+  std::size_t taken_ = 0;  ///< bytes at the front of the answers that the last receive gave out
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<io::KernelLoop>, std::string> open_loop(const StoreOptions& options) {
+  std::string warning;
+  auto loop = io::make_loop(options.loop, warning);
+  if (!warning.empty()) fmt::print(stderr, "chimera: {}\n", warning);
+  return loop;
+}
+
+std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path, const StoreOptions& options) {
+  EmbeddedMachine opened;
+  auto loop = open_loop(options);
+  if (!loop) return std::unexpected(loop.error());
+  opened.loop = std::move(*loop);
+  if (path == memory_store) {
+    opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::make_unique<devices::Store>());
+    return opened;
+  }
+  const auto mode = options.read_only ? io::OpenMode::read_only : io::OpenMode::read_write;
+  auto disk = io::FileDisk::open(*opened.loop, path, mode);
+  if (!disk) return std::unexpected(disk.error());
+  opened.disk = std::move(*disk);
+  auto store = devices::open_store(*opened.loop, *opened.disk,
+                                   {.cache_bytes = options.cache_bytes, .read_only = options.read_only});
+  if (!store) return std::unexpected(fmt::format("Cannot open the store {}: {}", path, store.error()));
+  opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::move(*store));
+  return opened;
+}
+
+std::expected<std::unique_ptr<Endpoint>, std::string> open_embedded_endpoint(const std::string& path,
+                                                                             const StoreOptions& options) {
+  auto opened = open_machine(path, options);
+  if (!opened) return std::unexpected(opened.error());
+  return std::make_unique<EmbeddedEndpoint>(std::move(*opened), options.read_only);
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,54 @@
+#include "cli/endpoint.h"
+
+#include <fmt/format.h>
+
+#include <cassert>
+#include <cctype>
+
+#include "cli/embedded_endpoint.h"
+#include "cli/remote_endpoint.h"
+#include "isa/decoder.h"
+#include "server/address.h"
+
+namespace chimera::cli {
+
+void Endpoint::send_all(std::span<const std::uint8_t> instructions) {
+  while (!instructions.empty()) {
+    Instruction instruction;
+    const Decoded decoded = decode(instructions, instruction);
+    assert(decoded.kind == Decoded::Kind::complete);
+    send(instructions.first(decoded.size), instruction);
+    instructions = instructions.subspan(decoded.size);
+  }
+}
+
+std::expected<Answer, std::string> Endpoint::ask(std::span<const std::uint8_t> instruction) {
+  send_all(instruction);
+  auto answer = receive();
+  if (answer && !answer->ok()) return std::unexpected(describe_failure(*answer));
+  return answer;
+}
+
+ParsedAnswer Endpoint::parse_next(std::span<const std::uint8_t> stream, Answer& answer) {
+  assert(!questions_.empty());
+  const ParsedAnswer parsed = parse_answer(questions_.front(), stream, answer);
+  if (parsed.kind == ParsedAnswer::Kind::complete) questions_.pop_front();
+  return parsed;
+}
+
+bool is_address(std::string_view target) { return server::looks_like_address(target); }
+
+std::expected<std::unique_ptr<Endpoint>, std::string> open_endpoint(const std::string& target,
+                                                                    const StoreOptions& options) {
+  if (is_address(target)) return connect_endpoint(target);
+  return open_embedded_endpoint(target, options);
+}
+
+std::string describe_failure(const Answer& answer) {
+  std::string text = fmt::format("{}: {}", status_text(answer.status), answer.message);
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  if (!text.ends_with('.')) text += '.';
+  return text;
+}
+
+}  // namespace chimera::cli

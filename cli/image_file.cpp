@@ -1,0 +1,157 @@
+#include "cli/image_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "isa/limits.h"
+
+namespace chimera::cli {
+namespace {
+
+constexpr mode_t new_file_mode = 0666;  // less the umask
+
+bool is_all_zeros(std::span<const std::uint8_t> bytes) {
+  return bytes.empty() || (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+}  // namespace
+
+ImageFile::ImageFile(ImageFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      length_(other.length_),
+      is_block_device_(other.is_block_device_) {}
+
+ImageFile::~ImageFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+std::unexpected<std::string> ImageFile::failure(const char* what, int error) const {
+  return std::unexpected(fmt::format("Cannot {} {}: {}.", what, path_, std::strerror(error)));
+}
+
+ImageFile::Result<> ImageFile::measure() {
+  struct stat status {};
+  if (fstat(descriptor_, &status) != 0) return failure("look at", errno);
+  is_block_device_ = S_ISBLK(status.st_mode);
+  if (!is_block_device_ && !S_ISREG(status.st_mode)) {
+    return std::unexpected(fmt::format("{} is neither a file nor a block device.", path_));
+  }
+  length_ = static_cast<std::uint64_t>(status.st_size);
+  if (is_block_device_ && ioctl(descriptor_, BLKGETSIZE64, &length_) != 0) return failure("measure", errno);
+  return {};
+}
+
+ImageFile::Result<ImageFile> ImageFile::open_source(const std::string& path) {
+  ImageFile file(path, open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.descriptor_ < 0) return file.failure("open", errno);
+  if (auto measured = file.measure(); !measured) return std::unexpected(measured.error());
+  return file;
+}
+
+ImageFile::Result<ImageFile> ImageFile::open_target(const std::string& path, std::uint64_t length, bool force) {
+  struct stat status {};
+  const bool exists = stat(path.c_str(), &status) == 0;
+  if (exists && !force) {
+    return std::unexpected(fmt::format("{} exists already: with --force it is overwritten.", path));
+  }
+  ImageFile file(path, open(path.c_str(), O_WRONLY | O_CLOEXEC | (exists ? 0 : O_CREAT | O_EXCL), new_file_mode));
+  if (file.descriptor_ < 0) return file.failure("open", errno);
+  if (auto measured = file.measure(); !measured) return std::unexpected(measured.error());
+  if (file.is_block_device_) {
+    if (file.length_ < length) {
+      return std::unexpected(fmt::format("{} has {} bytes, but {} are to be written.", path, file.length_, length));
+    }
+    file.length_ = length;
+    return file;
+  }
+  // Cut off first: what was there before must not show through the holes.
+  const auto size = static_cast<off_t>(length);
+  if (ftruncate(file.descriptor_, 0) != 0 || ftruncate(file.descriptor_, size) != 0) return file.failure("size", errno);
+  file.length_ = length;
+  return file;
+}
+
+ImageFile::Result<std::optional<Range>> ImageFile::next_data(std::uint64_t offset) const {
+  if (offset >= length_) return std::nullopt;
+  if (is_block_device_) return Range{offset, length_};
+  const off_t begin = lseek(descriptor_, static_cast<off_t>(offset), SEEK_DATA);
+  if (begin < 0 && errno == ENXIO) return std::nullopt;
+  if (begin < 0) return Range{offset, length_};  // a file system that does not tell
+  const off_t end = lseek(descriptor_, begin, SEEK_HOLE);
+  const std::uint64_t known_end = end < 0 ? length_ : std::min(static_cast<std::uint64_t>(end), length_);
+  if (static_cast<std::uint64_t>(begin) >= known_end) return std::nullopt;
+  return Range{static_cast<std::uint64_t>(begin), known_end};
+}
+
+ImageFile::Result<> ImageFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
+  while (!out.empty()) {
+    const ssize_t got = pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failure("read", errno);
+    if (got == 0) return std::unexpected(fmt::format("{} became shorter while it was being read.", path_));
+    out = out.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+  return {};
+}
+
+ImageFile::Result<> ImageFile::write(std::uint64_t offset, std::span<const std::uint8_t> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t put = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return failure("write", put < 0 ? errno : EIO);
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+    offset += static_cast<std::uint64_t>(put);
+  }
+  return {};
+}
+
+ImageFile::Result<> ImageFile::write_zeros(std::uint64_t offset, std::uint64_t count) const {
+  if (!is_block_device_ || count == 0) return {};
+  for (const int mode : {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE}) {
+    if (fallocate(descriptor_, mode, static_cast<off_t>(offset), static_cast<off_t>(count)) == 0) return {};
+  }
+  const std::vector<std::uint8_t> zeros(std::min<std::uint64_t>(count, 1 << 20));
+  for (std::uint64_t done = 0; done < count;) {
+    const auto piece = std::span(zeros).first(std::min<std::uint64_t>(zeros.size(), count - done));
+    if (auto written = write(offset + done, piece); !written) return written;
+    done += piece.size();
+  }
+  return {};
+}
+
+ImageFile::Result<> ImageFile::sync() const {
+  if (fsync(descriptor_) != 0) return failure("write", errno);
+  return {};
+}
+
+void ImageFile::discard() const {
+  if (!is_block_device_) unlink(path_.c_str());
+}
+
+void for_each_data_run(std::span<const std::uint8_t> bytes,
+                       const std::function<void(std::size_t offset, std::span<const std::uint8_t> run)>& found) {
+  std::size_t run_begin = 0;
+  bool in_run = false;
+  for (std::size_t at = 0; at < bytes.size(); at += limits::block_size) {
+    const auto block = bytes.subspan(at, std::min<std::size_t>(limits::block_size, bytes.size() - at));
+    const bool is_data = !is_all_zeros(block);
+    if (is_data && !in_run) run_begin = at;
+    if (!is_data && in_run) found(run_begin, bytes.subspan(run_begin, at - run_begin));
+    in_run = is_data;
+  }
+  if (in_run) found(run_begin, bytes.subspan(run_begin));
+}
+
+}  // namespace chimera::cli

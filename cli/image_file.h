@@ -1,0 +1,64 @@
+#pragma once
+// A disk image outside of any store: a regular file or a block device, read or written with its holes.
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace chimera::cli {
+
+struct Range {
+  std::uint64_t begin, end;
+};
+
+/// Owns the descriptor. Errors are whole sentences that name the file.
+class ImageFile {
+ public:
+  template <typename Value = void>
+  using Result = std::expected<Value, std::string>;
+
+  /// For reading.
+  [[nodiscard]] static Result<ImageFile> open_source(const std::string& path);
+  /// For writing an image of `length` bytes. A file that exists is replaced, and a block device written, only with
+  /// `force`; a block device has to be long enough.
+  [[nodiscard]] static Result<ImageFile> open_target(const std::string& path, std::uint64_t length, bool force);
+  ImageFile(ImageFile&& other) noexcept;
+  ImageFile& operator=(ImageFile&&) = delete;
+  ~ImageFile();
+
+  /// Of the image: of a source all that is there, of a target what it was opened for.
+  [[nodiscard]] std::uint64_t length() const { return length_; }
+  /// Whether it was all holes when it was opened as a target: then zeros need not be written.
+  [[nodiscard]] bool starts_empty() const { return !is_block_device_; }
+  /// The next stretch at or behind `offset` that is not a hole; nothing where only holes are left.
+  [[nodiscard]] Result<std::optional<Range>> next_data(std::uint64_t offset) const;
+  /// Fills `out` from `offset`; the end of the file within it is an error.
+  [[nodiscard]] Result<> read(std::uint64_t offset, std::span<std::uint8_t> out) const;
+  [[nodiscard]] Result<> write(std::uint64_t offset, std::span<const std::uint8_t> bytes) const;
+  /// Makes a stretch of a target read as zeros; nothing is to be done in a file that is all hole at first.
+  [[nodiscard]] Result<> write_zeros(std::uint64_t offset, std::uint64_t count) const;
+  /// Everything written is durable.
+  [[nodiscard]] Result<> sync() const;
+  /// Removes a file that open_target made; leaves a block device.
+  void discard() const;
+
+ private:
+  ImageFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  [[nodiscard]] Result<> measure();
+  [[nodiscard]] std::unexpected<std::string> failure(const char* what, int error) const;
+
+  std::string path_;
+  int descriptor_;
+  std::uint64_t length_ = 0;
+  bool is_block_device_ = false;
+};
+
+/// Calls `found` for each stretch of whole blocks of 4096 bytes (the last may be shorter) that are not all zeros.
+void for_each_data_run(std::span<const std::uint8_t> bytes,
+                       const std::function<void(std::size_t offset, std::span<const std::uint8_t> run)>& found);
+
+}  // namespace chimera::cli

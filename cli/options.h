@@ -1,0 +1,29 @@
+#pragma once
+// Options that several subcommands share, and how their values are read.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "io/loop.h"
+
+namespace chimera::cli {
+
+/// How a store is opened in this process.
+struct StoreOptions {
+  io::LoopKind loop = io::LoopKind::automatic;
+  std::uint64_t cache_bytes = 256ull << 20;
+  bool read_only = false;
+};
+
+/// `--io` and `--cache`.
+void add_store_options(CLI::App& command, StoreOptions& options);
+
+/// An option whose value is a size: a whole number with an optional K, M, G or T behind it.
+CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::uint64_t& bytes,
+                             const std::string& description);
+
+/// The name of a store that is gone when the program ends.
+inline constexpr const char* memory_store = ":memory:";
+
+}  // namespace chimera::cli

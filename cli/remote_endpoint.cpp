@@ -1,0 +1,62 @@
+#include "cli/remote_endpoint.h"
+
+#include <fmt/format.h>
+
+#include "server/address.h"
+#include "server/client.h"
+
+namespace chimera::cli {
+namespace {
+
+class RemoteEndpoint final : public Endpoint {
+ public:
+  RemoteEndpoint(server::Client client, std::string address)
+      : client_(std::move(client)), address_(std::move(address)) {}
+
+  void send(std::span<const std::uint8_t> bytes, const Instruction& instruction) override {
+    client_.send(bytes);
+    expect_answer(instruction);
+  }
+
+  std::expected<Answer, std::string> receive() override {
+    client_.take(taken_);
+    taken_ = 0;
+    std::uint64_t wanted = 1;
+    while (true) {
+      const auto arrived = client_.receive(wanted);
+      if (!arrived) return std::unexpected(arrived.error());
+      Answer answer;
+      const ParsedAnswer parsed = parse_next(*arrived, answer);
+      if (parsed.kind == ParsedAnswer::Kind::complete) {
+        taken_ = parsed.size;
+        return answer;
+      }
+      if (parsed.kind == ParsedAnswer::Kind::malformed) {
+        return std::unexpected(fmt::format("What {} sends is not an answer: is it a Chimera server?", address_));
+      }
+      if (arrived->size() < wanted) {
+        return std::unexpected(fmt::format("{} closed the connection before all answers had come.", address_));
+      }
+      wanted = parsed.size;
+    }
+  }
+
+  std::expected<void, std::string> close() override { return {}; }
+
+ private:
+  server::Client client_;
+  std::string address_;
+  std::size_t taken_ = 0;  ///< bytes at the front of what has arrived that the last receive gave out
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<Endpoint>, std::string> connect_endpoint(const std::string& text) {
+  const auto address = server::parse_address(text);
+  if (!address) return std::unexpected(address.error());
+  auto client = server::Client::connect(*address);
+  if (!client) return std::unexpected(fmt::format("{} Is a server running there (chimera serve)?", client.error()));
+  return std::make_unique<RemoteEndpoint>(std::move(*client), text);
+}
+
+}  // namespace chimera::cli

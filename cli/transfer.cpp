@@ -1,0 +1,227 @@
+#include "cli/transfer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <vector>
+
+#include "cli/progress.h"
+#include "isa/builder.h"
+
+namespace chimera::cli {
+namespace {
+
+constexpr std::uint64_t piece_size = 2 << 20;
+constexpr std::size_t most_under_way = 16;  ///< pieces: little memory, and enough to keep a disk busy
+
+/// The end of the piece that begins at `offset`: pieces end at multiples of their size.
+std::uint64_t piece_end(std::uint64_t offset, std::uint64_t end) {
+  return std::min(end, (offset / piece_size + 1) * piece_size);
+}
+
+/// Fills the device that is being imported.
+class Importer {
+ public:
+  Importer(Endpoint& endpoint, const ImageFile& image, const ImportOptions& options)
+      : endpoint_(endpoint), image_(image), options_(options), bar_("import", image.length()) {}
+
+  std::expected<Transferred, std::string> run() {
+    std::vector<std::uint8_t> buffer(piece_size);
+    std::uint64_t offset = 0;
+    while (true) {
+      const auto data = image_.next_data(offset);
+      if (!data) return std::unexpected(data.error());
+      if (!data->has_value()) break;
+      for (offset = (*data)->begin; offset < (*data)->end;) {
+        const std::uint64_t end = piece_end(offset, (*data)->end);
+        const auto piece = std::span(buffer).first(end - offset);
+        if (auto read = image_.read(offset, piece); !read) return std::unexpected(read.error());
+        if (auto sent = send_piece(offset, piece); !sent) return std::unexpected(sent.error());
+        offset = end;
+        bar_.show(offset);
+      }
+    }
+    return finish();
+  }
+
+ private:
+  std::expected<void, std::string> send_piece(std::uint64_t offset, std::span<const std::uint8_t> piece) {
+    Program program;
+    for_each_data_run(piece, [&](std::size_t within, std::span<const std::uint8_t> run) {
+      program.clear();
+      program.write_bytes(implied, offset + within, run);
+      endpoint_.send_all(program.bytes());
+      done_.data_bytes += run.size();
+    });
+    return receive_down_to(most_under_way);
+  }
+
+  std::expected<Transferred, std::string> finish() {
+    done_.length = image_.length();
+    Program program;
+    if (!options_.fixed_length) program.write_length(implied, done_.length);
+    program.flush_device();
+    endpoint_.send_all(program.bytes());
+    if (auto received = receive_down_to(0); !received) return std::unexpected(received.error());
+    return done_;
+  }
+
+  std::expected<void, std::string> receive_down_to(std::size_t most) {
+    while (endpoint_.under_way() > most) {
+      const auto answer = endpoint_.receive();
+      if (!answer) return std::unexpected(answer.error());
+      if (!answer->ok()) return std::unexpected(describe_failure(*answer));
+    }
+    return {};
+  }
+
+  Endpoint& endpoint_;
+  const ImageFile& image_;
+  const ImportOptions& options_;
+  ProgressBar bar_;
+  Transferred done_;
+};
+
+/// Empties the current device into the image.
+class Exporter {
+ public:
+  Exporter(Endpoint& endpoint, const ImageFile& image)
+      : endpoint_(endpoint), image_(image), bar_("export", image.length()) {}
+
+  std::expected<Transferred, std::string> run() {
+    done_.length = image_.length();
+    for (std::uint64_t offset = 0; offset < done_.length;) {
+      const auto extents = read_extents(offset);
+      if (!extents) return std::unexpected(extents.error());
+      const std::uint64_t before = offset;
+      for (const Extent& extent : *extents) {
+        const std::uint64_t end = std::min(offset + extent.length, done_.length);
+        const bool is_empty = (extent.flags & (extent_flags::hole | extent_flags::zeros)) != 0;
+        const auto taken = is_empty ? image_.write_zeros(offset, end - offset) : take_data(offset, end);
+        if (!taken) return std::unexpected(taken.error());
+        offset = end;
+      }
+      if (offset == before) return std::unexpected("The device became shorter while it was being exported.");
+    }
+    if (auto taken = receive_down_to(0); !taken) return std::unexpected(taken.error());
+    if (auto synced = image_.sync(); !synced) return std::unexpected(synced.error());
+    return done_;
+  }
+
+ private:
+  std::expected<std::vector<Extent>, std::string> read_extents(std::uint64_t offset) {
+    if (auto taken = receive_down_to(0); !taken) return std::unexpected(taken.error());
+    Program program;
+    program.read_extents(implied, offset, done_.length - offset);
+    const auto answer = endpoint_.ask(program.bytes());
+    if (!answer) return std::unexpected(answer.error());
+    return extents_of(*answer);
+  }
+
+  std::expected<void, std::string> take_data(std::uint64_t offset, std::uint64_t end) {
+    Program program;
+    while (offset < end) {
+      const std::uint64_t next = piece_end(offset, end);
+      program.clear();
+      program.read_bytes(implied, offset, static_cast<std::uint32_t>(next - offset));
+      endpoint_.send_all(program.bytes());
+      asked_for_.push_back(offset);
+      offset = next;
+      if (auto taken = receive_down_to(most_under_way); !taken) return taken;
+    }
+    return {};
+  }
+
+  std::expected<void, std::string> receive_down_to(std::size_t most) {
+    while (asked_for_.size() > most) {
+      const auto answer = endpoint_.receive();
+      if (!answer) return std::unexpected(answer.error());
+      if (!answer->ok()) return std::unexpected(describe_failure(*answer));
+      const std::uint64_t offset = asked_for_.front();
+      asked_for_.pop_front();
+      if (auto written = write_piece(offset, answer->result); !written) return written;
+      done_.data_bytes += answer->result.size();
+      bar_.show(offset + answer->result.size());
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::expected<void, std::string> write_piece(std::uint64_t offset,
+                                                             std::span<const std::uint8_t> piece) const {
+    if (!image_.starts_empty()) return image_.write(offset, piece);
+    std::expected<void, std::string> written;
+    for_each_data_run(piece, [&](std::size_t within, std::span<const std::uint8_t> run) {
+      if (written) written = image_.write(offset + within, run);
+    });
+    return written;
+  }
+
+  Endpoint& endpoint_;
+  const ImageFile& image_;
+  ProgressBar bar_;
+  std::deque<std::uint64_t> asked_for_;  ///< offsets of the pieces under way
+  Transferred done_;
+};
+
+std::expected<void, std::string> create_for_import(Endpoint& endpoint, const ImageFile& image, const std::string& name,
+                                                   const ImportOptions& options) {
+  Program program;
+  const std::string sized = fmt::format("size={}", image.length());
+  program.create_device(name, {}, options.fixed_length ? sized : std::string());
+  endpoint.send_all(program.bytes());
+  auto answer = endpoint.receive();
+  if (!answer) return std::unexpected(answer.error());
+  if (answer->status == Status::exists && options.replace) {
+    Program again;
+    again.open_device(name);
+    if (auto opened = endpoint.ask(again.bytes()); !opened) return std::unexpected(opened.error());
+    again.clear();
+    again.delete_device();
+    if (auto deleted = endpoint.ask(again.bytes()); !deleted) return std::unexpected(deleted.error());
+    answer = endpoint.ask(program.bytes());
+    if (!answer) return std::unexpected(answer.error());
+    return {};
+  }
+  if (answer->status == Status::exists) {
+    return std::unexpected(fmt::format("A device named {} exists already: with --replace it is replaced.", name));
+  }
+  if (!answer->ok()) return std::unexpected(describe_failure(*answer));
+  return {};
+}
+
+}  // namespace
+
+std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const ImageFile& image,
+                                                     const std::string& name, const ImportOptions& options) {
+  if (auto created = create_for_import(endpoint, image, name, options); !created) {
+    return std::unexpected(created.error());
+  }
+  auto done = Importer(endpoint, image, options).run();
+  if (!done) {
+    // The answers to what is still under way come first; what they say no longer matters, nor whether this works.
+    Program program;
+    program.delete_device();
+    endpoint.send_all(program.bytes());
+    while (endpoint.under_way() > 0 && endpoint.receive()) {
+    }
+  }
+  return done;
+}
+
+std::expected<std::uint64_t, std::string> open_for_export(Endpoint& endpoint, const std::string& name) {
+  Program program;
+  program.open_device(name);
+  if (auto opened = endpoint.ask(program.bytes()); !opened) return std::unexpected(opened.error());
+  program.clear();
+  program.read_length();
+  const auto answer = endpoint.ask(program.bytes());
+  if (!answer) return std::unexpected(answer.error());
+  return u64_of(*answer);
+}
+
+std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image) {
+  return Exporter(endpoint, image).run();
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,34 @@
+#pragma once
+// Disk images into devices and back, with their holes, many large transfers under way at once.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+
+#include "cli/endpoint.h"
+#include "cli/image_file.h"
+
+namespace chimera::cli {
+
+struct Transferred {
+  std::uint64_t length = 0;      ///< of the image
+  std::uint64_t data_bytes = 0;  ///< moved; the rest are holes
+};
+
+struct ImportOptions {
+  bool replace = false;       ///< a device of that name is deleted first
+  bool fixed_length = false;  ///< the device keeps the image's length
+};
+
+/// Makes a device of that name with the image's content; durable when this returns. A device that cannot be filled
+/// is deleted again.
+[[nodiscard]] std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const ImageFile& image,
+                                                                   const std::string& name,
+                                                                   const ImportOptions& options);
+
+/// Opens the device of that name; its length in bytes.
+[[nodiscard]] std::expected<std::uint64_t, std::string> open_for_export(Endpoint& endpoint, const std::string& name);
+/// Writes the current device, whose length is the image's, into the image.
+[[nodiscard]] std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image);
+
+}  // namespace chimera::cli

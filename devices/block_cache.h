@@ -1,0 +1,171 @@
+#pragma once
+// The blocks in memory: one arena of frames of 4096 bytes, found by the address of their block on the disk.
+//
+// A frame is free, loading, clean, dirty (of the current generation) or frozen (being written by a checkpoint). The
+// data of dirty frames may be written ahead of the checkpoint that needs them on the disk. Only clean frames that
+// nobody has pinned give way to others. A frame whose block has been freed while it is in use is `doomed`: nobody finds
+// it any more, and it becomes free as soon as it may.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "devices/device.h"
+#include "devices/layout.h"
+#include "io/disk.h"
+
+namespace chimera::devices {
+
+using FrameId = std::uint32_t;
+inline constexpr FrameId no_frame = ~FrameId{0};
+
+/// For each slot of a node the frame that its block was last seen in: a guess that saves the look-up, checked when
+/// used.
+using Hints = std::array<FrameId, slots_per_node>;
+
+class BlockCache {
+ public:
+  /// `bytes` of frames; the books take less than 4 % more. The disk must outlive the cache.
+  BlockCache(io::Disk& disk, std::uint64_t bytes);
+  ~BlockCache();
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+
+  /// The frame that holds this block, whether loaded or still loading; no_frame if there is none.
+  [[nodiscard]] FrameId find(std::uint64_t address) const {
+    for (FrameId id = buckets_[bucket_of(address)]; id != no_frame; id = frames_[id].next) {
+      if (frames_[id].address == address) return id;
+    }
+    return no_frame;
+  }
+  /// The same, trying `hint` first and keeping what it finds there.
+  [[nodiscard]] FrameId find(std::uint64_t address, FrameId& hint) const {
+    if (hint < frames_.size() && frames_[hint].address == address) return hint;
+    return hint = find(address);
+  }
+  [[nodiscard]] std::byte* bytes(FrameId id) const { return arena_ + std::size_t{id} * block_size; }
+  [[nodiscard]] Node& node(FrameId id) const { return *reinterpret_cast<Node*>(bytes(id)); }
+  [[nodiscard]] bool loading(FrameId id) const { return (frames_[id].flags & Frame::is_loading) != 0; }
+  [[nodiscard]] bool frozen(FrameId id) const { return (frames_[id].flags & Frame::is_frozen) != 0; }
+  [[nodiscard]] std::uint64_t address(FrameId id) const { return frames_[id].address; }
+  void touch(FrameId id) { frames_[id].flags |= Frame::was_used; }
+  /// The hints of a node's frame; made when first asked for, null when their memory is used up.
+  [[nodiscard]] Hints* hints(FrameId id);
+
+  void pin(FrameId id);
+  void unpin(FrameId id);
+
+  /// Whether `count` frames could be had now.
+  [[nodiscard]] bool can_take(std::size_t count) const { return count <= evictable_; }
+  [[nodiscard]] std::size_t frame_count() const { return frames_.size(); }
+  [[nodiscard]] std::size_t evictable_count() const { return evictable_; }
+  [[nodiscard]] std::size_t dirty_count() const { return dirty_.size(); }
+  [[nodiscard]] std::size_t frozen_count() const { return frozen_count_; }
+  [[nodiscard]] std::uint64_t misses() const { return misses_; }
+
+  /// A dirty frame for a block that has just been allocated, its bytes undefined. Needs can_take(1). `settles`: once
+  /// written it seldom changes, so it is worth writing ahead.
+  [[nodiscard]] FrameId make_dirty(std::uint64_t address, bool settles);
+  /// Gives a clean frame to a new block: its bytes stay, it becomes dirty. Whoever else has pinned it finds out when
+  /// it looks for the old block again.
+  void rename_dirty(FrameId id, std::uint64_t address, bool settles);
+  /// Loaded, and the same on the disk.
+  [[nodiscard]] bool is_clean(FrameId id) const;
+  /// The bytes of a dirty frame change in place: what was written ahead does not count. Not while it is being written.
+  void change_dirty(FrameId id);
+  [[nodiscard]] bool being_written(FrameId id) const { return (frames_[id].flags & Frame::is_writing) != 0; }
+  /// The block has been freed: nobody may find it here any more.
+  void discard(std::uint64_t address);
+
+  struct Placed {
+    std::uint64_t address;
+    FrameId frame;
+  };
+  /// Dirty frames to be written ahead, oldest first, at most `count`, leaving out the last `lag` that became dirty.
+  /// They stay as they are until `written`.
+  [[nodiscard]] std::vector<Placed> take_settled(std::size_t lag, std::size_t count);
+  void written(FrameId id);
+  /// Hands all dirty frames over to a checkpoint and returns those that it has to write; of the others the bytes are on
+  /// the disk already, or on their way. They can be read, not changed, until `thaw`.
+  [[nodiscard]] std::vector<Placed> freeze();
+  void thaw(FrameId id);
+
+  // Loading. `expect` collects blocks that are missing, `start_loading` sends them off in few, large requests.
+  /// Takes a frame for the block and pins it for `waiter` (null: run-ahead, not pinned). Needs can_take(1).
+  FrameId expect(const Slot& slot, Waiter* waiter);
+  void start_loading();
+  /// `waiter` is to be woken when this loading frame is loaded too.
+  void await(FrameId id, Waiter& waiter);
+  /// The waiter ends: it is woken for nothing any more. Its pins are its own business.
+  void forget(Waiter& waiter);
+  [[nodiscard]] bool any_loading() const { return loads_in_flight_ != 0; }
+  /// Frames that run-ahead has on their way; it may hold a quarter of the cache.
+  [[nodiscard]] std::size_t ahead_count() const { return ahead_count_; }
+  /// Called when blocks have arrived that nobody waits for.
+  std::function<void()> ahead_arrived = [] {};
+
+ private:
+  struct Frame {
+    static constexpr std::uint16_t is_loading = 1, is_dirty = 2, is_frozen = 4, is_doomed = 8, was_used = 16,
+                                   is_ahead = 32, is_writing = 64, is_written = 128;
+    std::uint64_t address = 0;
+    FrameId next = no_frame;  ///< in its bucket, or in the list of free frames
+    std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_
+    std::uint32_t hints = 0;  ///< index in hints_ + 1
+    std::uint32_t pins = 0;
+    std::uint16_t flags = 0;
+
+    [[nodiscard]] bool evictable() const {
+      return address != 0 && pins == 0 && (flags & (is_loading | is_dirty | is_frozen | is_doomed | is_writing)) == 0;
+    }
+  };
+  class Load;
+
+  [[nodiscard]] std::size_t bucket_of(std::uint64_t address) const {
+    return (address * 0x9E3779B97F4A7C15ull) >> bucket_shift_;
+  }
+  FrameId take();
+  void insert(FrameId id, std::uint64_t address);
+  void remove(FrameId id);
+  void set_free(FrameId id);
+  void free_if_doomed(FrameId id);
+  void loaded(Load& load);
+  template <typename Change>
+  void change(FrameId id, Change&& change_frame);
+
+  io::Disk& disk_;
+  std::byte* arena_ = nullptr;
+  std::size_t arena_size_ = 0;
+  std::size_t registered_ = 0;  ///< bytes of the arena that the disk has been told of
+  std::vector<Frame> frames_;
+  std::vector<FrameId> buckets_;
+  unsigned bucket_shift_ = 0;
+  FrameId free_ = no_frame;
+  FrameId never_used_ = 0;  ///< frames from here on have not been touched yet
+  FrameId hand_ = 0;
+  std::size_t evictable_ = 0;  ///< free, never used, and those for which evictable() holds
+  std::vector<FrameId> dirty_;
+  std::deque<Placed> settled_;  ///< in the order in which they became dirty; some have been freed since
+  std::size_t frozen_count_ = 0;
+  std::vector<std::unique_ptr<Hints>> hints_;
+  std::vector<std::uint32_t> free_hints_;
+  std::size_t most_hints_ = 0;
+
+  std::vector<std::unique_ptr<Load>> loads_;
+  std::vector<std::uint32_t> free_loads_;
+  struct Missing {
+    Slot slot;
+    FrameId frame;
+    Waiter* waiter;
+  };
+  std::vector<Missing> missing_;
+  std::size_t loads_in_flight_ = 0;
+  std::size_t ahead_count_ = 0;
+  std::uint64_t misses_ = 0;
+};
+
+}  // namespace chimera::devices

@@ -1,0 +1,190 @@
+#include "devices/block_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "devices/reference_counts.h"
+
+namespace chimera::devices {
+namespace {
+
+/// An instruction that waited this often for space, with nothing more to come, has waited long enough.
+constexpr unsigned most_space_waits = 4;
+
+}  // namespace
+
+BlockStore::BlockStore(io::Disk& disk, std::uint64_t cache_bytes)
+    : cache_(disk, cache_bytes),
+      space_(disk, [this] { wake_waiting(); }),
+      references_(std::make_unique<ReferenceCounts>(*this)) {
+  cache_.ahead_arrived = [this] {
+    if (!memory_queue_.empty()) memory_queue_.front()->wake();
+  };
+}
+
+BlockStore::~BlockStore() = default;
+
+/// What someone has to leave, beside the needs of a checkpoint.
+std::uint64_t BlockStore::kept_for(Purpose purpose) const {
+  const auto all = std::clamp<std::uint64_t>(space_.block_count() / 64, 256, 16384);
+  switch (purpose) {
+    case Purpose::user: return all;
+    case Purpose::shrinking: return all / 2;
+    case Purpose::freeing: break;
+  }
+  return 0;
+}
+
+/// The first in the queue for memory takes what there is; while there is a queue, others take nothing new.
+bool BlockStore::may_take(const Waiter& waiter, std::size_t frames) const {
+  if (!memory_queue_.empty() && memory_queue_.front() != &waiter) return false;
+  return cache_.can_take(frames);
+}
+
+FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, Collected& collected) {
+  FrameId frame = cache_.find(slot.address(), hint);
+  if (frame == no_frame) {
+    if (waiter.failed_address == slot.address()) {
+      if (collected.failed == Status::ok) collected.failed = waiter.failed_status;
+      return no_frame;
+    }
+    if (!may_take(waiter, 1)) {
+      collected.starved = true;
+      return no_frame;
+    }
+    frame = hint = cache_.expect(slot, &waiter);
+    cache_.pin(frame);
+    waiter.pins.push_back(frame);
+    collected.waits = true;
+    return no_frame;
+  }
+  cache_.pin(frame);
+  waiter.pins.push_back(frame);
+  if (cache_.loading(frame)) {
+    cache_.await(frame, waiter);
+    collected.waits = true;
+    return no_frame;
+  }
+  cache_.touch(frame);
+  return frame;
+}
+
+Outcome BlockStore::conclude(Waiter& waiter, const Collected& collected) {
+  cache_.start_loading();
+  if (collected.failed != Status::ok) {
+    const char* what = collected.failed == Status::corrupt ? "does not match its checksum" : "could not be read";
+    waiter.message =
+        fmt::format("block {} of the device, or the map that leads to it, {}; `chimera check` lists damage",
+                    collected.failed_index, what);
+    return Outcome::fail(collected.failed);
+  }
+  if (collected.starved && waiter.loads == 0) return wait_for_memory(waiter);
+  if (collected.waits || collected.starved) return Outcome::wait();
+  return Outcome::ready();
+}
+
+Outcome BlockStore::provide(Waiter& waiter, const Needs& needs, Purpose purpose) {
+  constexpr std::size_t slack = 16;
+  const std::size_t busy = cache_.dirty_count() + cache_.frozen_count() + needs.frames;
+  if (cache_.dirty_count() + needs.frames > cache_.frame_count() / 4) want_checkpoint();
+  const bool too_dirty = busy > cache_.frame_count() / 4 * 3 && cache_.dirty_count() + cache_.frozen_count() > 0;
+  if (too_dirty || !may_take(waiter, needs.frames + slack)) return wait_for_memory(waiter);
+
+  const std::uint64_t wanted = needs.blocks + slack + checkpoint_needs() + kept_for(purpose);
+  if (needs.blocks > 0 && space_.available() < wanted) {
+    const bool more = space_.more_to_come() || is_freeing();
+    if (!more || waiter.space_waits > most_space_waits) {
+      waiter.message = fmt::format(
+          "the store is full: {} of its {} MiB are free, some of which it keeps for deletes; delete devices or grow it",
+          space_.free_count() * block_size >> 20, space_.block_count() * block_size >> 20);
+      return Outcome::fail(Status::no_space);
+    }
+    if (!is_freeing()) ++waiter.space_waits;
+    want_checkpoint();
+    wait_for_event(waiter);
+    return Outcome::wait();
+  }
+  switch (space_.reserve(needs.blocks + slack)) {
+    case SpaceMap::Reserved::ready: return Outcome::ready();
+    case SpaceMap::Reserved::loading: wait_for_event(waiter); return Outcome::wait();
+    case SpaceMap::Reserved::failed: break;
+  }
+  if (needs.blocks == 0) return Outcome::ready();
+  waiter.message = "the map of free space could not be read; run `chimera check`";
+  return Outcome::fail(Status::io_error);
+}
+
+Outcome BlockStore::wait_for_memory(Waiter& waiter) {
+  if (!waiter.queued) {
+    waiter.queued = true;
+    memory_queue_.push_back(&waiter);
+  }
+  if (memory_queue_.front() != &waiter) {
+    for (const FrameId frame : waiter.pins) cache_.unpin(frame);
+    waiter.pins.clear();
+    memory_queue_.front()->wake();
+  } else if (!can_clean() && !cache_.any_loading()) {
+    waiter.message = "too little memory is left beside what could not be written to the disk";
+    return Outcome::fail(Status::io_error);
+  }
+  if (cache_.dirty_count() != 0) want_checkpoint();
+  return Outcome::wait();
+}
+
+void BlockStore::wait_for_event(Waiter& waiter) {
+  if (std::find(events_.begin(), events_.end(), &waiter) == events_.end()) events_.push_back(&waiter);
+}
+
+void BlockStore::wake_waiting() {
+  for (Waiter* waiter : std::exchange(events_, {})) waiter->wake();
+  if (!memory_queue_.empty()) memory_queue_.front()->wake();
+}
+
+void BlockStore::release_waiter(Waiter& waiter) {
+  const bool makes_room = !waiter.pins.empty() || waiter.queued;
+  for (const FrameId frame : waiter.pins) cache_.unpin(frame);
+  waiter.pins.clear();
+  cache_.forget(waiter);
+  if (waiter.queued) std::erase(memory_queue_, &waiter);
+  if (!events_.empty()) std::erase(events_, &waiter);
+  waiter.queued = false;
+  waiter.space_waits = 0;
+  waiter.failed_address = 0;
+  if (makes_room && !memory_queue_.empty()) memory_queue_.front()->wake();
+}
+
+FrameId BlockStore::birth(Slot& slot, SpaceMap::Use use) {
+  slot = Slot(space_.allocate(use), generation_, 0);
+  slot.unsettle();
+  return cache_.make_dirty(slot.address(), use == SpaceMap::Use::data);
+}
+
+void BlockStore::release(const Slot& slot, bool maybe_shared) {
+  if (maybe_shared && references_->get(slot.address()) > 0) {
+    references_->add(slot.address(), -1);
+    return;
+  }
+  cache_.discard(slot.address());
+  space_.release(slot.address());
+}
+
+FrameId BlockStore::renew(Slot& slot, FrameId old_frame, bool shared, bool keep_bytes, SpaceMap::Use use) {
+  const Slot old = slot;
+  slot = Slot(space_.allocate(use), generation_, 0);
+  slot.unsettle();
+  FrameId frame;
+  if (old_frame != no_frame && !shared && cache_.is_clean(old_frame)) {
+    cache_.rename_dirty(old_frame, slot.address(), use == SpaceMap::Use::data);
+    frame = old_frame;
+  } else {
+    frame = cache_.make_dirty(slot.address(), use == SpaceMap::Use::data);
+    if (keep_bytes) std::memcpy(cache_.bytes(frame), cache_.bytes(old_frame), block_size);
+  }
+  release(old, shared);
+  return frame;
+}
+
+}  // namespace chimera::devices

@@ -1,0 +1,110 @@
+#pragma once
+// The life of blocks: they are born dirty in the current generation, shared by clones, and freed. Trees are made of
+// them.
+//
+// A block of the current generation may be changed in place: everything that makes a block shared or part of a
+// checkpoint begins a new generation. An older block is never changed; whoever wants to writes a copy that is born now
+// and releases the old one.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "devices/block_cache.h"
+#include "devices/device.h"
+#include "devices/layout.h"
+#include "devices/space_map.h"
+#include "io/disk.h"
+
+namespace chimera::devices {
+
+class ReferenceCounts;
+
+/// What the second phase of an instruction will take; filled by its first phase.
+struct Needs {
+  std::size_t frames = 0;
+  std::size_t blocks = 0;
+  void add(std::size_t count) {
+    frames += count;
+    blocks += count;
+  }
+};
+
+/// How far a first phase has come: it collects everything that is missing before it waits.
+struct Collected {
+  bool waits = false;
+  bool starved = false;  ///< no frame could be had for something
+  Status failed = Status::ok;
+  std::uint64_t failed_index = 0;  ///< the block of the tree that could not be had
+};
+
+class BlockStore {
+ public:
+  BlockStore(io::Disk& disk, std::uint64_t cache_bytes);
+  ~BlockStore();
+
+  BlockCache& cache() { return cache_; }
+  SpaceMap& space() { return space_; }
+  [[nodiscard]] const BlockCache& cache() const { return cache_; }
+  [[nodiscard]] const SpaceMap& space() const { return space_; }
+  ReferenceCounts& references() { return *references_; }
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+  void set_generation(std::uint64_t generation) { generation_ = generation; }
+  /// All blocks born so far are from now on changed by copying only.
+  void begin_generation() { ++generation_; }
+
+  // First phase.
+  /// The frame of this block, pinned for the waiter and loaded; or no_frame, and `collected` says why.
+  FrameId hold(Waiter& waiter, const Slot& slot, FrameId& hint, Collected& collected);
+  /// Sends off what `hold` found missing and says how it came out.
+  Outcome conclude(Waiter& waiter, const Collected& collected);
+  enum class Purpose : std::uint8_t {
+    user,       ///< leaves all that is kept back to the others
+    shrinking,  ///< clears and roll backs go on in a full store; they leave half of it
+    freeing,    ///< deletes and what they free always find what they need
+  };
+  /// Whether the second phase would find these frames and blocks.
+  Outcome provide(Waiter& waiter, const Needs& needs, Purpose purpose);
+  /// Blocks that users do not get, so that clears, deletes and checkpoints find theirs.
+  [[nodiscard]] std::uint64_t kept_back() const { return checkpoint_needs() + kept_for(Purpose::user); }
+
+  // Second phase.
+  /// A new block for this slot; its bytes are undefined. The slot is unsettled.
+  FrameId birth(Slot& slot, SpaceMap::Use use);
+  /// The block is not used by this tree any more. `maybe_shared`: the reference counts have to be asked.
+  void release(const Slot& slot, bool maybe_shared);
+  /// The slot's block becomes one of the current generation with the same bytes (`keep_bytes`) or undefined ones.
+  FrameId renew(Slot& slot, FrameId old_frame, bool shared, bool keep_bytes, SpaceMap::Use use);
+
+  /// The waiter's instruction has ended, however it did.
+  void release_waiter(Waiter& waiter);
+  /// Wakes whoever waits for space, a bitmap or a checkpoint, and the first that waits for memory.
+  void wake_waiting();
+  void wait_for_event(Waiter& waiter);
+  [[nodiscard]] bool anyone_waits() const { return !events_.empty() || !memory_queue_.empty(); }
+
+  /// Set by the pool: what to do about too many dirty blocks or too little space, and whether more space may come.
+  std::function<void()> want_checkpoint = [] {};
+  std::function<bool()> is_freeing = [] { return false; };
+  /// False once nothing that is dirty will ever be clean again.
+  std::function<bool()> can_clean = [] { return true; };
+  /// Blocks that the next checkpoint allocates itself, whatever changes before it. Nobody is given them.
+  std::function<std::size_t()> checkpoint_needs = [] { return std::size_t{0}; };
+
+ private:
+  Outcome wait_for_memory(Waiter& waiter);
+  [[nodiscard]] std::uint64_t kept_for(Purpose purpose) const;
+  [[nodiscard]] bool may_take(const Waiter& waiter, std::size_t frames) const;
+
+  BlockCache cache_;
+  SpaceMap space_;
+  std::unique_ptr<ReferenceCounts> references_;
+  std::uint64_t generation_ = 1;
+  std::deque<Waiter*> memory_queue_;  ///< the first keeps its pins, and nobody else takes frames before it has run
+  std::vector<Waiter*> events_;
+};
+
+}  // namespace chimera::devices

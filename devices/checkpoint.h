@@ -1,0 +1,93 @@
+#pragma once
+// How a state of the pool gets onto the disk: everything that is dirty to its place, a flush, the superblock, a flush.
+// Data is written ahead, while the state is still changing, so that the disk is busy before anyone asks for a flush.
+// The state is frozen in one step; from then on the machine goes on changing the next one while this one is written.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "devices/block_store.h"
+#include "devices/layout.h"
+#include "devices/manifest.h"
+#include "io/disk.h"
+
+namespace chimera::devices {
+
+class Checkpoint {
+ public:
+  /// What a checkpoint needs of the pool.
+  class Source {
+   public:
+    /// Settles every tree and marks the records that have changed. Called first when a state is frozen.
+    virtual void settle() = 0;
+    virtual void fill(std::uint32_t number, DeviceRecord& record) = 0;
+
+   protected:
+    ~Source() = default;
+  };
+
+  Checkpoint(io::Disk& disk, BlockStore& blocks, Manifest& manifest, Source& source);
+  ~Checkpoint();
+
+  /// Takes over from the superblock that the store was opened with, which lies at the place with this index.
+  void open(const Superblock& superblock, unsigned place);
+
+  /// One is to begin as soon as it can.
+  void want() { wanted_ = true; }
+  /// Goes on as far as is possible without waiting. Call it often. True if it did something.
+  bool work();
+  [[nodiscard]] bool idle() const { return stage_ == Stage::idle; }
+  /// Nothing of it is under way on the disk.
+  [[nodiscard]] bool at_rest() const { return in_flight_ + ahead_in_flight_ == 0; }
+  [[nodiscard]] bool wanted() const { return wanted_; }
+  /// The generation whose publication makes everything done so far durable.
+  [[nodiscard]] std::uint64_t ticket() const;
+  [[nodiscard]] std::uint64_t published() const { return superblock_.generation; }
+  /// A write or a flush has failed: nothing more is written, ever.
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] const Superblock& superblock() const { return superblock_; }
+
+ private:
+  enum class Stage : std::uint8_t { idle, blocks, first_flush, superblock, last_flush };
+  class Write;
+
+  [[nodiscard]] bool anything_changed() const;
+  bool freeze();
+  bool write_ahead();
+  Write& next_write(io::DiskRequest::Kind kind, std::uint64_t first_block);
+  void start(Write& write);
+  void write_more();
+  void finished(Write& write);
+  [[nodiscard]] unsigned next_place() const;
+  void advance();
+  void publish();
+
+  io::Disk& disk_;
+  BlockStore& blocks_;
+  Manifest& manifest_;
+  Source& source_;
+  Stage stage_ = Stage::idle;
+  bool wanted_ = false;
+  bool failed_ = false;
+  std::uint64_t count_ = 0;
+
+  Superblock superblock_{};  ///< the published one
+  unsigned place_ = 0;
+  BlockBuffer next_superblock_;
+  struct Piece {
+    std::uint64_t address;
+    std::byte* bytes;
+    FrameId frame;
+  };
+  std::vector<Piece> pieces_;  ///< by address
+  std::size_t next_piece_ = 0;
+  std::vector<SpaceMap::Image> images_;
+  std::vector<std::unique_ptr<Write>> writes_;
+  std::vector<Write*> idle_writes_;
+  std::size_t in_flight_ = 0;        ///< of the state that is being published
+  std::size_t ahead_in_flight_ = 0;  ///< of the one that is still changing
+};
+
+}  // namespace chimera::devices

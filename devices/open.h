@@ -1,0 +1,48 @@
+#pragma once
+// Stores on disks: making, opening, growing and checking them.
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "devices/store.h"
+#include "io/disk.h"
+#include "io/loop.h"
+
+namespace chimera::devices {
+
+struct OpenOptions {
+  std::uint64_t cache_bytes = 256ull << 20;  ///< at least limits::smallest_cache
+  bool read_only = false;                    ///< nothing is written to the disk; writing instructions answer 17
+};
+
+/// What the first blocks of a disk say it is.
+enum class Contents : std::uint8_t { blank, store, damaged_store, newer_store, other };
+[[nodiscard]] std::expected<Contents, std::string> identify(io::Loop&, io::Disk&);
+
+/// Overwrites the whole disk with zeros, so that a file system has placed every block of a file before a store is made
+/// in it: writes are faster then, and never find the file system full. `progress` counts blocks.
+[[nodiscard]] std::expected<void, std::string> preallocate(
+    io::Loop&, io::Disk&, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress);
+/// Makes an empty store that fills the disk (at least 16 MiB). Overwrites without asking.
+[[nodiscard]] std::expected<void, std::string> format(io::Loop&, io::Disk&);
+/// Opens a store; the loop and the disk must outlive it. Errors are whole sentences for the user.
+[[nodiscard]] std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop&, io::Disk&, const OpenOptions&);
+/// Takes the disk's present size into use, on an open store; durable when it returns.
+[[nodiscard]] std::expected<void, std::string> grow(io::Loop&, Store&);
+
+struct CheckReport {
+  std::uint64_t devices = 0, data_blocks = 0, map_blocks = 0, other_blocks = 0, shared_blocks = 0, free_blocks = 0;
+  std::uint64_t bad_checksums = 0, leaked_blocks = 0, misbooked_blocks = 0;  ///< misbooked: used but marked free, or
+                                                                             ///< a wrong reference count
+  std::uint64_t unreadable_blocks = 0;
+  std::uint64_t problem_count = 0;
+  std::vector<std::string> problems;  ///< a line each, at most 100
+};
+/// Walks everything, reads every block, compares the books. The store is otherwise idle.
+[[nodiscard]] CheckReport check(io::Loop&, Store&,
+                                const std::function<void(std::uint64_t done, std::uint64_t all)>& progress);
+
+}  // namespace chimera::devices

@@ -1,0 +1,167 @@
+#include "devices/open.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/uuid/random_generator.hpp>
+#include <optional>
+
+#include "devices/crc32c.h"
+#include "devices/io_buffer.h"
+#include "devices/pool.h"
+#include "devices/read_now.h"
+#include "devices/safeguards.h"
+
+namespace chimera::devices {
+namespace {
+
+struct Found {
+  Contents contents = Contents::blank;
+  std::optional<Superblock> superblock;  ///< the newest good one
+  unsigned place = 0;
+};
+
+Contents judge(const Superblock& superblock, const Block& bytes) {
+  if (superblock.magic != Superblock::right_magic) {
+    const bool blank = std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+    return blank ? Contents::blank : Contents::other;
+  }
+  if (safeguards::superblocks_are_verified &&
+      superblock.checksum != crc32c(0, &superblock, offsetof(Superblock, checksum)))
+    return Contents::damaged_store;
+  const auto& version = superblock.version;
+  const auto& known = Superblock::current_version;
+  if (version[0] != known[0] || version[1] > known[1]) return Contents::newer_store;
+  return Contents::store;
+}
+
+std::expected<Found, std::string> look(io::Loop& loop, io::Disk& disk) {
+  Found found;
+  const BlockBuffer buffer = make_block_buffer();
+  std::array<Contents, 2> contents{Contents::blank, Contents::blank};
+  for (unsigned place = 0; place < 2; ++place) {
+    if (superblock_places[place] >= disk.block_count()) continue;
+    if (!read_now(loop, disk, superblock_places[place], *buffer)) return std::unexpected("the disk could not be read");
+    const auto& superblock = *reinterpret_cast<const Superblock*>(buffer.get());
+    contents[place] = judge(superblock, *buffer);
+    if (contents[place] != Contents::store) continue;
+    if (found.superblock && found.superblock->generation > superblock.generation) continue;
+    found.superblock = superblock;
+    found.place = place;
+  }
+  const auto either = [&](Contents what) { return contents[0] == what || contents[1] == what; };
+  if (either(Contents::newer_store)) {
+    found.contents = Contents::newer_store;
+  } else if (found.superblock) {
+    found.contents = Contents::store;
+  } else if (either(Contents::damaged_store)) {
+    found.contents = Contents::damaged_store;
+  } else {
+    found.contents = contents[0];
+  }
+  // A disk may begin with zeros and hold something all the same: file systems and partition tables leave room.
+  for (std::uint64_t block = 1;
+       found.contents == Contents::blank && block < std::min<std::uint64_t>(64, disk.block_count()); ++block) {
+    if (!read_now(loop, disk, block, *buffer)) return std::unexpected("the disk could not be read");
+    const bool zeros = std::all_of(buffer->begin(), buffer->end(), [](std::byte byte) { return byte == std::byte{0}; });
+    if (!zeros && block != superblock_places[1]) found.contents = Contents::other;
+  }
+  return found;
+}
+
+}  // namespace
+
+std::expected<void, std::string> settle_store(io::Loop& loop, Pool& pool) {
+  class Nobody final : public Waiter {
+   public:
+    void wake() override {}
+  } waiter;
+  while (true) {
+    const Outcome outcome = pool.sync(waiter);
+    if (!outcome.waits()) {
+      waiter.progress.reset();
+      pool.release(waiter);
+      if (!outcome.is_ready()) return std::unexpected(waiter.message);
+      if (pool.at_rest()) return {};
+    }
+    while (pool.work()) {
+    }
+    loop.step(pool.io_pending() ? io::Loop::forever : 0);
+  }
+}
+
+std::expected<Contents, std::string> identify(io::Loop& loop, io::Disk& disk) {
+  auto found = look(loop, disk);
+  if (!found) return std::unexpected(found.error());
+  return found->contents;
+}
+
+std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk) {
+  if (disk.block_count() < smallest_store_blocks) {
+    return std::unexpected(fmt::format("a store needs at least {} MiB, and there are {} KiB",
+                                       smallest_store_blocks * block_size >> 20,
+                                       disk.block_count() * block_size >> 10));
+  }
+  const BlockBuffer zeros = make_block_buffer();
+  for (const std::uint64_t place : superblock_places) {
+    if (!write_now(loop, disk, place, zeros.get())) return std::unexpected("the disk could not be written");
+  }
+  Pool pool(loop, disk, limits::smallest_cache);
+  Superblock blank{};
+  blank.magic = Superblock::right_magic;
+  blank.version = Superblock::current_version;
+  blank.store = boost::uuids::random_generator()();
+  if (const std::string error = pool.make(blank); !error.empty()) return std::unexpected(error);
+  // Twice, so that both places hold a superblock from the first day.
+  for (int n = 0; n < 2; ++n) {
+    pool.blocks().space().touch();
+    if (const auto settled = settle_store(loop, pool); !settled) return settled;
+  }
+  return {};
+}
+
+std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io::Disk& disk,
+                                                              const OpenOptions& options) {
+  const auto found = look(loop, disk);
+  if (!found) return std::unexpected(found.error());
+  switch (found->contents) {
+    case Contents::blank:
+      return std::unexpected("there is no store here yet, it is blank; make one with `chimera format`");
+    case Contents::other: return std::unexpected("this is not a Chimera store");
+    case Contents::damaged_store: return std::unexpected("both superblocks of this store are damaged");
+    case Contents::newer_store: return std::unexpected("this store was written by a newer version of Chimera; upgrade");
+    case Contents::store: break;
+  }
+  const Superblock& superblock = *found->superblock;
+  if (superblock.block_count > disk.block_count()) {
+    return std::unexpected(fmt::format("the store has {} blocks, but its disk only {}: it was cut short",
+                                       superblock.block_count, disk.block_count()));
+  }
+  if (options.cache_bytes < limits::smallest_cache) {
+    return std::unexpected(fmt::format("the cache must have at least {} MiB", limits::smallest_cache >> 20));
+  }
+  auto pool = std::make_unique<Pool>(loop, disk, options.cache_bytes);
+  if (options.read_only) pool->set_read_only();
+  if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
+  return std::make_unique<Store>(std::move(pool));
+}
+
+std::expected<void, std::string> grow(io::Loop& loop, Store& store) {
+  Pool* const pool = store.pool();
+  if (pool == nullptr) return std::unexpected("a store in memory does not grow");
+  if (pool->read_only()) return std::unexpected("the store was opened for reading only");
+  if (pool->disk().block_count() > most_store_blocks) return std::unexpected("the disk is larger than a store can be");
+  SpaceMap& space = pool->blocks().space();
+  while (true) {
+    const SpaceMap::Reserved ready = space.prepare_grow();
+    if (ready == SpaceMap::Reserved::failed) return std::unexpected("the map of free space could not be read");
+    if (ready == SpaceMap::Reserved::ready) break;
+    loop.step(io::Loop::forever);
+  }
+  if (pool->disk().block_count() < space.block_count()) return std::unexpected("the disk has become smaller");
+  if (pool->disk().block_count() > space.block_count()) space.grow(pool->disk().block_count());
+  return settle_store(loop, *pool);
+}
+
+}  // namespace chimera::devices

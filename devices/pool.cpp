@@ -1,0 +1,353 @@
+#include "devices/pool.h"
+
+#include <fmt/format.h>
+#include <boost/uuid/uuid_io.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cassert>
+
+#include "devices/crc32c.h"
+#include "devices/read_now.h"
+#include "devices/reference_counts.h"
+
+namespace chimera::devices {
+namespace {
+
+/// So many graves, and whoever would dig another one waits.
+constexpr std::size_t most_graves = 8192;
+/// Freed blocks that a checkpoint is not waited for with.
+constexpr std::size_t most_pending = 1u << 20;
+/// A checkpoint has the bitmaps of all groups with freed blocks in memory: 8 KiB each.
+constexpr std::size_t most_pending_groups = 1024;
+/// So many pages of the manifest, and a checkpoint writes them before they use up what is kept back for them.
+constexpr std::size_t most_changed_pages = 100;
+constexpr unsigned reaps_at_once = 16;
+/// A page and the index page above it.
+constexpr std::size_t new_record_blocks = 2;
+
+}  // namespace
+
+Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
+    : loop_(loop), disk_(disk), blocks_(disk, cache_bytes), checkpoint_(disk, blocks_, manifest_, *this) {
+  blocks_.want_checkpoint = [this] { checkpoint_.want(); };
+  blocks_.can_clean = [this] { return !failed(); };
+  blocks_.checkpoint_needs = [this] { return manifest_.most_blocks_needed(); };
+  blocks_.is_freeing = [this] {
+    return std::any_of(graves_.begin(), graves_.end(), [](const auto& grave) { return !grave.second.held; });
+  };
+}
+
+Pool::~Pool() {
+  blocks_.release_waiter(reaper_);
+  while (io_pending()) loop_.step(io::Loop::forever);
+}
+
+std::string Pool::make(const Superblock& blank) {
+  if (disk_.block_count() > most_store_blocks) return "the disk is larger than a store can be";
+  checkpoint_.open(blank, 1);
+  blocks_.space().make(disk_.block_count());
+  return {};
+}
+
+std::string Pool::open(const Superblock& superblock, unsigned place) {
+  checkpoint_.open(superblock, place);
+  blocks_.set_generation(superblock.generation + 1);
+  blocks_.references().open({superblock.references, superblock.references_height}, superblock.shared_references);
+  if (!blocks_.space().open(loop_, superblock.block_count, superblock.space)) return "the map of free space is damaged";
+  const auto read_pages = [this](const std::vector<Slot>& slots, const auto& take_page) {
+    std::vector<std::uint64_t> addresses;
+    std::vector<std::size_t> places;
+    for (std::size_t n = 0; n < slots.size(); ++n) {
+      if (slots[n].empty()) continue;
+      if (slots[n].address() >= blocks_.space().block_count()) return false;
+      addresses.push_back(slots[n].address());
+      places.push_back(n);
+    }
+    bool good = true;
+    read_many(loop_, disk_, addresses, [&](std::size_t n, const Block* bytes) {
+      const Slot& slot = slots[places[n]];
+      good = good && bytes != nullptr && block_checksum(slot.address(), slot.generation(), bytes) == slot.checksum();
+      if (good) take_page(places[n], *bytes);
+    });
+    return good;
+  };
+  const auto take = [this](std::uint32_t number, const DeviceRecord& record) {
+    if ((record.flags & DeviceRecord::dying) != 0) {
+      Tree tree(blocks_, {record.roots[0], record.heights[0]}, record.share_generation);
+      graves_.emplace(number, Grave{tree});
+      return;
+    }
+    opened_.push_back(std::make_unique<PoolDevice>(*this, number, record));
+    devices_[number] = opened_.back().get();
+  };
+  if (!manifest_.open(superblock.manifest, read_pages, take)) return "the list of devices is damaged";
+  return {};
+}
+
+void Pool::settle() {
+  for (auto& [number, device] : devices_) {
+    for (Tree& tree : device->trees_) tree.settle();
+  }
+  for (auto& [number, grave] : graves_) grave.tree.settle();
+  blocks_.references().settle();
+}
+
+void Pool::fill(std::uint32_t number, DeviceRecord& record) {
+  if (const auto device = devices_.find(number); device != devices_.end()) {
+    device->second->fill(record);
+    return;
+  }
+  const Tree& tree = graves_.at(number).tree;
+  record.flags = DeviceRecord::in_use | DeviceRecord::dying;
+  record.share_generation = tree.share_generation();
+  record.roots[0] = tree.root().slot;
+  record.heights[0] = tree.root().height;
+}
+
+Outcome Pool::check_health(Waiter& waiter) const {
+  if (read_only_) {
+    waiter.message = "the store was opened for reading only";
+    return Outcome::fail(Status::read_only);
+  }
+  if (!failed()) return Outcome::ready();
+  waiter.message = "the disk has failed; the store takes no more writes until it is opened again";
+  return Outcome::fail(Status::io_error);
+}
+
+/// While too many graves are open, nobody digs another one.
+Outcome Pool::wait_for_graves(Waiter& waiter) {
+  if (graves_.size() <= most_graves) return Outcome::ready();
+  blocks_.wait_for_event(waiter);
+  return Outcome::wait();
+}
+
+/// What a tree holds is to be freed in the background. The caller's tree must not be used any more.
+std::uint32_t Pool::bury(const Tree& tree) {
+  const std::uint32_t number = manifest_.add();
+  graves_.emplace(number, Grave{tree});
+  return number;
+}
+
+/// All blocks of these trees may from now on be found in other trees too.
+void Pool::share_trees(std::span<Tree> trees) {
+  for (Tree& tree : trees) {
+    tree.settle();
+    tree.set_share_generation(blocks_.generation());
+  }
+}
+
+Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, std::span<const std::uint8_t> columns,
+                     bool fixed_length, std::uint64_t length, std::unique_ptr<PoolDevice>& made) {
+  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  auto device = std::make_unique<PoolDevice>(*this, uuid, std::string(name));
+  if (!columns.empty()) {
+    if (const Outcome room = device->prepare(waiter, Plane::columns, 0, columns.size()); !room.is_ready()) return room;
+  } else {
+    const Needs needs{.blocks = new_record_blocks};
+    const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::user);
+    if (!room.is_ready()) return room;
+  }
+  device->number_ = manifest_.add();
+  devices_[device->number_] = device.get();
+  device->fixed_length_ = fixed_length;
+  device->length_ = fixed_length ? length : 0;
+  device->family_ = uuid;
+  if (!columns.empty()) device->write(Plane::columns, 0, columns);
+  device->columns_length_ = columns.size();
+  made = std::move(device);
+  return Outcome::ready();
+}
+
+Outcome Pool::clone(Waiter& waiter, std::span<const Clone> clones, std::vector<std::unique_ptr<PoolDevice>>& made) {
+  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  std::vector<std::uint64_t> roots;
+  for (const Clone& clone : clones) {
+    for (const Tree& tree : clone.origin->trees_) {
+      if (!tree.empty()) roots.push_back(tree.root().slot.address());
+    }
+  }
+  Collected collected;
+  Needs needs{.blocks = clones.size() * new_record_blocks};
+  blocks_.references().prepare(waiter, roots, collected, needs);
+  if (const Outcome outcome = blocks_.conclude(waiter, collected); !outcome.is_ready()) return outcome;
+  const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::user);
+  if (!room.is_ready()) return room;
+
+  for (const std::uint64_t root : roots) blocks_.references().add(root, 1);
+  for (const Clone& clone : clones) {
+    PoolDevice& origin = *clone.origin;
+    share_trees(origin.trees_);
+    auto device = std::make_unique<PoolDevice>(*this, clone.uuid, clone.name);
+    device->number_ = manifest_.add();
+    devices_[device->number_] = device.get();
+    device->trees_ = origin.trees_;
+    device->length_ = origin.length_;
+    device->columns_length_ = origin.columns_length_;
+    device->fixed_length_ = origin.fixed_length_;
+    device->family_ = origin.family_;
+    mark(origin);
+    made.push_back(std::move(device));
+  }
+  blocks_.begin_generation();
+  return Outcome::ready();
+}
+
+Outcome Pool::roll_back(Waiter& waiter, PoolDevice& device, PoolDevice& content) {
+  if (const Outcome writable = device.check_writable(waiter); !writable.is_ready()) return writable;
+  if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
+  std::vector<std::uint64_t> roots;
+  for (const Tree& tree : content.trees_) {
+    if (!tree.empty()) roots.push_back(tree.root().slot.address());
+  }
+  Collected collected;
+  Needs needs{.blocks = device.trees_.size() * new_record_blocks};
+  blocks_.references().prepare(waiter, roots, collected, needs);
+  if (const Outcome outcome = blocks_.conclude(waiter, collected); !outcome.is_ready()) return outcome;
+  const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::shrinking);
+  if (!room.is_ready()) return room;
+
+  for (const std::uint64_t root : roots) blocks_.references().add(root, 1);
+  share_trees(content.trees_);
+  for (Tree& tree : device.trees_) {
+    if (!tree.empty()) bury(tree);
+  }
+  device.trees_ = content.trees_;
+  device.length_ = content.length_;
+  device.columns_length_ = content.columns_length_;
+  device.fixed_length_ = content.fixed_length_;
+  mark(device);
+  mark(content);
+  blocks_.begin_generation();
+  return Outcome::ready();
+}
+
+Outcome Pool::remove(Waiter& waiter, PoolDevice& device) {
+  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
+  const Needs needs{.blocks = device.trees_.size() * new_record_blocks};
+  const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::freeing);
+  if (!room.is_ready()) return room;
+  for (const Tree& tree : device.trees_) {
+    if (!tree.empty()) bury(tree);
+  }
+  devices_.erase(device.number_);
+  manifest_.remove(device.number_);
+  return Outcome::ready();
+}
+
+Outcome Pool::sync(Waiter& waiter) {
+  class Ticket final : public Progress {
+   public:
+    explicit Ticket(std::uint64_t number) : generation(number) {}
+    std::uint64_t generation;
+  };
+  if (read_only_) return Outcome::ready();
+  if (waiter.progress == nullptr) waiter.progress = std::make_unique<Ticket>(checkpoint_.ticket());
+  if (static_cast<const Ticket&>(*waiter.progress).generation <= checkpoint_.published()) return Outcome::ready();
+  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  checkpoint_.want();
+  blocks_.wait_for_event(waiter);
+  return Outcome::wait();
+}
+
+void Pool::release(Waiter& waiter) { blocks_.release_waiter(waiter); }
+
+/// Frees a piece of a grave. False if there is none, or it has to wait.
+bool Pool::reap() {
+  if (!may_change()) {
+    // Others are not to queue behind what will never go on.
+    blocks_.release_waiter(reaper_);
+    return false;
+  }
+  if (reaper_.waits) return false;
+  const auto found = std::find_if(graves_.begin(), graves_.end(), [](const auto& grave) { return !grave.second.held; });
+  if (found == graves_.end()) return false;
+  auto& [number, grave] = *found;
+  // Before it waits it may have copied nodes on its way down.
+  manifest_.mark(number);
+  const Outcome outcome = grave.tree.empty() ? Outcome::ready() : grave.tree.reap(reaper_);
+  if (outcome.waits()) {
+    reaper_.waits = true;
+    return false;
+  }
+  blocks_.release_waiter(reaper_);
+  if (!outcome.is_ready()) {
+    // Damaged: what cannot be read cannot be freed. It stays booked; the check names it.
+    grave.held = true;
+    return true;
+  }
+  if (grave.tree.empty()) {
+    manifest_.remove(number);
+    graves_.erase(found);
+    if (graves_.empty()) blocks_.wake_waiting();
+  }
+  return true;
+}
+
+bool Pool::work() {
+  bool more = false;
+  for (unsigned n = 0; n < reaps_at_once && (more = reap()); ++n) {
+  }
+  // Counts that have all come back to zero leave a tree of zeros behind.
+  ReferenceCounts& references = blocks_.references();
+  if (references.total() == 0 && !references.root().slot.empty() && may_change()) {
+    bury(Tree(blocks_, references.root(), 0));
+    references.open({}, 0);
+    more = true;
+  }
+  if (blocks_.space().pending_count() > most_pending || blocks_.space().pending_groups() > most_pending_groups ||
+      manifest_.blocks_needed() > most_changed_pages) {
+    checkpoint_.want();
+  }
+  return (may_change() && checkpoint_.work()) || more;
+}
+
+bool Pool::at_rest() const {
+  if (!may_change()) return !io_pending();
+  return !io_pending() && !checkpoint_.wanted() && checkpoint_.ticket() <= checkpoint_.published() &&
+         std::all_of(graves_.begin(), graves_.end(), [](const auto& grave) { return grave.second.held; });
+}
+
+bool Pool::io_pending() const {
+  return !checkpoint_.at_rest() || blocks_.cache().any_loading() || blocks_.space().any_loading();
+}
+
+std::string Pool::describe(std::size_t device_count) const {
+  const SpaceMap& space = blocks_.space();
+  const BlockCache& cache = blocks_.cache();
+  const nlohmann::ordered_json description = {
+      {"kind", "pool"},
+      {"uuid", to_string(checkpoint_.superblock().store)},
+      {"size", space.block_count() * block_size},
+      {"used", (space.block_count() - space.free_count()) * block_size},
+      {"free", space.free_count() * block_size},
+      {"kept_back", blocks_.kept_back() * block_size},
+      {"devices", device_count},
+      {"being_freed", graves_.size()},
+      {"state", failed()     ? "failed"
+                : read_only_ ? "read only"
+                             : "good"},
+      {"cache",
+       {{"size", cache.frame_count() * block_size},
+        {"dirty", (cache.dirty_count() + cache.frozen_count()) * block_size},
+        {"misses", cache.misses()}}},
+      {"journal", nullptr},
+      {"checkpoint", {{"generation", checkpoint_.published()}, {"since_open", checkpoint_.count()}}},
+  };
+  return description.dump();
+}
+
+void Pool::each_tree(const std::function<void(const std::string&, Tree&)>& visit) {
+  static constexpr const char* planes[] = {"data", "metadata", "columns"};
+  for (auto& [number, device] : devices_) {
+    for (std::size_t plane = 0; plane < 3; ++plane) {
+      visit(fmt::format("{} of \"{}\"", planes[plane], device->name()), device->trees_[plane]);
+    }
+  }
+  for (auto& [number, grave] : graves_) visit(fmt::format("deleted device {}", number), grave.tree);
+  Tree counts(blocks_, blocks_.references().root(), 0);
+  visit("the reference counts", counts);
+}
+
+}  // namespace chimera::devices

@@ -1,0 +1,114 @@
+#pragma once
+// The devices that live on a disk: their blocks, the manifest that lists them, the checkpoints that make them durable,
+// and the graves of those that were deleted, whose blocks are freed in the background.
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "devices/block_store.h"
+#include "devices/checkpoint.h"
+#include "devices/manifest.h"
+#include "devices/pool_device.h"
+#include "io/loop.h"
+
+namespace chimera::devices {
+
+class Pool final : private Checkpoint::Source {
+ public:
+  Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes);
+  /// Waits for what is under way on the disk. What is not durable by then is lost.
+  ~Pool();
+
+  /// Begins an empty store over the whole disk, with the identity of this superblock; the first checkpoint makes it.
+  [[nodiscard]] std::string make(const Superblock& blank);
+  /// Takes over a store as this superblock (at the place with this index) describes it. An error is a sentence.
+  [[nodiscard]] std::string open(const Superblock& superblock, unsigned place);
+  /// The devices found by `open`; the caller owns them from now on.
+  [[nodiscard]] std::vector<std::unique_ptr<PoolDevice>> take_devices() { return std::move(opened_); }
+
+  Outcome create(Waiter&, const Uuid&, std::string_view name, std::span<const std::uint8_t> columns, bool fixed_length,
+                 std::uint64_t length, std::unique_ptr<PoolDevice>& made);
+  struct Clone {
+    PoolDevice* origin;
+    Uuid uuid;
+    std::string name;
+  };
+  Outcome clone(Waiter&, std::span<const Clone>, std::vector<std::unique_ptr<PoolDevice>>& made);
+  Outcome roll_back(Waiter&, PoolDevice&, PoolDevice& content);
+  /// The device's blocks are freed in the background; the object may go.
+  Outcome remove(Waiter&, PoolDevice&);
+  /// Its name, length or flags have changed.
+  void mark(PoolDevice& device) { manifest_.mark(device.number_); }
+  Outcome sync(Waiter&);
+  void release(Waiter& waiter);
+  /// Whether anything may be written: not read only, and no write has failed.
+  Outcome check_health(Waiter&) const;
+  /// The JSON object of `describe store`.
+  [[nodiscard]] std::string describe(std::size_t device_count) const;
+  /// A slice of background work. True if more could be done at once.
+  bool work();
+
+  [[nodiscard]] BlockStore& blocks() { return blocks_; }
+  [[nodiscard]] Manifest& manifest() { return manifest_; }
+  [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
+  [[nodiscard]] bool failed() const { return checkpoint_.failed(); }
+  [[nodiscard]] io::Loop& loop() { return loop_; }
+  [[nodiscard]] io::Disk& disk() { return disk_; }
+  [[nodiscard]] std::size_t grave_count() const { return graves_.size(); }
+  /// Nothing is left to free or to write; or nothing may be written.
+  [[nodiscard]] bool at_rest() const;
+  /// Requests are under way on the disk.
+  [[nodiscard]] bool io_pending() const;
+  [[nodiscard]] bool read_only() const { return read_only_; }
+  /// False where everything stays as it is: read only, or the disk has failed.
+  [[nodiscard]] bool may_change() const { return !read_only_ && !failed(); }
+  void set_read_only() { read_only_ = true; }
+  /// Every tree of the store with its share generation, for the check.
+  void each_tree(const std::function<void(const std::string& name, Tree&)>& visit);
+
+ private:
+  friend class PoolDevice;
+  friend class Hold;
+  friend class ShareProgress;
+  struct Grave {
+    Tree tree;
+    bool held = false;  ///< still read by a long operation
+  };
+
+  void settle() override;
+  void fill(std::uint32_t number, DeviceRecord& record) override;
+  Outcome wait_for_graves(Waiter&);
+  std::uint32_t bury(const Tree& tree);
+  void share_trees(std::span<Tree> trees);
+  bool reap();
+
+  class Reaper final : public Waiter {
+   public:
+    void wake() override { waits = false; }
+    bool waits = false;
+  };
+
+  io::Loop& loop_;
+  io::Disk& disk_;
+  BlockStore blocks_;
+  Manifest manifest_;
+  Checkpoint checkpoint_;
+  std::unordered_map<std::uint32_t, PoolDevice*> devices_;  ///< by record number
+  std::unordered_map<std::uint32_t, Grave> graves_;         ///< by record number
+  std::vector<std::unique_ptr<PoolDevice>> opened_;
+  /// Devices that a long copy is being made into, and by whom.
+  std::vector<std::pair<std::uint32_t, const Waiter*>> locks_;
+  Reaper reaper_;
+  bool read_only_ = false;
+};
+
+/// Runs a pool that nobody else uses until all that was done to it is durable. The error is a sentence.
+[[nodiscard]] std::expected<void, std::string> settle_store(io::Loop& loop, Pool& pool);
+
+}  // namespace chimera::devices

@@ -1,0 +1,56 @@
+#pragma once
+// A device whose blocks live in a pool.
+
+#include <array>
+#include <vector>
+
+#include "devices/device.h"
+#include "devices/tree.h"
+
+namespace chimera::devices {
+
+class Pool;
+
+class PoolDevice final : public Device {
+ public:
+  PoolDevice(Pool& pool, const Uuid& uuid, std::string name);
+  /// As a record of the manifest has it.
+  PoolDevice(Pool& pool, std::uint32_t number, const DeviceRecord& record);
+  void fill(DeviceRecord& record) const;
+
+  Outcome fetch(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
+  Outcome prepare(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
+  void prefetch(Plane, std::uint64_t offset, std::uint64_t count) override;
+  void read(Plane, std::uint64_t offset, std::span<std::uint8_t> out) override;
+  [[nodiscard]] const std::uint8_t* peek(std::uint64_t block) const noexcept override;
+  [[nodiscard]] bool equal(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) override;
+  void write(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) override;
+  void set_columns_length(std::uint64_t length) override;
+  Outcome clear(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
+  Outcome set_length(Waiter&, std::uint64_t length) override;
+  Outcome extents(Waiter&, Plane, std::uint64_t offset, std::uint64_t count, std::vector<Extent>& out) override;
+  Outcome differences(Waiter&, Device& other, std::uint64_t offset, std::uint64_t count,
+                      std::vector<Extent>& out) override;
+  Outcome share(Waiter&, std::uint64_t offset, Device& from, std::uint64_t from_offset, std::uint64_t count) override;
+  Outcome digest(Waiter&, std::uint64_t offset, std::uint64_t count, std::span<std::uint8_t, 32> out) override;
+  Outcome flush(Waiter&) override;
+
+ private:
+  friend class Pool;
+
+  [[nodiscard]] Tree& tree(Plane plane) { return trees_[static_cast<std::size_t>(plane)]; }
+  void mark();
+  /// Refuses while another session's long copy into this device is under way, or the disk has failed.
+  Outcome check_writable(Waiter&);
+  Outcome clear_range(Waiter&, Tree&, std::uint64_t offset, std::uint64_t end, std::uint64_t new_length);
+  template <typename Visit>
+  void each_block(std::uint64_t offset, std::uint64_t count, Visit&& visit);
+  void adopt_extents(const std::vector<Tree::Piece>& pieces, std::uint32_t flags, std::uint64_t offset,
+                     std::uint64_t count, std::vector<Extent>& out);
+
+  Pool& pool_;
+  std::uint32_t number_ = 0;  ///< of its record in the manifest
+  std::array<Tree, 3> trees_;
+};
+
+}  // namespace chimera::devices

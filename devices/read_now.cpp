@@ -1,0 +1,89 @@
+#include "devices/read_now.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "devices/io_buffer.h"
+
+namespace chimera::devices {
+namespace {
+
+class Request final : public io::DiskRequest {
+ public:
+  Request(Kind what, std::uint64_t address, Block* bytes) : place_(reinterpret_cast<std::byte*>(bytes)) {
+    kind = what;
+    first_block = address;
+    if (bytes != nullptr) buffers = {&place_, 1};
+  }
+  void finished() override { done_ = true; }
+  bool carry_out(io::Loop& loop, io::Disk& disk) {
+    disk.start(*this);
+    while (!done_) loop.step(io::Loop::forever);
+    return error == 0;
+  }
+
+ private:
+  std::byte* place_;
+  bool done_ = false;
+};
+
+/// One of the readers that share a list of addresses.
+class ListReader final : public io::DiskRequest {
+ public:
+  struct List {
+    io::Disk& disk;
+    const std::vector<std::uint64_t>& addresses;
+    const std::function<void(std::size_t, const Block*)>& take;
+    std::size_t next = 0;
+    std::size_t done = 0;
+  };
+  explicit ListReader(List& list)
+      : list_(list), buffer_(make_block_buffer()), place_(reinterpret_cast<std::byte*>(buffer_.get())) {
+    kind = Kind::read;
+    buffers = {&place_, 1};
+  }
+  void go_on() {
+    if (list_.next == list_.addresses.size()) return;
+    index_ = list_.next++;
+    first_block = list_.addresses[index_];
+    error = 0;
+    list_.disk.start(*this);
+  }
+  void finished() override {
+    list_.take(index_, error == 0 ? buffer_.get() : nullptr);
+    ++list_.done;
+    go_on();
+  }
+
+ private:
+  List& list_;
+  BlockBuffer buffer_;
+  std::byte* place_;
+  std::size_t index_ = 0;
+};
+
+constexpr std::size_t most_readers = 64;
+
+}  // namespace
+
+void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>& addresses,
+               const std::function<void(std::size_t index, const Block* bytes)>& take) {
+  ListReader::List list{disk, addresses, take};
+  std::vector<std::unique_ptr<ListReader>> readers;
+  for (std::size_t n = 0; n < std::min(most_readers, addresses.size()); ++n) {
+    readers.push_back(std::make_unique<ListReader>(list));
+    readers.back()->go_on();
+  }
+  while (list.done < addresses.size()) loop.step(io::Loop::forever);
+}
+
+bool read_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block& bytes) {
+  return Request(io::DiskRequest::Kind::read, address, &bytes).carry_out(loop, disk);
+}
+
+bool write_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block* bytes) {
+  const auto kind = bytes == nullptr ? io::DiskRequest::Kind::flush : io::DiskRequest::Kind::write;
+  return Request(kind, address, bytes).carry_out(loop, disk);
+}
+
+}  // namespace chimera::devices

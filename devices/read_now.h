@@ -1,0 +1,24 @@
+#pragma once
+// Reading a block and waiting for it: for opening and checking stores, where nothing else goes on.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "devices/layout.h"
+#include "io/disk.h"
+#include "io/loop.h"
+
+namespace chimera::devices {
+
+/// False if it could not be read. `bytes` must be aligned to a block.
+[[nodiscard]] bool read_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block& bytes);
+/// The same for many blocks, of which a number is asked for at a time. Calls take(index in `addresses`, bytes, null if
+/// it could not be read), in any order.
+void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>& addresses,
+               const std::function<void(std::size_t index, const Block* bytes)>& take);
+/// The same for a write; with no bytes, a flush.
+[[nodiscard]] bool write_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block* bytes);
+
+}  // namespace chimera::devices

@@ -1,0 +1,122 @@
+#pragma once
+// Which blocks of the store are free: a bitmap for each group of 32,768 blocks (128 MiB), loaded when it is needed, and
+// a small summary of all groups that stays in memory.
+//
+// The bitmaps and the summary's pages are written by checkpoints only, each to the one of its two homes that the
+// published state does not name; so they take no space and change no map. A block that has been freed is pending until
+// a checkpoint writes that down, held until that checkpoint is published, and only then free for use: until then a
+// crash would bring back the state that still needs it.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "devices/device.h"
+#include "devices/io_buffer.h"
+#include "devices/layout.h"
+#include "io/disk.h"
+#include "io/loop.h"
+
+namespace chimera::devices {
+
+class SpaceMap {
+ public:
+  /// Calls `changed` (from Loop::step) when a bitmap has arrived or could not be had.
+  SpaceMap(io::Disk& disk, std::function<void()> changed);
+  ~SpaceMap();
+
+  enum class Reserved : std::uint8_t { ready, loading, failed };
+
+  /// The map of an empty store.
+  void make(std::uint64_t block_count);
+  /// The map of a store as its superblock describes it. False if a page is damaged.
+  [[nodiscard]] bool open(io::Loop& loop, std::uint64_t block_count, const SpaceEntry& root);
+  /// Has a page written by the next checkpoint although nothing has changed. For a map that has just been made.
+  void touch() { mark_dirty(groups_.begin()->first, *groups_.begin()->second); }
+  /// Whether `grow` may be called: it needs the bitmap of the last group.
+  [[nodiscard]] Reserved prepare_grow();
+  void grow(std::uint64_t block_count);
+
+  [[nodiscard]] std::uint64_t block_count() const { return block_count_; }
+  /// Blocks that are free once all that has been freed is published.
+  [[nodiscard]] std::uint64_t free_count() const { return free_ + pending_.size(); }
+  /// Blocks that may be allocated now, in whatever group.
+  [[nodiscard]] std::uint64_t available() const { return free_ - held_; }
+  /// Whether waiting for a checkpoint would make more available.
+  [[nodiscard]] bool more_to_come() const { return held_ != 0 || !pending_.empty(); }
+  [[nodiscard]] std::size_t pending_count() const { return pending_.size(); }
+  /// Groups that pending blocks lie in.
+  [[nodiscard]] std::size_t pending_groups() const { return pending_groups_; }
+
+  /// Makes sure that the next `count` calls of allocate succeed without loading. Needs available() >= count.
+  [[nodiscard]] Reserved reserve(std::uint64_t count);
+  enum class Use : std::uint8_t { data, nodes };
+  /// A block that was free. Data and nodes grow towards each other from the two ends of a group, so that each lies in
+  /// long runs.
+  [[nodiscard]] std::uint64_t allocate(Use use);
+  void release(std::uint64_t address);
+
+  // A checkpoint: `load_released` until it is ready, `images` in the run that freezes the state, `published` at its
+  // end.
+  /// Loads the bitmaps of all that has been released, and of `also`.
+  [[nodiscard]] Reserved load_released(const std::vector<std::uint64_t>& also);
+  struct Image {
+    std::uint64_t address;
+    BlockBuffer bytes;
+  };
+  /// Books all pending blocks as free and gives what has to be written; the root entry is for the superblock.
+  [[nodiscard]] std::vector<Image> images(std::uint64_t generation, SpaceEntry& root);
+  void published();
+  [[nodiscard]] bool any_loading() const { return !loads_.empty(); }
+  [[nodiscard]] bool dirty() const { return !dirty_groups_.empty() || !pending_.empty(); }
+
+  // For the check.
+  [[nodiscard]] std::uint32_t group_count() const { return static_cast<std::uint32_t>(levels_.front().size()); }
+  [[nodiscard]] const SpaceEntry& group_entry(std::uint32_t group) const { return levels_[0][group]; }
+  [[nodiscard]] unsigned level_count() const { return static_cast<unsigned>(levels_.size()); }
+  [[nodiscard]] const SpaceEntry& entry(unsigned level, std::size_t page) const { return levels_[level][page]; }
+  /// The place of a page (level 0: a bitmap) of the map.
+  [[nodiscard]] static std::uint64_t home(unsigned level, std::uint64_t page, unsigned which);
+  /// Blocks at the start of a group that are never allocated: the homes in it, and in group 0 the superblocks.
+  [[nodiscard]] static std::uint32_t fixed_blocks(std::uint32_t group);
+
+ private:
+  struct Group;
+  class GroupLoad;
+
+  Group* loaded(std::uint32_t group);
+  /// Starts loading, if it has not begun. False if it failed before.
+  bool load(std::uint32_t group);
+  void arrived(GroupLoad& load);
+  void make_fresh(Group& group, std::uint32_t number) const;
+  [[nodiscard]] std::uint32_t blocks_in(std::uint32_t group) const;
+  void shape_levels();
+  [[nodiscard]] std::uint64_t available_in(std::uint32_t group) const;
+  void leave_passed_groups();
+  std::uint32_t find_data(Group& group) const;
+  std::uint32_t find_node(Group& group) const;
+  void mark_dirty(std::uint32_t group, Group& state);
+  void unload_surplus();
+
+  io::Disk& disk_;
+  std::function<void()> changed_;
+  std::uint64_t block_count_ = 0;
+  std::uint64_t free_ = 0;  ///< not marked in the bitmaps, held ones included
+  std::uint64_t held_ = 0;
+  std::vector<std::vector<SpaceEntry>> levels_;  ///< [0]: one a group; the last has one entry, the root
+  std::unordered_map<std::uint32_t, std::unique_ptr<Group>> groups_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<GroupLoad>> loads_;
+  std::vector<std::uint32_t> dirty_groups_;
+  std::vector<std::uint32_t> held_groups_;
+  std::vector<std::uint64_t> pending_;
+  std::vector<bool> has_pending_;  ///< by group
+  std::size_t pending_groups_ = 0;
+  /// Loaded groups that allocations are taken from, in this order.
+  std::vector<std::uint32_t> reserved_;
+  std::uint64_t reserved_blocks_ = 0;  ///< that may be allocated in them
+  bool failed_ = false;
+};
+
+}  // namespace chimera::devices

@@ -1,0 +1,272 @@
+#include "devices/store.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <set>
+
+#include <fmt/format.h>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
+#include <nlohmann/json.hpp>
+
+#include "devices/pool.h"
+#include "isa/limits.h"
+
+namespace chimera::devices {
+namespace {
+
+MemoryOptions with_maker(MemoryOptions options) {
+  if (!options.make) {
+    options.make = [](const Uuid& uuid, std::string name, MemoryBudget& budget) {
+      return std::make_unique<MemoryDevice>(uuid, std::move(name), budget);
+    };
+  }
+  return options;
+}
+
+MemoryDevice& in_memory(Device& device) {
+  assert(device.kind() == Kind::memory);
+  return static_cast<MemoryDevice&>(device);
+}
+
+PoolDevice& in_pool(Device& device) {
+  assert(device.kind() == Kind::pool);
+  return static_cast<PoolDevice&>(device);
+}
+
+}  // namespace
+
+std::uint64_t MemoryOptions::half_of_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page_size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_size) / 2
+                                    : std::uint64_t{1} << 30;
+}
+
+std::size_t Store::UuidHash::operator()(const Uuid& uuid) const noexcept {
+  std::uint64_t halves[2];
+  std::memcpy(halves, uuid.data, sizeof halves);
+  return static_cast<std::size_t>((halves[0] ^ (halves[1] * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u);
+}
+
+Store::Store(MemoryOptions memory) : memory_(with_maker(std::move(memory))), memory_budget_{memory_.most_bytes, 0} {}
+
+Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory) : Store(std::move(memory)) {
+  pool_ = std::move(pool);
+  read_only_ = pool_->read_only();
+  for (auto& device : pool_->take_devices()) enter(std::move(device));
+}
+
+Store::~Store() = default;
+
+Device* Store::find(const Uuid& uuid) const {
+  const auto found = by_uuid_.find(uuid);
+  return found != by_uuid_.end() ? found->second.get() : nullptr;
+}
+
+Device* Store::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found != by_name_.end() ? found->second : nullptr;
+}
+
+std::vector<Device*> Store::list(std::string_view prefix, std::string_view after, std::size_t most) const {
+  std::vector<Device*> found;
+  auto at = after >= prefix && !after.empty() ? by_name_.upper_bound(after) : by_name_.lower_bound(prefix);
+  for (; at != by_name_.end() && found.size() < most && at->first.starts_with(prefix); ++at) {
+    found.push_back(at->second);
+  }
+  return found;
+}
+
+std::size_t Store::device_count() const { return by_uuid_.size(); }
+
+Outcome Store::check_new_name(Waiter& waiter, std::string_view name) const {
+  const Device* const other = find(name);
+  if (other == nullptr) return Outcome::ready();
+  waiter.message = fmt::format("there is a device named \"{}\" already: {}", name, to_string(other->uuid()));
+  return Outcome::fail(Status::exists);
+}
+
+Outcome Store::check_room(Waiter& waiter, std::size_t new_devices) const {
+  if (new_devices <= limits::most_devices && device_count() <= limits::most_devices - new_devices) {
+    return Outcome::ready();
+  }
+  waiter.message = fmt::format("a store holds at most {} devices and this one holds {}; delete some first",
+                               limits::most_devices, device_count());
+  return Outcome::fail(Status::no_space);
+}
+
+Uuid Store::unused_uuid() const {
+  boost::uuids::random_generator generate;
+  Uuid uuid = generate();
+  while (find(uuid) != nullptr) uuid = generate();
+  return uuid;
+}
+
+std::unique_ptr<MemoryDevice> Store::make_memory_device(const Uuid& uuid, std::string_view name) {
+  return memory_.make(uuid, std::string(name), memory_budget_);
+}
+
+/// Puts a device into the catalogue.
+Device* Store::enter(std::unique_ptr<Device> device) {
+  Device* const entered = device.get();
+  const bool new_name = by_name_.emplace(entered->name(), entered).second;
+  const bool new_uuid = by_uuid_.emplace(entered->uuid(), std::move(device)).second;
+  assert(new_name && new_uuid);
+  return entered;
+}
+
+Outcome Store::create(Waiter& waiter, std::string_view name, std::span<const std::uint8_t> columns,
+                      const CreateOptions& options, Device*& made) {
+  if (const Outcome fresh = check_new_name(waiter, name); !fresh.is_ready()) return fresh;
+  if (options.uuid && find(*options.uuid) != nullptr) {
+    waiter.message = fmt::format("there is a device {} already, named \"{}\"", to_string(*options.uuid),
+                                 find(*options.uuid)->name());
+    return Outcome::fail(Status::exists);
+  }
+  if (const Outcome room = check_room(waiter, 1); !room.is_ready()) return room;
+  const Uuid uuid = options.uuid ? *options.uuid : unused_uuid();
+  if (pool_ == nullptr || options.kind == Kind::memory) {
+    return create_in_memory(waiter, name, columns, options, uuid, made);
+  }
+  std::unique_ptr<PoolDevice> device;
+  const Outcome outcome = pool_->create(waiter, uuid, name, columns, options.fixed_length, options.length, device);
+  if (outcome.is_ready()) made = enter(std::move(device));
+  return outcome;
+}
+
+Outcome Store::create_in_memory(Waiter& waiter, std::string_view name, std::span<const std::uint8_t> columns,
+                                const CreateOptions& options, const Uuid& uuid, Device*& made) {
+  auto device = make_memory_device(uuid, name);
+  device->fixed_length_ = options.fixed_length;
+  device->length_ = options.fixed_length ? options.length : 0;
+  if (const Outcome room = device->MemoryDevice::prepare(waiter, Plane::columns, 0, columns.size()); !room.is_ready()) {
+    return room;
+  }
+  device->write(Plane::columns, 0, columns);
+  device->set_columns_length(columns.size());
+  made = enter(std::move(device));
+  return Outcome::ready();
+}
+
+Outcome Store::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets, std::vector<Device*>& made) {
+  std::set<std::string_view> names;
+  for (const SnapshotTarget& target : targets) {
+    if (const Outcome fresh = check_new_name(waiter, target.name); !fresh.is_ready()) return fresh;
+    if (!names.insert(target.name).second) {
+      waiter.message = fmt::format("two clones would be named \"{}\"", target.name);
+      return Outcome::fail(Status::exists);
+    }
+  }
+  if (const Outcome room = check_room(waiter, targets.size()); !room.is_ready()) return room;
+  std::vector<Pool::Clone> wanted;
+  for (const SnapshotTarget& target : targets) {
+    if (target.origin->kind() == Kind::pool) {
+      wanted.push_back({&in_pool(*target.origin), unused_uuid(), target.name});
+    }
+  }
+  std::vector<std::unique_ptr<PoolDevice>> clones;
+  if (!wanted.empty()) {
+    if (const Outcome outcome = pool_->clone(waiter, wanted, clones); !outcome.is_ready()) return outcome;
+  }
+  auto next = clones.begin();
+  for (const SnapshotTarget& target : targets) {
+    if (target.origin->kind() == Kind::pool) {
+      made.push_back(enter(std::move(*next++)));
+      continue;
+    }
+    auto clone = make_memory_device(unused_uuid(), target.name);
+    clone->adopt(in_memory(*target.origin));
+    made.push_back(enter(std::move(clone)));
+  }
+  return Outcome::ready();
+}
+
+Outcome Store::rename(Waiter& waiter, Device& device, std::string_view name) {
+  if (device.name() == name) return Outcome::ready();
+  if (const Outcome fresh = check_new_name(waiter, name); !fresh.is_ready()) return fresh;
+  if (const Outcome health = check_health(waiter, device); !health.is_ready()) return health;
+  auto entry = by_name_.extract(device.name());
+  entry.key() = name;
+  by_name_.insert(std::move(entry));
+  device.name_ = name;
+  if (device.kind() == Kind::pool) pool_->mark(in_pool(device));
+  return Outcome::ready();
+}
+
+Outcome Store::protect(Waiter& waiter, Device& device, bool read_only) {
+  if (const Outcome health = check_health(waiter, device); !health.is_ready()) return health;
+  device.read_only_ = read_only;
+  if (device.kind() == Kind::pool) pool_->mark(in_pool(device));
+  return Outcome::ready();
+}
+
+Outcome Store::roll_back(Waiter& waiter, Device& device, Device& content) {
+  if (device.kind() != content.kind() || device.family() != content.family()) {
+    waiter.message =
+        fmt::format("\"{}\" is neither a clone nor an origin of \"{}\", near or far", content.name(), device.name());
+    return Outcome::fail(Status::unsupported);
+  }
+  if (&device == &content) return Outcome::ready();
+  if (device.kind() == Kind::pool) return pool_->roll_back(waiter, in_pool(device), in_pool(content));
+  in_memory(device).adopt(in_memory(content));
+  return Outcome::ready();
+}
+
+Outcome Store::remove(Waiter& waiter, Device& device) {
+  if (device.kind() == Kind::pool) {
+    if (const Outcome outcome = pool_->remove(waiter, in_pool(device)); !outcome.is_ready()) return outcome;
+  }
+  by_name_.erase(device.name());
+  by_uuid_.erase(Uuid(device.uuid()));  // a copy: the device's own goes with it
+  return Outcome::ready();
+}
+
+Outcome Store::check_health(Waiter& waiter, const Device& device) const {
+  return device.kind() == Kind::pool ? pool_->check_health(waiter) : Outcome::ready();
+}
+
+Outcome Store::sync(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->sync(waiter); }
+
+void Store::release(Waiter& waiter) {
+  if (pool_ != nullptr) pool_->release(waiter);
+  waiter.progress.reset();
+  waiter.message.clear();
+}
+
+bool Store::work() { return pool_ != nullptr && pool_->work(); }
+
+std::string Store::describe() const {
+  if (pool_ != nullptr) return pool_->describe(device_count());
+  const std::uint64_t used = memory_budget_.used_bytes;
+  const nlohmann::ordered_json description = {
+      {"kind", "memory"},
+      {"size", memory_budget_.most_bytes},
+      {"used", used},
+      {"free", memory_budget_.most_bytes - std::min(used, memory_budget_.most_bytes)},
+      {"devices", device_count()},
+      {"cache", nullptr},
+      {"journal", nullptr},
+      {"checkpoint", nullptr},
+  };
+  return description.dump();
+}
+
+std::string Store::describe(const Device& device) const {
+  const nlohmann::ordered_json description = {
+      {"name", device.name()},
+      {"uuid", to_string(device.uuid())},
+      {"kind", device.kind() == Kind::pool ? "pool" : "memory"},
+      {"length", device.length()},
+      {"fixed_length", device.fixed_length()},
+      {"read_only", device.read_only()},
+      {"columns_length", device.columns_length()},
+      {"family", to_string(device.family())},
+  };
+  return description.dump();
+}
+
+}  // namespace chimera::devices

@@ -1,0 +1,43 @@
+#pragma once
+// The one door to a disk. Two implementations: FileDisk on a KernelLoop, and SimulatedDisk on a seed.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace chimera::io {
+
+/// One transfer of whole blocks of 4096 bytes that lie side by side on the disk, each with a buffer of its own,
+/// aligned to 4096 bytes. Owned by the caller; it and its buffers live until `finished` has been called.
+class DiskRequest {
+ public:
+  enum class Kind : std::uint8_t { read, write, flush };
+  Kind kind = Kind::read;
+  std::uint64_t first_block = 0;
+  std::span<std::byte* const> buffers;  ///< one a block; empty for a flush
+  int error = 0;                        ///< 0 or an errno, set before `finished`
+
+  /// Called once for each start, from Loop::step only. Short transfers have been continued by then; a read past
+  /// the end of the disk is EIO. A flush covers the writes that had finished before it was started.
+  virtual void finished() = 0;
+
+ protected:
+  ~DiskRequest() = default;
+};
+
+class Disk {
+ public:
+  /// The most blocks of one request.
+  static constexpr std::size_t most_blocks = 256;
+
+  virtual ~Disk() = default;
+  [[nodiscard]] virtual std::uint64_t block_count() const noexcept = 0;
+  /// Any number of requests may be under way; they may be carried out in any order.
+  virtual void start(DiskRequest& request) = 0;
+  /// Grows (never shrinks) to this many blocks; synchronous. Returns 0 or an errno.
+  [[nodiscard]] virtual int grow(std::uint64_t block_count) = 0;
+  /// A hint that requests will use this memory often.
+  virtual void register_memory(void*, std::size_t) {}
+};
+
+}  // namespace chimera::io

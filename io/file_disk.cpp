@@ -1,0 +1,170 @@
+#include "io/file_disk.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "io/open_store_file.h"
+#include "isa/limits.h"
+
+namespace chimera::io {
+namespace {
+
+constexpr std::uint64_t block_size = limits::block_size;
+// Where a direct transfer may be continued, on media of either sector size: those of 4096 never stop in between.
+constexpr std::size_t sector_size = 512;
+
+}  // namespace
+
+/// A request under way: its buffers as few spans as possible, and how far it has come.
+class FileDisk::Transfer final : public Completion {
+ public:
+  explicit Transfer(FileDisk& disk) : disk_(disk) { parts_.reserve(Disk::most_blocks); }
+
+  void start(DiskRequest& request) {
+    request_ = &request;
+    first_part_ = 0;
+    offset_ = request.first_block * block_size;
+    parts_.clear();
+    for (std::byte* const buffer : request.buffers) add(buffer);
+    go_on();
+  }
+
+  /// Ends the request with this errno, from the next step.
+  void refuse(DiskRequest& request, int error) {
+    request_ = &request;
+    refusal_ = error;
+    disk_.loop_.after(0, *this);
+  }
+
+  void complete(int result) override {
+    if (refusal_ != 0) return end(std::exchange(refusal_, 0));
+    if (result == -EINTR || result == -EAGAIN) return go_on();
+    if (result < 0) return end(-result);
+    if (request_->kind == DiskRequest::Kind::flush) return end(0);
+    const std::size_t moved = static_cast<std::size_t>(result) / sector_size * sector_size;
+    if (moved == 0) return end(EIO);
+    advance(moved);
+    if (first_part_ == parts_.size()) return end(0);
+    go_on();
+  }
+
+ private:
+  void add(std::byte* buffer) {
+    assert(reinterpret_cast<std::uintptr_t>(buffer) % block_size == 0 && "buffers are aligned to a block");
+    if (!parts_.empty()) {
+      iovec& last = parts_.back();
+      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == buffer) {
+        last.iov_len += block_size;
+        return;
+      }
+    }
+    parts_.push_back({buffer, block_size});
+  }
+
+  void go_on() {
+    const iovec* parts = parts_.data() + first_part_;
+    const auto part_count = static_cast<unsigned>(parts_.size() - first_part_);
+    switch (request_->kind) {
+      case DiskRequest::Kind::read: return disk_.loop_.readv(disk_.fd_, parts, part_count, offset_, *this);
+      case DiskRequest::Kind::write: return disk_.loop_.writev(disk_.fd_, parts, part_count, offset_, *this);
+      case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);
+    }
+  }
+
+  void advance(std::size_t moved) {
+    offset_ += moved;
+    while (moved > 0) {
+      iovec& part = parts_[first_part_];
+      if (moved < part.iov_len) {
+        part.iov_base = static_cast<std::byte*>(part.iov_base) + moved;
+        part.iov_len -= moved;
+        return;
+      }
+      moved -= part.iov_len;
+      ++first_part_;
+    }
+  }
+
+  void end(int error) {
+    DiskRequest& request = *request_;
+    // Spare before the call: whoever is told may start the next request at once.
+    disk_.spare_.push_back(this);
+    request.error = error;
+    request.finished();
+  }
+
+  FileDisk& disk_;
+  DiskRequest* request_ = nullptr;
+  std::vector<iovec> parts_;
+  std::size_t first_part_ = 0;  ///< those before have been moved
+  std::uint64_t offset_ = 0;    ///< bytes on the disk, of first_part_
+  int refusal_ = 0;
+};
+
+std::expected<std::unique_ptr<FileDisk>, std::string> FileDisk::open(KernelLoop& loop, const std::string& path,
+                                                                     OpenMode mode) {
+  auto file = open_store_file(path, mode);
+  if (!file) return std::unexpected(std::move(file.error()));
+  std::unique_ptr<FileDisk> disk(new FileDisk(loop, file->fd));
+  disk->is_direct_ = file->is_direct;
+  disk->is_block_device_ = file->is_block_device;
+  if (const int error = disk->measure(); error != 0) {
+    return std::unexpected("the size of " + path + " cannot be read: " + std::strerror(error));
+  }
+  return disk;
+}
+
+FileDisk::FileDisk(KernelLoop& loop, int fd) : loop_(loop), fd_(fd) {}
+
+FileDisk::~FileDisk() {
+  assert(spare_.size() == transfers_.size() && "all requests have ended");
+  ::close(fd_);
+}
+
+int FileDisk::measure() {
+  std::uint64_t bytes = 0;
+  if (is_block_device_) {
+    if (::ioctl(fd_, BLKGETSIZE64, &bytes) != 0) return errno;
+  } else {
+    struct stat status {};
+    if (::fstat(fd_, &status) != 0) return errno;
+    bytes = static_cast<std::uint64_t>(status.st_size);
+  }
+  block_count_ = bytes / block_size;
+  return 0;
+}
+
+void FileDisk::start(DiskRequest& request) {
+  const std::size_t count = request.buffers.size();
+  assert(count <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
+  if (spare_.empty()) {
+    transfers_.push_back(std::make_unique<Transfer>(*this));
+    spare_.push_back(transfers_.back().get());
+  }
+  Transfer& transfer = *spare_.back();
+  spare_.pop_back();
+  // A write past the end would grow the file behind the back of whoever keeps books of it.
+  const bool is_inside = request.first_block <= block_count_ && count <= block_count_ - request.first_block;
+  if (!is_inside && count > 0) return transfer.refuse(request, EIO);
+  transfer.start(request);
+}
+
+int FileDisk::grow(std::uint64_t block_count) {
+  if (const int error = measure(); error != 0) return error;
+  if (block_count <= block_count_) return 0;
+  if (is_block_device_) return ENOSPC;
+  if (block_count > limits::greatest_length / block_size) return EFBIG;
+  if (::ftruncate(fd_, static_cast<off_t>(block_count * block_size)) != 0) return errno;
+  block_count_ = block_count;
+  return 0;
+}
+
+}  // namespace chimera::io

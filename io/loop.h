@@ -1,0 +1,64 @@
+#pragma once
+// The event loop of a machine: one thread, one source of completions, for disks and sockets alike.
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace chimera::io {
+
+/// Told when an operation ends. Owned by whoever started the operation; it and all buffers of the operation
+/// must live until then. `complete` is called from Loop::step only, never from inside the starting call.
+class Completion {
+ public:
+  /// `result` is what the system call would have returned: 0 or more, or a negative errno.
+  virtual void complete(int result) = 0;
+
+ protected:
+  ~Completion() = default;
+};
+
+/// What a machine needs of any loop: time passes and completions are delivered.
+class Loop {
+ public:
+  virtual ~Loop() = default;
+  static constexpr int forever = -1;
+  /// Hands everything started so far to the kernel, waits up to `timeout_ms` (0: not at all; `forever`) for
+  /// something to complete, and delivers all that has. Returns how many completions were delivered.
+  virtual std::size_t step(int timeout_ms) = 0;
+};
+
+/// A loop over file descriptors. Two implementations: io_uring, and pread/pwrite with poll.
+/// It belongs to the thread that made it; nothing here throws; errors arrive in the completion. Whatever was started
+/// must have ended before the loop goes, and a Completion has one operation under way at most.
+class KernelLoop : public Loop {
+ public:
+  virtual void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) = 0;
+  virtual void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) = 0;
+  virtual void sync_data(int fd, Completion&) = 0;  ///< fdatasync: covers writes completed before this call
+  virtual void accept(int fd, Completion&) = 0;     ///< the result is the new descriptor, close-on-exec
+  virtual void receive(int fd, void* buffer, std::size_t size, Completion&) = 0;
+  virtual void send(int fd, const void* buffer, std::size_t size, Completion&) = 0;  ///< never raises SIGPIPE
+  virtual void wait_readable(int fd, Completion&) = 0;              ///< one shot; also when the other side has gone
+  virtual void wait_writable(int fd, Completion&) = 0;              ///< one shot
+  virtual void after(std::uint64_t milliseconds, Completion&) = 0;  ///< monotonic; the result is 0 or -ECANCELED
+  /// The operation of this completion ends soon, perhaps with -ECANCELED; `complete` is still called once.
+  virtual void cancel(Completion&) = 0;
+  /// A hint that transfers will use this memory often (page-aligned). Failing to register it costs speed only.
+  virtual void register_memory(void* base, std::size_t size) = 0;
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< "uring" or "posix"
+};
+
+enum class LoopKind { automatic, uring, posix };
+
+/// `automatic` takes io_uring where the kernel allows it and else posix, with one line in `warning` that names the
+/// likely cause of the refusal. `uring` fails with that line instead.
+[[nodiscard]] std::expected<std::unique_ptr<KernelLoop>, std::string> make_loop(LoopKind kind, std::string& warning);
+
+}  // namespace chimera::io

@@ -1,0 +1,225 @@
+#include "io/ring_loop.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+namespace chimera::io {
+namespace {
+
+constexpr unsigned submission_slots = 512;
+// Every socket of a full machine may have an operation or two under way beside the disk's.
+constexpr unsigned completion_slots = 16384;
+// How much one receive or send may move: results are ints.
+constexpr std::size_t longest_transfer = std::size_t{1} << 30;
+
+// The newest set of flags first. Task work that is deferred to our own waits (6.1) interrupts nothing; before that,
+// cooperative task work (5.19) at least sends no interrupts between processors. The flag in the shared memory says
+// without a system call whether such work waits.
+constexpr unsigned setup_flags[] = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    0,
+};
+
+constexpr unsigned needed_features = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_EXT_ARG;
+constexpr int needed_operations[] = {IORING_OP_READV, IORING_OP_WRITEV,   IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
+                                     IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_ACCEPT,
+                                     IORING_OP_SEND,  IORING_OP_RECV};
+
+bool has_needed_operations(io_uring& ring) {
+  io_uring_probe* probe = io_uring_get_probe_ring(&ring);
+  if (probe == nullptr) return false;
+  const bool has_all = std::ranges::all_of(
+      needed_operations, [&](int operation) { return io_uring_opcode_supported(probe, operation) != 0; });
+  io_uring_free_probe(probe);
+  return has_all;
+}
+
+/// The one span that the parts make up in memory, or a null base if there are gaps between them.
+iovec joined(const iovec* parts, unsigned part_count) {
+  iovec whole = parts[0];
+  for (unsigned i = 1; i < part_count; ++i) {
+    if (parts[i].iov_base != static_cast<std::byte*>(whole.iov_base) + whole.iov_len) return {nullptr, 0};
+    whole.iov_len += parts[i].iov_len;
+  }
+  return whole;
+}
+
+unsigned clamped(std::size_t size) { return static_cast<unsigned>(std::min(size, longest_transfer)); }
+
+}  // namespace
+
+std::expected<std::unique_ptr<KernelLoop>, int> RingLoop::make() {
+  std::unique_ptr<RingLoop> loop(new RingLoop);
+  if (const int error = loop->set_up(); error < 0) return std::unexpected(error);
+  return loop;
+}
+
+int RingLoop::set_up() {
+  int error = 0;
+  for (const unsigned flags : setup_flags) {
+    io_uring_params params{};
+    params.flags = flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+    params.cq_entries = completion_slots;
+    error = io_uring_queue_init_params(submission_slots, &ring_, &params);
+    if (error != -EINVAL) break;
+  }
+  if (error < 0) return error;
+  is_set_up_ = true;
+  if ((ring_.features & needed_features) != needed_features || !has_needed_operations(ring_)) return -ENOSYS;
+  // Spares a reference count in each system call; kernels before 5.18 refuse and work all the same.
+  static_cast<void>(io_uring_register_ring_fd(&ring_));
+  return 0;
+}
+
+RingLoop::~RingLoop() {
+  if (is_set_up_) io_uring_queue_exit(&ring_);
+}
+
+io_uring_sqe* RingLoop::next_slot() {
+  io_uring_sqe* slot = io_uring_get_sqe(&ring_);
+  while (slot == nullptr) {
+    // The kernel takes nothing more while its completions have no room, so make some: they are delivered later.
+    enter(0, 0);
+    collect();
+    slot = io_uring_get_sqe(&ring_);
+  }
+  return slot;
+}
+
+void RingLoop::enter(unsigned least, std::int64_t wait_ns) {
+  io_uring_cqe* first = nullptr;
+  if (least == 0) {
+    // EBUSY, EAGAIN and EINTR all mean: later, when completions have been collected.
+    static_cast<void>(io_uring_submit_and_get_events(&ring_));
+    return;
+  }
+  __kernel_timespec timeout{wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
+  // ETIME and EINTR: the time is over, or a signal came; the caller sees that nothing was delivered.
+  static_cast<void>(io_uring_submit_and_wait_timeout(&ring_, &first, least, wait_ns < 0 ? nullptr : &timeout, nullptr));
+}
+
+void RingLoop::collect() {
+  unsigned head = 0;
+  unsigned count = 0;
+  io_uring_cqe* entry = nullptr;
+  io_uring_for_each_cqe(&ring_, head, entry) {
+    ++count;
+    // Cancellations carry no completion of their own.
+    if (auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(entry))) {
+      ended_.push_back({completion, entry->res});
+    }
+  }
+  io_uring_cq_advance(&ring_, count);
+}
+
+std::size_t RingLoop::deliver() {
+  std::swap(ended_, delivering_);
+  for (const Ended& ended : delivering_) ended.completion->complete(ended.result);
+  const std::size_t count = delivering_.size();
+  delivering_.clear();
+  return count;
+}
+
+bool RingLoop::kernel_has_work() const {
+  const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+std::size_t RingLoop::step(int timeout_ms) {
+  assert(!is_stepping_ && "completions must not step the loop");
+  is_stepping_ = true;
+  timers_.expire(ended_);
+  const bool has_completions = !ended_.empty() || io_uring_cq_ready(&ring_) > 0;
+  const std::int64_t wait_ns = has_completions ? 0 : timers_.bound(timeout_ms);
+  if (wait_ns != 0) {
+    enter(1, wait_ns);
+    timers_.expire(ended_);
+  } else if (io_uring_sq_ready(&ring_) > 0 || kernel_has_work()) {
+    enter(0, 0);
+  }
+  collect();
+  const std::size_t count = deliver();
+  is_stepping_ = false;
+  return count;
+}
+
+void RingLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  const iovec whole = joined(parts, part_count);
+  const auto index = whole.iov_base ? memory_.find(whole.iov_base, whole.iov_len) : std::nullopt;
+  if (index) {
+    io_uring_prep_read_fixed(slot, fd, whole.iov_base, clamped(whole.iov_len), offset, *index);
+  } else {
+    io_uring_prep_readv(slot, fd, parts, part_count, offset);
+  }
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  const iovec whole = joined(parts, part_count);
+  const auto index = whole.iov_base ? memory_.find(whole.iov_base, whole.iov_len) : std::nullopt;
+  if (index) {
+    io_uring_prep_write_fixed(slot, fd, whole.iov_base, clamped(whole.iov_len), offset, *index);
+  } else {
+    io_uring_prep_writev(slot, fd, parts, part_count, offset);
+  }
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::sync_data(int fd, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_fsync(slot, fd, IORING_FSYNC_DATASYNC);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::accept(int fd, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_accept(slot, fd, nullptr, nullptr, SOCK_CLOEXEC);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::receive(int fd, void* buffer, std::size_t size, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_recv(slot, fd, buffer, clamped(size), 0);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::send(int fd, const void* buffer, std::size_t size, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_send(slot, fd, buffer, clamped(size), MSG_NOSIGNAL);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::wait_readable(int fd, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_poll_add(slot, fd, POLLIN);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::wait_writable(int fd, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_poll_add(slot, fd, POLLOUT);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::after(std::uint64_t milliseconds, Completion& completion) { timers_.add(milliseconds, completion); }
+
+void RingLoop::cancel(Completion& completion) {
+  if (timers_.remove(completion)) {
+    ended_.push_back({&completion, -ECANCELED});
+    return;
+  }
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_cancel(slot, &completion, 0);
+  io_uring_sqe_set_data(slot, nullptr);
+}
+
+void RingLoop::register_memory(void* base, std::size_t size) { memory_.add(ring_, base, size); }
+
+}  // namespace chimera::io

@@ -1,0 +1,58 @@
+#pragma once
+// The loop on io_uring: what is started during a turn goes to the kernel in one system call, together with the wait.
+
+#include <liburing.h>
+
+#include <vector>
+
+#include "io/loop.h"
+#include "io/registered_memory.h"
+#include "io/timers.h"
+
+namespace chimera::io {
+
+class RingLoop final : public KernelLoop {
+ public:
+  /// Sets up a ring with the newest flags that the kernel takes. On refusal a negative errno: of io_uring_setup, or
+  /// -ENOSYS where the kernel's io_uring is too old (before 5.11).
+  [[nodiscard]] static std::expected<std::unique_ptr<KernelLoop>, int> make();
+
+  ~RingLoop() override;
+  RingLoop(const RingLoop&) = delete;
+  RingLoop& operator=(const RingLoop&) = delete;
+
+  std::size_t step(int timeout_ms) override;
+  void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
+  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
+  void sync_data(int fd, Completion&) override;
+  void accept(int fd, Completion&) override;
+  void receive(int fd, void* buffer, std::size_t size, Completion&) override;
+  void send(int fd, const void* buffer, std::size_t size, Completion&) override;
+  void wait_readable(int fd, Completion&) override;
+  void wait_writable(int fd, Completion&) override;
+  void after(std::uint64_t milliseconds, Completion&) override;
+  void cancel(Completion&) override;
+  void register_memory(void* base, std::size_t size) override;
+  [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
+
+ private:
+  RingLoop() = default;
+
+  [[nodiscard]] int set_up();
+  io_uring_sqe* next_slot();
+  /// Enters the kernel: submits, and waits up to `wait_ns` (-1: for ever) for `least` completions.
+  void enter(unsigned least, std::int64_t wait_ns);
+  void collect();
+  std::size_t deliver();
+  [[nodiscard]] bool kernel_has_work() const;
+
+  io_uring ring_{};
+  bool is_set_up_ = false;
+  RegisteredMemory memory_;
+  Timers timers_;
+  std::vector<Ended> ended_;       ///< to be delivered by the next step
+  std::vector<Ended> delivering_;  ///< being delivered; kept for its capacity
+  bool is_stepping_ = false;
+};
+
+}  // namespace chimera::io

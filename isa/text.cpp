@@ -1,0 +1,113 @@
+#include "isa/text.h"
+
+#include <fmt/format.h>
+#include <charconv>
+#include <limits>
+
+#include "isa/limits.h"
+#include "isa/utf8.h"
+
+namespace chimera {
+namespace {
+
+/// Calls `accept(point)` for each character; false as soon as one is ill-formed or not accepted.
+template <typename Accept>
+bool all_characters(std::string_view text, Accept accept) {
+  while (!text.empty()) {
+    const Utf8Character character = first_character(text);
+    if (character.size == 0 || !accept(character.point)) return false;
+    text.remove_prefix(character.size);
+  }
+  return true;
+}
+
+/// What a size suffix multiplies by, as a shift; nothing for no suffix.
+std::optional<unsigned> suffix_shift(char suffix) {
+  switch (suffix) {
+    case 'K': return 10;
+    case 'M': return 20;
+    case 'G': return 30;
+    case 'T': return 40;
+    default: return std::nullopt;
+  }
+}
+
+using Problem = std::optional<std::string>;
+
+Problem set_size(std::string_view value, CreateOptions& options) {
+  if (options.size) return "the option size stands there twice";
+  options.size = parse_size(value);
+  if (!options.size) return fmt::format("size={} is not a number of bytes", value);
+  if (*options.size > limits::greatest_length) return fmt::format("size={} is over the greatest length", value);
+  return std::nullopt;
+}
+
+Problem set_kind(std::string_view value, bool& seen, CreateOptions& options) {
+  if (seen) return "the option kind stands there twice";
+  seen = true;
+  if (value == "pool") {
+    options.kind = DeviceKind::pool;
+  } else if (value == "memory") {
+    options.kind = DeviceKind::memory;
+  } else {
+    return fmt::format("kind={} is neither pool nor memory", value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) noexcept {
+  return all_characters(text, [](std::uint32_t) { return true; });
+}
+
+bool is_valid_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= limits::longest_name &&
+         all_characters(name, [](std::uint32_t point) { return !is_control(point); });
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
+  unsigned shift = 0;
+  if (!text.empty()) {
+    if (const auto suffix = suffix_shift(text.back())) {
+      shift = *suffix;
+      text.remove_suffix(1);
+    }
+  }
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (number > std::numeric_limits<std::uint64_t>::max() >> shift) return std::nullopt;
+  return number << shift;
+}
+
+std::expected<CreateOptions, std::string> parse_create_options(std::string_view options) {
+  if (!is_utf8(options)) return std::unexpected("the options are not UTF-8");
+  CreateOptions parsed;
+  bool kind_seen = false;
+  for (bool more = true; more;) {
+    const std::size_t comma = options.find(',');
+    more = comma != std::string_view::npos;
+    const std::string_view pair = options.substr(0, comma);
+    options.remove_prefix(more ? comma + 1 : options.size());
+
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) {
+      return std::unexpected(fmt::format("\"{}\" is not an option of the form key=value", pair));
+    }
+    const std::string_view key = pair.substr(0, equals);
+    const std::string_view value = pair.substr(equals + 1);
+    Problem problem;
+    if (key == "size") {
+      problem = set_size(value, parsed);
+    } else if (key == "kind") {
+      problem = set_kind(value, kind_seen, parsed);
+    } else {
+      problem = fmt::format("there is no option {}", key);
+    }
+    if (problem) return std::unexpected(*std::move(problem));
+  }
+  return parsed;
+}
+
+}  // namespace chimera

@@ -1,0 +1,33 @@
+#pragma once
+// What is a valid name, and what the options of `create device` say.
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace chimera {
+
+/// Well-formed UTF-8: no overlong forms, no surrogates, nothing past U+10FFFF.
+[[nodiscard]] bool is_utf8(std::string_view text) noexcept;
+
+/// 1 to 255 bytes of UTF-8 without control characters (U+0000-001F, U+007F-009F).
+[[nodiscard]] bool is_valid_name(std::string_view name) noexcept;
+
+/// A whole decimal number, with an optional K, M, G or T (powers of 1024) behind it. Nothing for anything else and
+/// for what 64 bits do not hold.
+[[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text) noexcept;
+
+enum class DeviceKind : std::uint8_t { pool, memory };
+
+struct CreateOptions {
+  DeviceKind kind = DeviceKind::pool;
+  std::optional<std::uint64_t> size;  ///< fixed length in bytes, at most limits::greatest_length
+};
+
+/// `size=N[K|M|G|T]` and `kind=pool|memory`, separated by commas, each at most once; not empty.
+/// The error says in words what is wrong; its status is Status::bad_text.
+[[nodiscard]] std::expected<CreateOptions, std::string> parse_create_options(std::string_view options);
+
+}  // namespace chimera

@@ -1,0 +1,198 @@
+#include "server/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace chimera::server {
+namespace {
+
+// What an idle connection holds, and what one receive of a busy one brings at most.
+constexpr std::size_t smallest_receive = 4096;
+constexpr std::size_t largest_receive = 512 * 1024;
+// While a session waits for its blocks, the machine looks so far ahead.
+constexpr std::size_t read_ahead = 256 * 1024;
+// So many are sent although the session goes on: the client has something to do meanwhile.
+constexpr std::size_t worthwhile_send = 64 * 1024;
+
+/// Where bytes go that nobody will read.
+std::array<std::uint8_t, 16 * 1024> rubbish;
+
+}  // namespace
+
+Connection::Connection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
+                       std::unique_ptr<vm::Session> session)
+    : host_(host),
+      loop_(loop),
+      options_(options),
+      socket_(std::move(socket)),
+      session_(std::move(session)),
+      receive_size_(smallest_receive) {
+  session_->cap_answers(options_.answer_cap_bytes);
+  session_->listen(this);
+  receive();
+}
+
+void Connection::session_changed(vm::Session&) { host_.connection_changed(*this); }
+
+bool Connection::advance(bool is_machine_busy) {
+  if (state_ != State::open) return false;
+  const bool was_idle = session_->idle();
+  send_answers(is_machine_busy);
+  receive();
+  if (session_->ended() && session_->answers().empty() && !receiving_.is_under_way()) {
+    linger();
+    return false;
+  }
+  return was_idle && !session_->idle();
+}
+
+// Answers out.
+
+bool Connection::is_worth_sending(std::size_t size, bool is_machine_busy) const {
+  return size >= worthwhile_send || !is_machine_busy || session_->idle();
+}
+
+void Connection::send_answers(bool is_machine_busy) {
+  // At once, and not by way of the loop: the client wakes earlier, and the answers need not outlive the session's next
+  // step. A round trip is measurably shorter although it is one system call more.
+  while (!awaiting_room_.is_under_way()) {
+    const std::span<const std::uint8_t> answers = session_->answers();
+    if (answers.empty()) return;
+    if (!is_worth_sending(answers.size(), is_machine_busy)) return host_.connection_changed(*this);
+    send_some(answers);
+  }
+}
+
+void Connection::send_some(std::span<const std::uint8_t> answers) {
+  const ssize_t sent =
+      is_output_lost_ ? -1 : ::send(socket_.get(), answers.data(), answers.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0) return session_->take_answers(static_cast<std::size_t>(sent));
+  if (!is_output_lost_ && errno == EINTR) return;
+  if (!is_output_lost_ && errno == EAGAIN) return loop_.wait_writable(socket_.get(), awaiting_room_.begin());
+  is_output_lost_ = true;
+  session_->take_answers(answers.size());
+}
+
+void Connection::on_writable(int) {
+  if (state_ != State::open) return go_if_over();
+  host_.connection_changed(*this);
+}
+
+// Instructions in.
+
+void Connection::receive() {
+  if (has_input_ended_ || receiving_.is_under_way() || session_->ended()) return;
+  if (session_->answers().size() >= options_.answer_cap_bytes) return;
+  if (!session_->idle()) return receive_ahead();
+  if (awaiting_input_.is_under_way()) return;
+  const std::span<std::uint8_t> space = session_->input_space(receive_size_);
+  loop_.receive(socket_.get(), space.data(), std::min(space.size(), largest_receive), receiving_.begin());
+}
+
+void Connection::receive_ahead() {
+  // The session may run at any moment, so nothing can be under way into its input: try, and else watch.
+  if (awaiting_input_.is_under_way() || session_->unread_input() >= read_ahead) return;
+  const std::span<std::uint8_t> space = session_->input_space(receive_size_);
+  const ssize_t received = ::recv(socket_.get(), space.data(), std::min(space.size(), largest_receive), MSG_DONTWAIT);
+  const int result = received < 0 ? -errno : static_cast<int>(received);
+  if (result == -EAGAIN || result == -EINTR) {
+    session_->commit_input(0);
+    loop_.wait_readable(socket_.get(), awaiting_input_.begin());
+  } else {
+    take_input(result);
+  }
+}
+
+void Connection::take_input(int result) {
+  const auto size = static_cast<std::size_t>(std::max(result, 0));
+  session_->commit_input(size);
+  if (size >= receive_size_) {
+    receive_size_ = std::min(2 * receive_size_, largest_receive);
+  } else if (size < receive_size_ / 4) {
+    receive_size_ = std::max(receive_size_ / 2, smallest_receive);
+  }
+  // A connection that breaks ends the input just as one that is closed: what arrived whole is run.
+  const bool is_over = result <= 0 && result != -EINTR && result != -EAGAIN && result != -ECANCELED;
+  has_client_closed_ = has_client_closed_ || is_over;
+  if ((is_over || is_input_ending_) && !has_input_ended_) {
+    has_input_ended_ = true;
+    session_->end_input();
+  }
+}
+
+void Connection::on_received(int result) {
+  if (state_ != State::open) return go_if_over();
+  take_input(result);
+  host_.connection_changed(*this);
+}
+
+void Connection::on_readable(int) {
+  if (state_ != State::open) return go_if_over();
+  host_.connection_changed(*this);
+}
+
+void Connection::end_input() {
+  if (state_ != State::open || has_input_ended_) return;
+  is_input_ending_ = true;
+  awaiting_input_.cancel(loop_);
+  if (receiving_.is_under_way()) return receiving_.cancel(loop_);
+  has_input_ended_ = true;
+  session_->end_input();
+  host_.connection_changed(*this);
+}
+
+// The end.
+
+void Connection::linger() {
+  session_.reset();
+  // A close with bytes unread would reset the connection, and the client might lose answers that are on their way.
+  ::shutdown(socket_.get(), SHUT_WR);
+  if (has_client_closed_ || is_output_lost_) return close();
+  state_ = State::lingering;
+  awaiting_input_.cancel(loop_);
+  loop_.after(options_.linger_ms, linger_timer_.begin());
+  on_drained(1);
+}
+
+void Connection::on_drained(int result) {
+  if (state_ == State::closing) return go_if_over();
+  if (result <= 0 && result != -EINTR && result != -EAGAIN) return close();
+  loop_.receive(socket_.get(), rubbish.data(), rubbish.size(), draining_.begin());
+}
+
+void Connection::on_lingered(int) {
+  if (state_ == State::closing) return go_if_over();
+  close();
+}
+
+void Connection::drop() {
+  if (state_ != State::closing) close();
+}
+
+void Connection::close() {
+  state_ = State::closing;
+  receiving_.cancel(loop_);
+  awaiting_input_.cancel(loop_);
+  awaiting_room_.cancel(loop_);
+  draining_.cancel(loop_);
+  linger_timer_.cancel(loop_);
+  // The session stays while the kernel may still write into its input.
+  if (!receiving_.is_under_way()) session_.reset();
+  go_if_over();
+}
+
+void Connection::go_if_over() {
+  const bool is_under_way = receiving_.is_under_way() || awaiting_input_.is_under_way() ||
+                            awaiting_room_.is_under_way() || draining_.is_under_way() || linger_timer_.is_under_way();
+  if (is_under_way || is_gone_) return;
+  is_gone_ = true;
+  session_.reset();
+  socket_.close();
+  host_.connection_gone(*this);
+}
+
+}  // namespace chimera::server

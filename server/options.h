@@ -1,0 +1,22 @@
+#pragma once
+// How a server treats its clients.
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "isa/limits.h"
+
+namespace chimera::server {
+
+struct Options {
+  mode_t socket_mode = 0600;  ///< of the files of unix sockets
+  std::size_t most_connections = limits::most_sessions;
+  /// While more than this many bytes of answers wait for a client, nothing runs for it and nothing is read from it.
+  std::size_t answer_cap_bytes = 256 * 1024;
+  std::uint64_t stop_deadline_ms = 10'000;  ///< how long a stop waits for what runs and for clients to take answers
+  std::uint64_t linger_ms = 2'000;          ///< how long a connection that we have ended waits for its client to go
+};
+
+}  // namespace chimera::server

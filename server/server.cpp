@@ -1,0 +1,199 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace chimera::server {
+namespace {
+
+/// Keeps signals from this thread while it lives, so that a descriptor gets them.
+class BlockedSignals {
+ public:
+  explicit BlockedSignals(const sigset_t& signals) : signals_(signals) {
+    ::pthread_sigmask(SIG_BLOCK, &signals_, &before_);
+  }
+  ~BlockedSignals() {
+    // One more that came while the last things were done asks for what has been done.
+    const timespec at_once{};
+    while (::sigtimedwait(&signals_, nullptr, &at_once) > 0) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t signals_;
+  sigset_t before_{};
+};
+
+sigset_t set_of(std::span<const int> signals) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : signals) ::sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Server>, std::string> Server::make(vm::Machine& machine, io::KernelLoop& loop,
+                                                                 const Options& options) {
+  Socket stop_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop_event.is_open()) return std::unexpected(fmt::format("Cannot start the server: {}.", std::strerror(errno)));
+  return std::unique_ptr<Server>(new Server(machine, loop, options, std::move(stop_event)));
+}
+
+Server::Server(vm::Machine& machine, io::KernelLoop& loop, const Options& options, Socket stop_event)
+    : machine_(machine), loop_(loop), options_(options), stop_event_(std::move(stop_event)) {}
+
+Server::~Server() {
+  // Whoever never ran it, or whose run ended, leaves listeners at most.
+  leave();
+  while (!is_over()) {
+    remove_gone();
+    if (!is_over()) loop_.step(io::Loop::forever);
+  }
+}
+
+std::expected<Address, std::string> Server::listen(const Address& address) {
+  auto listening = listen_on(address, options_.socket_mode);
+  if (!listening) return std::unexpected(std::move(listening.error()));
+  Listener::Host& host = *this;
+  listeners_.push_back(std::make_unique<Listener>(host, loop_, std::move(*listening)));
+  return listeners_.back()->address();
+}
+
+// Connections come, change and go.
+
+bool Server::has_room() const { return connections_.size() < options_.most_connections; }
+
+void Server::accepted(Socket socket) {
+  tune_tcp(socket);
+  Connection::Host& host = *this;
+  auto connection = std::make_unique<Connection>(host, loop_, options_, std::move(socket), machine_.connect());
+  connection->index = connections_.size();
+  connections_.push_back(std::move(connection));
+}
+
+void Server::connection_changed(Connection& connection) {
+  if (connection.is_listed_changed) return;
+  connection.is_listed_changed = true;
+  changed_.push_back(&connection);
+}
+
+void Server::connection_gone(Connection& connection) { gone_.push_back(&connection); }
+
+bool Server::advance_changed(bool is_machine_busy) {
+  bool can_go_on = false;
+  std::swap(changed_, advancing_);
+  for (Connection* connection : advancing_) {
+    connection->is_listed_changed = false;
+    can_go_on |= connection->advance(is_machine_busy);
+  }
+  advancing_.clear();
+  return can_go_on;
+}
+
+void Server::remove_gone() {
+  if (gone_.empty()) return;
+  for (Connection* connection : gone_) {
+    std::erase(changed_, connection);
+    std::unique_ptr<Connection>& place = connections_[connection->index];
+    connections_.back()->index = connection->index;
+    std::swap(place, connections_.back());
+    connections_.pop_back();
+  }
+  gone_.clear();
+  for (const auto& listener : listeners_) listener->resume();
+}
+
+// The main loop.
+
+void Server::turn() {
+  const bool is_machine_busy = machine_.run_ready();
+  const bool can_go_on = advance_changed(is_machine_busy);
+  remove_gone();
+  if (phase_ == Phase::finishing && connections_.empty()) leave();
+  if (is_over()) return;
+  loop_.step(is_machine_busy || can_go_on ? 0 : io::Loop::forever);
+}
+
+Status Server::run(std::span<const int> stop_signals) {
+  assert(phase_ == Phase::serving);
+  const sigset_t signals = set_of(stop_signals);
+  const BlockedSignals blocked(signals);
+  signals_ = Socket(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  await_stop_event();
+  if (signals_.is_open()) await_signal();
+  while (!is_over()) turn();
+  return machine_.sync();
+}
+
+bool Server::is_over() const {
+  return phase_ == Phase::leaving && connections_.empty() && !awaiting_stop_.is_under_way() &&
+         !awaiting_signal_.is_under_way() && !deadline_.is_under_way() &&
+         std::ranges::all_of(listeners_, [](const auto& listener) { return listener->has_stopped(); });
+}
+
+// The end.
+
+void Server::stop() noexcept { static_cast<void>(::eventfd_write(stop_event_.get(), 1)); }
+
+void Server::await_stop_event() { loop_.wait_readable(stop_event_.get(), awaiting_stop_.begin()); }
+
+void Server::await_signal() { loop_.wait_readable(signals_.get(), awaiting_signal_.begin()); }
+
+void Server::on_stop_event(int) {
+  if (phase_ == Phase::leaving) return;
+  eventfd_t count = 0;
+  const bool was_asked = ::eventfd_read(stop_event_.get(), &count) == 0;
+  if (was_asked) asked_to_stop();
+  if (phase_ != Phase::leaving) await_stop_event();
+}
+
+void Server::on_signal(int) {
+  if (phase_ == Phase::leaving) return;
+  signalfd_siginfo signal{};
+  const bool was_asked = ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;
+  if (was_asked) asked_to_stop();
+  if (phase_ != Phase::leaving) await_signal();
+}
+
+void Server::on_deadline(int) { leave(); }
+
+void Server::asked_to_stop() {
+  if (phase_ == Phase::serving) {
+    finish();
+  } else {
+    leave();
+  }
+}
+
+void Server::finish() {
+  phase_ = Phase::finishing;
+  for (const auto& listener : listeners_) listener->stop();
+  machine_.shut_down();
+  for (const auto& connection : connections_) connection->end_input();
+  loop_.after(options_.stop_deadline_ms, deadline_.begin());
+}
+
+void Server::leave() {
+  if (phase_ == Phase::leaving) return;
+  phase_ = Phase::leaving;
+  for (const auto& listener : listeners_) listener->stop();
+  for (const auto& connection : connections_) connection->drop();
+  awaiting_stop_.cancel(loop_);
+  awaiting_signal_.cancel(loop_);
+  deadline_.cancel(loop_);
+}
+
+}  // namespace chimera::server

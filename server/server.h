@@ -1,0 +1,85 @@
+#pragma once
+// Instruction streams over sockets: every connection is a session of one machine, on the machine's own loop.
+
+#include <cstddef>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/callback.h"
+#include "io/loop.h"
+#include "server/connection.h"
+#include "server/listener.h"
+#include "server/options.h"
+#include "vm/machine.h"
+
+namespace chimera::server {
+
+/// Not thread-safe but for `stop`.
+class Server final : private Connection::Host, private Listener::Host {
+ public:
+  /// `loop` is the machine's. Both must outlive the server. Fails if the kernel gives no descriptor.
+  [[nodiscard]] static std::expected<std::unique_ptr<Server>, std::string> make(vm::Machine& machine,
+                                                                                io::KernelLoop& loop,
+                                                                                const Options& options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Clients may come from now on (and are served by `run`). Returns where: the port that port 0 became. Errors are
+  /// whole sentences for the user.
+  [[nodiscard]] std::expected<Address, std::string> listen(const Address& address);
+
+  /// Serves until one of the signals comes or `stop` is called. Then: accepts and reads no more, runs what has arrived
+  /// whole (the machine answers `shutting down` to what had not begun), sends the answers, within a deadline; then
+  /// makes everything durable. A second signal or `stop` ends the waiting. Returns the status of that sync.
+  /// To be called once. The signals are blocked in this thread meanwhile.
+  [[nodiscard]] Status run(std::span<const int> stop_signals);
+  /// From any thread or signal handler.
+  void stop() noexcept;
+
+  [[nodiscard]] std::size_t connection_count() const noexcept { return connections_.size(); }
+
+ private:
+  enum class Phase : std::uint8_t { serving, finishing, leaving };
+
+  Server(vm::Machine& machine, io::KernelLoop& loop, const Options& options, Socket stop_event);
+
+  void connection_changed(Connection&) override;
+  void connection_gone(Connection&) override;
+  void accepted(Socket socket) override;
+  [[nodiscard]] bool has_room() const override;
+
+  [[nodiscard]] bool advance_changed(bool is_machine_busy);
+  void remove_gone();
+  void turn();
+  void finish();
+  void leave();
+  void await_stop_event();
+  void await_signal();
+  void on_stop_event(int result);
+  void on_signal(int result);
+  void on_deadline(int result);
+  void asked_to_stop();
+  [[nodiscard]] bool is_over() const;
+
+  vm::Machine& machine_;
+  io::KernelLoop& loop_;
+  const Options options_;
+  Socket stop_event_;
+  Socket signals_;
+  Phase phase_ = Phase::serving;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<Connection*> changed_;
+  std::vector<Connection*> advancing_;  ///< what was `changed_`, while it is gone through
+  std::vector<Connection*> gone_;
+
+  io::Callback<&Server::on_stop_event> awaiting_stop_{*this};
+  io::Callback<&Server::on_signal> awaiting_signal_{*this};
+  io::Callback<&Server::on_deadline> deadline_{*this};
+};
+
+}  // namespace chimera::server

@@ -1,0 +1,157 @@
+#include "server/socket.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace chimera::server {
+namespace {
+
+constexpr int backlog = 1024;
+
+sockaddr_un unix_name(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  return name;
+}
+
+const sockaddr* generic(const sockaddr_un& name) { return reinterpret_cast<const sockaddr*>(&name); }
+
+std::unexpected<std::string> failed(std::string_view what, const Address& address, std::string_view why) {
+  return std::unexpected(fmt::format("Cannot {} {}: {}.", what, to_string(address), why));
+}
+
+using AddressList = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+std::expected<AddressList, std::string> look_up(const Address& address, bool for_listening) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = for_listening ? AI_PASSIVE : 0;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(address.port);
+  const int error = ::getaddrinfo(address.host == "*" ? nullptr : address.host.c_str(), port.c_str(), &hints, &found);
+  if (error != 0) return failed(for_listening ? "listen on" : "connect to", address, ::gai_strerror(error));
+  return AddressList(found, &::freeaddrinfo);
+}
+
+std::expected<Socket, std::string> connect_unix(const Address& address) {
+  const sockaddr_un name = unix_name(address.path);
+  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.is_open() || ::connect(socket.get(), generic(name), sizeof name) != 0) {
+    return failed("connect to", address, std::strerror(errno));
+  }
+  return socket;
+}
+
+std::expected<Socket, std::string> connect_tcp(const Address& address) {
+  auto list = look_up(address, false);
+  if (!list) return std::unexpected(std::move(list.error()));
+  std::string why = "it has no address";
+  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
+    Socket socket(::socket(entry->ai_family, entry->ai_socktype | SOCK_CLOEXEC, entry->ai_protocol));
+    if (socket.is_open() && ::connect(socket.get(), entry->ai_addr, entry->ai_addrlen) == 0) {
+      tune_tcp(socket);
+      return socket;
+    }
+    why = std::strerror(errno);
+  }
+  return failed("connect to", address, why);
+}
+
+/// Makes way for a new socket where a server has left its own behind. 0, or the errno that tells why not.
+int remove_stale_socket(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? 0 : errno;
+  if (!S_ISSOCK(status.st_mode)) return EEXIST;
+  // Without waiting: a server with a full queue answers EAGAIN, and lives.
+  const sockaddr_un name = unix_name(path);
+  const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.is_open()) return errno;
+  if (::connect(probe.get(), generic(name), sizeof name) == 0 || errno != ECONNREFUSED) return EADDRINUSE;
+  return ::unlink(path.c_str()) == 0 ? 0 : errno;
+}
+
+std::expected<ListeningSocket, std::string> listen_unix(const Address& address, mode_t mode) {
+  const sockaddr_un name = unix_name(address.path);
+  if (const int error = remove_stale_socket(address.path); error != 0) {
+    if (error == EADDRINUSE) return failed("listen on", address, "another process does already");
+    if (error == EEXIST) return failed("listen on", address, "there is a file of that name which is not a socket");
+    return failed("listen on", address, std::strerror(error));
+  }
+  ListeningSocket made{Socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), address};
+  const int fd = made.socket.get();
+  // Linux makes the file with the mode of the unbound socket: nobody can slip in before a chmod. The umask may have
+  // taken bits away, so it is set once more.
+  if (fd < 0 || ::fchmod(fd, mode) != 0 || ::bind(fd, generic(name), sizeof name) != 0 ||
+      ::chmod(address.path.c_str(), mode) != 0 || ::listen(fd, backlog) != 0) {
+    return failed("listen on", address, std::strerror(errno));
+  }
+  return made;
+}
+
+std::uint16_t port_of(const Socket& socket) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
+  if (name.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(name).sin6_port);
+  return ntohs(reinterpret_cast<const sockaddr_in&>(name).sin_port);
+}
+
+std::expected<ListeningSocket, std::string> listen_tcp(const Address& address) {
+  auto list = look_up(address, true);
+  if (!list) return std::unexpected(std::move(list.error()));
+  std::string why = "it has no address";
+  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
+    Socket socket(::socket(entry->ai_family, entry->ai_socktype | SOCK_CLOEXEC, entry->ai_protocol));
+    const int on = 1;
+    if (socket.is_open() && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        ::bind(socket.get(), entry->ai_addr, entry->ai_addrlen) == 0 && ::listen(socket.get(), backlog) == 0) {
+      ListeningSocket made{std::move(socket), address};
+      made.address.port = port_of(made.socket);
+      return made;
+    }
+    why = std::strerror(errno);
+  }
+  return failed("listen on", address, why);
+}
+
+}  // namespace
+
+Socket::~Socket() { close(); }
+
+void Socket::close() {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+std::expected<Socket, std::string> connect_to(const Address& address) {
+  return address.kind == Address::Kind::unix_socket ? connect_unix(address) : connect_tcp(address);
+}
+
+std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode) {
+  return address.kind == Address::Kind::unix_socket ? listen_unix(address, mode) : listen_tcp(address);
+}
+
+void stop_listening(ListeningSocket& listening) {
+  listening.socket.close();
+  if (listening.address.kind != Address::Kind::unix_socket) return;
+  // What cannot be removed is replaced by the next server there.
+  static_cast<void>(remove_stale_socket(listening.address.path));
+}
+
+void tune_tcp(const Socket& socket) {
+  const int on = 1;
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+}  // namespace chimera::server

@@ -1,0 +1,52 @@
+#pragma once
+// Sockets from addresses: connected ones and listening ones.
+
+#include <sys/types.h>
+
+#include <expected>
+#include <string>
+#include <utility>
+
+#include "server/address.h"
+
+namespace chimera::server {
+
+/// A descriptor, closed when it goes.
+class Socket {
+ public:
+  Socket() = default;
+  explicit Socket(int descriptor) : descriptor_(descriptor) {}
+  Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~Socket();
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+  void close();
+
+ private:
+  int descriptor_ = -1;
+};
+
+// Errors are whole sentences for the user.
+
+/// Waits until the other side has accepted. Blocking, close-on-exec, without delay.
+[[nodiscard]] std::expected<Socket, std::string> connect_to(const Address& address);
+
+struct ListeningSocket {
+  Socket socket;
+  Address address;  ///< with the port that the kernel has chosen
+};
+
+/// The file of a unix socket gets `mode`; one that nobody listens on any more is replaced.
+[[nodiscard]] std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode);
+
+/// Closes the socket and removes its file, unless another server listens there by now.
+void stop_listening(ListeningSocket& listening);
+
+/// Small answers leave at once, and a computer that has gone away is noticed. Nothing on unix sockets.
+void tune_tcp(const Socket& socket);
+
+}  // namespace chimera::server

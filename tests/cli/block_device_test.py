@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Stores and images on block devices. Needs loop devices, which means root; skipped where there are none."""
+
+import json
+import os
+import random
+import subprocess
+import unittest
+
+from harness import ChimeraTest
+
+MIB = 1 << 20
+
+
+class BlockDevice(ChimeraTest):
+    def make_device(self, name, size):
+        """A loop device, gone at the end of the test; its path and the file behind it."""
+        backing = self.folder / name
+        with open(backing, "wb") as file:
+            file.truncate(size)
+        try:
+            done = subprocess.run(["losetup", "--find", "--show", backing], capture_output=True, text=True)
+        except FileNotFoundError:
+            self.skipTest("no losetup here")
+        if done.returncode != 0:
+            self.skipTest("no loop devices here: " + done.stderr.strip())
+        device = done.stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device], check=True)
+        return device, backing
+
+    def test_a_store_takes_the_whole_device(self):
+        device, backing = self.make_device("disk", 64 * MIB)
+        self.assertIn("takes all of it", self.fails("format", device, "--size", "128M"))
+        self.assertIn("takes all of it", self.fails("format", device, "--size", "32M"))
+        self.chimera("format", device)
+        self.assertEqual(json.loads(self.chimera("info", device, "--json"))["size"], 64 * MIB)
+        image = self.write_file("image", random.Random(1).randbytes(20 * MIB))
+        self.chimera("import", device, image, "disk")
+        with open(backing, "ab") as file:
+            file.truncate(96 * MIB)
+        subprocess.run(["losetup", "--set-capacity", device], check=True)
+        self.chimera("grow", device, "96M")
+        self.assertIn("takes all of it", self.fails("grow", device, "97M"))
+        self.assertIn("No problem", self.chimera("check", device))
+        self.chimera("export", device, "back", "disk")
+        self.assertEqual((self.folder / "back").read_bytes(), image.read_bytes())
+
+    def test_a_foreign_device_is_formatted_only_by_force(self):
+        device, _ = self.make_device("disk", 32 * MIB)
+        with open(device, "r+b") as file:
+            file.write(b"something precious" * 1000)
+        self.assertIn("--force", self.fails("format", device))
+        self.chimera("format", device, "--force")
+
+    def test_an_image_onto_a_device_overwrites_what_was_there_with_its_holes_too(self):
+        self.format()
+        content = bytes(3 * MIB) + random.Random(2).randbytes(5000) + bytes(2 * MIB)
+        self.chimera("import", self.store, self.write_file("image", content), "disk")
+        device, _ = self.make_device("target", 32 * MIB)
+        old = random.Random(3).randbytes(32 * MIB)
+        with open(device, "r+b") as file:
+            file.write(old)
+        self.assertIn("--force", self.fails("export", self.store, device, "disk"))
+        self.chimera("export", self.store, device, "disk", "--force")
+        with open(device, "rb") as file:
+            self.assertEqual(file.read(), content + old[len(content):])
+        self.chimera("import", self.store, device, "again")
+        self.assertEqual(json.loads(self.chimera("devices", self.store, "--json"))[0]["length"], 32 * MIB)
+
+    def test_a_device_that_is_too_short(self):
+        self.format()
+        self.chimera("import", self.store, self.write_file("image", os.urandom(2 * MIB)), "disk")
+        device, _ = self.make_device("target", MIB)
+        self.assertIn("are to be written", self.fails("export", self.store, device, "disk", "--force"))
+
+
+if __name__ == "__main__":
+    unittest.main()

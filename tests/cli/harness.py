@@ -1,0 +1,190 @@
+"""What the tests of the command line share: the program, servers, and a client that speaks the bytes itself."""
+
+import fcntl
+import os
+import pathlib
+import pty
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import termios
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CHIMERA = os.environ.get("CHIMERA", str(ROOT / "build" / "chimera"))
+TIMEOUT_SECONDS = 240  # of one command, on a slow computer under the sanitizers
+
+OK, ILLEGAL, NO_DEVICE, NOT_FOUND, EXISTS, OUT_OF_RANGE, MISALIGNED, MISMATCH = range(8)
+BUSY, NO_SPACE, IO_ERROR, CORRUPT, TOO_LARGE, DENIED, UNSUPPORTED, READ_ONLY, BAD_TEXT = range(10, 19)
+
+
+class Server:
+    """A running `chimera serve`; `addresses` are where it listens, in order."""
+
+    def __init__(self, store, listen, *options):
+        command = [CHIMERA, "serve", str(store), *map(str, options)]
+        for address in listen:
+            command += ["--listen", address]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.banner = []
+        self.addresses = []
+        while len(self.addresses) < len(listen):
+            line = self.process.stdout.readline()
+            if not line:
+                _, errors = self.process.communicate()
+                raise AssertionError("the server did not start: " + errors)
+            self.banner.append(line)
+            if line.startswith("listening on "):
+                self.addresses.append(line.split()[-1])
+
+    def stop(self, number=signal.SIGTERM):
+        """Sends a signal; the exit status and what it said on standard error."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self):
+        _, errors = self.process.communicate(timeout=TIMEOUT_SECONDS)
+        return self.process.returncode, errors
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class Connection:
+    """A client that makes and reads bytes by the contract alone."""
+
+    def __init__(self, address):
+        kind, rest = address.split(":", 1)
+        host, _, port = rest.rpartition(":")
+        is_unix = kind == "unix"
+        self.socket = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
+        self.socket.settimeout(TIMEOUT_SECONDS)
+        try:
+            self.socket.connect(rest if is_unix else (host, int(port)))
+        except OSError:
+            self.socket.close()
+            raise
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def read(self, size):
+        data = b""
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            if not piece:
+                raise EOFError(f"{len(data)} of {size} bytes, then the end")
+            data += piece
+        return data
+
+    def answer(self, size=0):
+        """(0, the result of `size` bytes) or (status, message)."""
+        status = self.read(1)[0]
+        if status == OK:
+            return status, self.read(size)
+        return status, self.read(struct.unpack("<H", self.read(2))[0]).decode()
+
+    def at_end(self):
+        return self.socket.recv(1) == b""
+
+    def close(self):
+        self.socket.close()
+
+
+def name_operand(name):
+    data = name.encode() if isinstance(name, str) else name
+    return struct.pack("<H", len(data)) + data
+
+
+def create_device(name, columns="", options=None):
+    data = columns.encode()
+    tail = name_operand(options) if options else b""
+    return bytes([0x72 if options else 0x70]) + name_operand(name) + struct.pack("<I", len(data)) + data + tail
+
+
+def open_device(name):
+    return b"\x40" + name_operand(name)
+
+
+def write_bytes_at(offset, data):
+    return b"\x92" + struct.pack("<QI", offset, len(data)) + data
+
+
+def read_bytes_at(offset, count):
+    return b"\x12" + struct.pack("<QI", offset, count)
+
+
+class ChimeraTest(unittest.TestCase):
+    """A test with a folder of its own, in which commands run and servers end with it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="chimera-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.store = self.folder / "store.img"
+
+    def run_command(self, *arguments, text=None, data=None):
+        """Whatever comes of it: a CompletedProcess with bytes."""
+        return subprocess.run(
+            [CHIMERA, *map(str, arguments)],
+            input=text.encode() if text is not None else data,
+            stdin=subprocess.DEVNULL if text is None and data is None else None,
+            capture_output=True,
+            cwd=self.folder,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def chimera(self, *arguments, text=None, data=None):
+        """Has to succeed; its standard output as text."""
+        done = self.run_command(*arguments, text=text, data=data)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stdout.decode()}{done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def fails(self, *arguments, text=None, data=None, status=1):
+        """Has to end with that status; all that it said."""
+        done = self.run_command(*arguments, text=text, data=data)
+        said = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+        self.assertEqual(done.returncode, status, f"{arguments}: {said}")
+        return said
+
+    def run_on_terminal(self, *arguments, columns=100):
+        """All that a person would see: standard output and error are a terminal of so many columns."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm"}
+        environment.pop("NO_COLOR", None)
+        process = subprocess.Popen([CHIMERA, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=theirs,
+                                   stderr=theirs, cwd=self.folder, env=environment)
+        os.close(theirs)
+        seen = b""
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            try:
+                while piece := terminal.read(65536):
+                    seen += piece
+            except OSError:  # the other end is closed
+                pass
+        process.wait(TIMEOUT_SECONDS)
+        return seen.decode().replace("\r\n", "\n")
+
+    def format(self, size="64M"):
+        self.chimera("format", self.store, "--size", size)
+        return self.store
+
+    def serve(self, store=None, listen=None, options=()):
+        server = Server(store or self.store, listen or [f"unix:{self.folder}/socket"], *options)
+        self.addCleanup(server.kill)
+        return server
+
+    def connect(self, address):
+        connection = Connection(address)
+        self.addCleanup(connection.close)
+        return connection
+
+    def write_file(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path

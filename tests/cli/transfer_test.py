@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""chimera import and export: contents, holes, and what is refused."""
+
+import hashlib
+import json
+import os
+import random
+import unittest
+
+from harness import ChimeraTest
+
+MIB = 1 << 20
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Transfer(ChimeraTest):
+    def targets(self):
+        """The store itself, and a server on another one."""
+        self.format("256M")
+        served = self.folder / "served.img"
+        self.chimera("format", served, "--size", "256M")
+        yield "store", self.store
+        yield "address", self.serve(served).addresses[0]
+
+    def make_image(self, length, pieces):
+        """A sparse file with data at these (offset, size), different for every test run's sizes but the same again."""
+        path = self.folder / f"image-{length}"
+        with open(path, "wb") as file:
+            file.truncate(length)
+            for offset, size in pieces:
+                file.seek(offset)
+                file.write(random.Random(offset).randbytes(size))
+        return path
+
+    def test_there_and_back_with_the_holes(self):
+        image = self.make_image(64 * MIB + 777, [(0, 10), (4096, 4096), (5 * MIB - 100, 3 * MIB), (64 * MIB, 777)])
+        for label, target in self.targets():
+            with self.subTest(label):
+                report = json.loads(self.chimera("import", target, image, "disk", "--json"))
+                self.assertEqual(report["length"], 64 * MIB + 777)
+                self.assertLess(report["data_bytes"], 4 * MIB)
+                back = self.folder / f"back-{label}"
+                self.chimera("export", target, back, "disk")
+                self.assertEqual(digest(back), digest(image))
+                self.assertLess(os.stat(back).st_blocks * 512, 8 * MIB)
+                check = json.loads(self.chimera("check", target, "--json"))
+                self.assertEqual(check["problem_count"], 0)
+
+    def test_lengths_around_the_piece(self):
+        lengths = [0, 1, 4095, 4096, 4097, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 50 * MIB + 5]
+        for label, target in self.targets():
+            for length in lengths:
+                with self.subTest(f"{label} {length}"):
+                    image = self.make_image(length, [(0, length)])
+                    self.chimera("import", target, image, f"disk {length}")
+                    back = self.folder / "back"
+                    self.chimera("export", target, back, f"disk {length}", "--force")
+                    self.assertEqual(digest(back), digest(image))
+
+    def test_a_progress_bar_on_a_terminal_only(self):
+        self.format()
+        image = self.make_image(8 * MIB, [(0, 8 * MIB)])
+        self.assertRegex(self.run_on_terminal("import", self.store, image, "disk"), r"import \[#*\.*\] +\d+ % ")
+        done = self.run_command("export", self.store, "back", "disk")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    def test_zeros_in_the_file_become_holes(self):
+        image = self.write_file("zeros", bytes(8 * MIB) + b"x" + bytes(8 * MIB))
+        self.format()
+        report = json.loads(self.chimera("import", self.store, image, "disk", "--json"))
+        self.assertEqual((report["length"], report["data_bytes"]), (16 * MIB + 1, 4096))
+
+    def test_an_image_that_is_all_hole(self):
+        self.format("16M")
+        image = self.make_image(1 << 40, [])
+        self.chimera("import", self.store, image, "vast", "--fixed")
+        back = self.folder / "back"
+        self.chimera("export", self.store, back, "vast")
+        self.assertEqual(os.stat(back).st_size, 1 << 40)
+        self.assertEqual(os.stat(back).st_blocks, 0)
+
+    def test_a_fixed_device_keeps_its_length(self):
+        self.format()
+        self.chimera("import", self.store, self.make_image(10000, [(0, 10000)]), "disk", "--fixed")
+        self.assertIn("out of range", self.fails("run", self.store, "-", text='open device "disk"\nappend bytes "x"\n'))
+
+    def test_a_name_in_use_and_replace(self):
+        self.format()
+        one, two = self.make_image(1000, [(0, 1000)]), self.make_image(2000, [(0, 2000)])
+        self.chimera("import", self.store, one, "disk")
+        self.assertIn("exists already", self.fails("import", self.store, two, "disk"))
+        self.chimera("export", self.store, "back", "disk")
+        self.assertEqual(digest(self.folder / "back"), digest(one))
+        self.chimera("import", self.store, two, "disk", "--replace")
+        self.assertIn("exists already", self.fails("export", self.store, "back", "disk"))
+        self.chimera("export", self.store, "back", "disk", "--force")
+        self.assertEqual(digest(self.folder / "back"), digest(two))
+
+    def test_what_does_not_fit_leaves_nothing_behind(self):
+        self.format("16M")
+        self.chimera("import", self.store, self.make_image(MIB, [(0, MIB)]), "before")
+        image = self.make_image(40 * MIB, [(0, 40 * MIB)])
+        self.assertIn("space", self.fails("import", self.store, image, "disk").lower())
+        devices = json.loads(self.chimera("devices", self.store, "--json"))
+        self.assertEqual([device["name"] for device in devices], ["before"])
+        self.assertIn("No problem", self.chimera("check", self.store))
+        self.chimera("export", self.store, "back", "before")
+        self.chimera("import", self.store, self.make_image(2 * MIB, [(0, 2 * MIB)]), "after")
+
+    def test_what_is_not_there(self):
+        self.format()
+        self.assertIn("nothing.raw", self.fails("import", self.store, "nothing.raw", "disk"))
+        self.assertIn("neither a file nor a block device", self.fails("import", self.store, ".", "disk"))
+        self.assertIn("ot found", self.fails("export", self.store, "back", "disk"))
+        self.assertFalse((self.folder / "back").exists())
+        self.chimera("import", self.store, self.write_file("a", "a"), "disk")
+        self.assertIn("No such file", self.fails("export", self.store, "no/such/back", "disk"))
+        self.assertIn("ad name", self.fails("import", self.store, "a", "bad\nname"))
+
+    def test_the_main_job(self):
+        """An image is loaded, changed by an assembled program over a socket, and read back; ordinary tools agree."""
+        image = self.make_image(96 * MIB, [(i * 3 * MIB, 2 * MIB) for i in range(32)])
+        self.format("256M")
+        server = self.serve()
+        self.chimera("import", server.addresses[0], image, "disk")
+        self.write_file("change.asm", """
+            .equ STEP 1M
+            open device "disk"
+            .repeat 96
+            write bytes @($i * STEP + 511) "changed\\x00" hex"ff fe"
+            .end
+            clear extents @(10 * STEP) #(2 * STEP + 5)
+            flush device
+        """)
+        self.chimera("send", server.addresses[0], "change.asm")
+        with open(image, "r+b") as file:
+            for i in range(96):
+                file.seek(i * MIB + 511)
+                file.write(b"changed\x00\xff\xfe")
+            file.seek(10 * MIB)
+            file.write(bytes(2 * MIB + 5))
+        self.chimera("export", server.addresses[0], "back", "disk")
+        self.assertEqual(digest(self.folder / "back"), digest(image))
+        self.assertEqual(server.stop(), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Help for everything, and exit status 2 for wrong usage."""
+
+import unittest
+
+from harness import ChimeraTest
+
+SUBCOMMANDS = "format run serve send asm disasm import export info devices check grow isa".split()
+
+
+class Usage(ChimeraTest):
+    def test_help_names_every_subcommand(self):
+        text = self.chimera("--help")
+        for name in SUBCOMMANDS:
+            self.assertRegex(text, rf"(?m)^  {name} ")
+
+    def test_every_subcommand_has_help_with_examples(self):
+        for name in SUBCOMMANDS:
+            with self.subTest(name):
+                text = self.chimera(name, "--help")
+                self.assertIn("Examples:", text)
+                self.assertIn(f"chimera {name}", text)
+
+    def test_version(self):
+        self.assertRegex(self.chimera("--version"), r"^chimera \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage_ends_with_status_2(self):
+        wrong = [
+            [],
+            ["frobnicate"],
+            ["format"],
+            ["format", "a", "b"],
+            ["format", "a", "--size", "12Q"],
+            ["format", "a", "--size", "-1"],
+            ["format", "a", "--frobnicate"],
+            ["run", ":memory:"],
+            ["run", ":memory:", "p", "--io", "magic"],
+            ["run", ":memory:", "p", "--cache", "1M"],
+            ["run", ":memory:", "p", "--raw", "--json"],
+            ["run", ":memory:", "p", "--text", "--binary"],
+            ["run", "unix:socket", "p"],
+            ["send", "store.img", "p"],
+            ["serve", ":memory:"],
+            ["serve", ":memory:", "--listen", "nowhere"],
+            ["serve", ":memory:", "--listen", "tcp:localhost:99999"],
+            ["serve", ":memory:", "--listen", "unix:s", "--socket-mode", "rw"],
+            ["import", "store.img", "file"],
+            ["export", "store.img"],
+            ["grow", "store.img"],
+            ["isa", "write", "--json"],
+        ]
+        for arguments in wrong:
+            with self.subTest(arguments):
+                self.fails(*arguments, status=2)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_one_listen_takes_one_address(self):
+        # The store may stand behind it.
+        server = self.serve("--listen", [f"unix:{self.folder}/one"], [f"unix:{self.folder}/two", ":memory:"])
+        self.assertEqual(server.stop()[0], 0)
+
+    def test_isa(self):
+        self.assertIn("| read byte |", self.chimera("isa"))
+        self.assertIn("<device> <offset64>", self.chimera("isa", "read byte"))
+        self.assertIn('"mnemonic"', self.chimera("isa", "--json"))
+        self.assertIn("syntax", self.chimera("isa", "--vim"))
+        self.assertIn("frobnicate", self.fails("isa", "frobnicate"))
+
+
+if __name__ == "__main__":
+    unittest.main()

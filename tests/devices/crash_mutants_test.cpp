@@ -1,0 +1,104 @@
+// A check that cannot fail is a defect: each safeguard of the pool is taken away in turn, and the crash test or the
+// damage test has to notice. Linked with a variant of the library in which they can be.
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+#include "devices/safeguards.h"
+#include "tests/devices/crash_damage.h"
+#include "tests/devices/crash_run.h"
+
+namespace chimera::devices::testing {
+namespace {
+
+/// Whether a test finds something, in a process of its own: a store without its safeguards may well end in an
+/// assertion.
+bool finds_something(const std::function<std::string()>& test) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const int nowhere = open("/dev/null", O_WRONLY);
+    dup2(nowhere, STDOUT_FILENO);
+    dup2(nowhere, STDERR_FILENO);
+    try {
+      _exit(test().empty() ? 0 : 1);
+    } catch (...) {
+      _exit(1);
+    }
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+/// Programs of different kinds under a crash test.
+enum class Work { small, large, long_copies };
+
+std::string crash(Work work, std::uint64_t seeds) {
+  CrashCounts counts;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    const std::string problem = run_crash_test(seed,
+                                               {.steps = 200,
+                                                .boundary_percent = 20,
+                                                .large_percent = work == Work::large ? 60u : 0u,
+                                                .long_copy_percent = work == Work::long_copies ? 40u : 0u},
+                                               counts);
+    if (!problem.empty()) return problem;
+  }
+  return {};
+}
+
+std::string damage() {
+  DamageCounts counts;
+  for (std::uint64_t seed = 1; seed <= 80; ++seed) {
+    if (const std::string problem = run_damage_test(seed, counts); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+struct Mutant {
+  std::string what;
+  bool& safeguard;
+  std::function<std::string()> test;
+};
+
+const Mutant mutants[] = {
+    {"blocks are not compared with their checksums", safeguards::blocks_are_verified, damage},
+    {"damaged superblocks count", safeguards::superblocks_are_verified, damage},
+    {"the published superblock is overwritten", safeguards::superblocks_alternate,
+     [] { return crash(Work::small, 8); }},
+    {"the published free-space map is overwritten", safeguards::map_homes_alternate,
+     [] { return crash(Work::small, 8); }},
+    {"the superblock is written before the first flush", safeguards::blocks_are_flushed_first,
+     [] { return crash(Work::small, 8); }},
+    {"a checkpoint counts before its last flush", safeguards::superblocks_are_flushed,
+     [] { return crash(Work::small, 8); }},
+    {"freed blocks are used again before the checkpoint is published", safeguards::freed_blocks_are_held,
+     [] { return crash(Work::large, 12); }},
+    {"a checkpoint publishes half an instruction", safeguards::pieces_are_hidden,
+     [] { return crash(Work::long_copies, 12); }},
+};
+
+TEST_CASE("the crash test notices when a safeguard is missing") {
+  for (const Mutant& mutant : mutants) {
+    INFO(mutant.what);
+    mutant.safeguard = false;
+    CHECK(finds_something(mutant.test));
+    mutant.safeguard = true;
+  }
+}
+
+TEST_CASE("and finds nothing when all are there") {
+  for (const Work work : {Work::small, Work::large, Work::long_copies}) {
+    CHECK_FALSE(finds_something([work] { return crash(work, 1); }));
+  }
+  CHECK_FALSE(finds_something(damage));
+}
+
+}  // namespace
+}  // namespace chimera::devices::testing

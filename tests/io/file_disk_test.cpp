@@ -1,0 +1,247 @@
+#include "io/file_disk.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+#include <utility>
+
+#include "tests/io/scratch.h"
+
+using namespace chimera::io;
+using namespace chimera::io::testing;
+using Kind = DiskRequest::Kind;
+
+namespace {
+
+std::unique_ptr<FileDisk> opened(KernelLoop& loop, const std::string& path, OpenMode mode, std::uint64_t blocks = 0) {
+  auto disk = FileDisk::open(loop, path, mode);
+  if (!disk) FAIL(disk.error());
+  if (blocks > 0) REQUIRE((*disk)->grow(blocks) == 0);
+  return std::move(*disk);
+}
+
+std::string refusal(KernelLoop& loop, const std::string& path, OpenMode mode) {
+  const auto disk = FileDisk::open(loop, path, mode);
+  return disk ? "" : disk.error();
+}
+
+/// A kernel that transfers less than it is asked for, or nothing, or is interrupted.
+class StingyLoop final : public KernelLoop {
+ public:
+  explicit StingyLoop(KernelLoop& inner) : inner_(inner) {}
+  std::size_t most_bytes = 1'000'000;  ///< of each transfer
+  int next_result = 0;                 ///< if negative, the next transfer ends with it
+  std::size_t transfers = 0;
+
+  void readv(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Completion& completion) override {
+    if (fail(completion)) return;
+    cut(parts, count);
+    inner_.readv(fd, cut_.data(), cut_count_, offset, completion);
+  }
+  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Completion& completion) override {
+    if (fail(completion)) return;
+    cut(parts, count);
+    inner_.writev(fd, cut_.data(), cut_count_, offset, completion);
+  }
+  std::size_t step(int timeout_ms) override {
+    if (failing_ == nullptr) return inner_.step(timeout_ms);
+    std::exchange(failing_, nullptr)->complete(std::exchange(next_result, 0));
+    return 1;
+  }
+  void sync_data(int fd, Completion& completion) override { inner_.sync_data(fd, completion); }
+  void after(std::uint64_t milliseconds, Completion& completion) override { inner_.after(milliseconds, completion); }
+  void accept(int, Completion&) override {}
+  void receive(int, void*, std::size_t, Completion&) override {}
+  void send(int, const void*, std::size_t, Completion&) override {}
+  void wait_readable(int, Completion&) override {}
+  void wait_writable(int, Completion&) override {}
+  void cancel(Completion&) override {}
+  void register_memory(void*, std::size_t) override {}
+  [[nodiscard]] std::string_view name() const noexcept override { return "stingy"; }
+
+ private:
+  bool fail(Completion& completion) {
+    ++transfers;
+    if (next_result < 0) failing_ = &completion;
+    return next_result < 0;
+  }
+  void cut(const iovec* parts, unsigned count) {
+    cut_.assign(parts, parts + count);
+    std::size_t left = most_bytes;
+    cut_count_ = 0;
+    for (iovec& part : cut_) {
+      if (left == 0) break;
+      part.iov_len = std::min(part.iov_len, left);
+      left -= part.iov_len;
+      ++cut_count_;
+    }
+  }
+
+  KernelLoop& inner_;
+  std::vector<iovec> cut_;
+  unsigned cut_count_ = 0;
+  Completion* failing_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("random requests, many under way, whatever the loop and the file system: the file is as the model") {
+  for (const std::string& parent : scratch_parents()) {
+    for (const LoopKind kind : {LoopKind::uring, LoopKind::posix}) {
+      const auto loop = loop_of(kind);
+      if (!loop) continue;
+      const ScratchDirectory scratch(parent);
+      constexpr std::size_t block_count = 600;
+      const auto disk = opened(*loop, scratch.file("disk"), OpenMode::create, block_count);
+      CHECK(disk->block_count() == block_count);
+      const Blocks memory(512);
+      disk->register_memory(memory.at(0), 256 * 4096);
+      std::vector<unsigned> model(block_count, 0);
+      std::mt19937 random(1);
+      for (int round = 0; round < 12; ++round) {
+        std::vector<std::unique_ptr<Request>> requests;
+        std::size_t next_buffer = 0;
+        std::size_t block = random() % 20;
+        while (true) {  // writes that do not overlap, their buffers in some order
+          const std::size_t count = 1 + random() % (round % 3 == 0 ? 256 : 40);
+          if (block + count > block_count || next_buffer + count > memory.size()) break;
+          std::vector<std::byte*> buffers;
+          for (std::size_t i = 0; i < count; ++i) buffers.push_back(memory.at(next_buffer + i));
+          if (random() % 2) std::ranges::shuffle(buffers, random);
+          for (std::size_t i = 0; i < count; ++i) {
+            const auto index = static_cast<std::size_t>(buffers[i] - memory.at(0)) / 4096;
+            memory.fill(index, model[block + i] = static_cast<unsigned>(random() % 256));
+          }
+          requests.push_back(std::make_unique<Request>(Kind::write, block, buffers));
+          disk->start(*requests.back());
+          next_buffer += count;
+          block += count + random() % 5;
+        }
+        for (const auto& request : requests) CHECK(finish(*loop, *request) == 0);
+        CHECK(transfer(*loop, *disk, Kind::flush, 0) == 0);
+        for (std::size_t start = 0; start < block_count; start += 200) {
+          std::vector<std::byte*> buffers;
+          for (std::size_t i = 0; i < 200; ++i) buffers.push_back(memory.at(511 - i));
+          CHECK(transfer(*loop, *disk, Kind::read, start, buffers) == 0);
+          for (std::size_t i = 0; i < 200; ++i) {
+            if (!memory.holds(511 - i, model[start + i])) FAIL("block " << start + i << " is not as the model");
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("short transfers are continued, none at all is an error, interruptions are tried again") {
+  const auto inner = loop_of(LoopKind::posix);
+  const ScratchDirectory scratch(scratch_parents()[0]);
+  StingyLoop loop(*inner);
+  const auto disk = opened(loop, scratch.file("disk"), OpenMode::create, 16);
+  const Blocks memory(16);
+  std::vector<std::byte*> buffers;
+  for (std::size_t i = 0; i < 8; ++i) buffers.push_back(memory.at(i % 2 == 0 ? i + 1 : i - 1));  // no neighbours
+  for (const std::size_t most : {512u, 3 * 512u, 4096u + 512u, 2 * 4096u}) {
+    loop.most_bytes = most;
+    for (unsigned i = 0; i < 8; ++i) memory.fill(i, i + static_cast<unsigned>(most / 512));
+    CHECK(transfer(loop, *disk, Kind::write, 3, buffers) == 0);
+    for (unsigned i = 0; i < 8; ++i) memory.fill(i, 0xEE);
+    loop.transfers = 0;
+    CHECK(transfer(loop, *disk, Kind::read, 3, buffers) == 0);
+    CHECK(loop.transfers == (8 * 4096 + most - 1) / most);
+    for (unsigned i = 0; i < 8; ++i) CHECK(memory.holds(i, i + static_cast<unsigned>(most / 512)));
+  }
+  for (const int error : {EINTR, EAGAIN}) {
+    loop.next_result = -error;
+    CHECK(transfer(loop, *disk, Kind::read, 3, buffers) == 0);
+  }
+  loop.next_result = -ENOSPC;
+  CHECK(transfer(loop, *disk, Kind::write, 3, buffers) == ENOSPC);
+  if (!disk->is_direct()) {
+    loop.most_bytes = 100;  // not even a sector
+    CHECK(transfer(loop, *disk, Kind::read, 3, buffers) == EIO);
+  }
+}
+
+TEST_CASE("past the end: reads and writes are EIO, also where the file has become shorter meanwhile") {
+  const auto loop = loop_of(LoopKind::posix);
+  const ScratchDirectory scratch(scratch_parents()[0]);
+  const auto disk = opened(*loop, scratch.file("disk"), OpenMode::create, 4);
+  const Blocks memory(2);
+  const std::vector<std::byte*> two{memory.at(0), memory.at(1)};
+  for (const Kind kind : {Kind::read, Kind::write}) {
+    CHECK(transfer(*loop, *disk, kind, 2, two) == 0);
+    CHECK(transfer(*loop, *disk, kind, 3, two) == EIO);
+    CHECK(transfer(*loop, *disk, kind, ~std::uint64_t{0}, two) == EIO);
+  }
+  struct stat status {};
+  REQUIRE(::stat(scratch.file("disk").c_str(), &status) == 0);
+  CHECK(status.st_size == 4 * 4096);
+  REQUIRE(::truncate(scratch.file("disk").c_str(), 3 * 4096) == 0);
+  CHECK(transfer(*loop, *disk, Kind::read, 2, two) == EIO);
+}
+
+TEST_CASE("a disk grows by a hole and never shrinks; a made file is its owner's alone") {
+  const auto loop = loop_of(LoopKind::posix);
+  const ScratchDirectory scratch(scratch_parents()[0]);
+  const auto disk = opened(*loop, scratch.file("disk"), OpenMode::create);
+  CHECK(disk->block_count() == 0);
+  constexpr std::uint64_t sixteen_tib = 1ull << 32;
+  // ext4 ends just below 16 TiB.
+  CHECK(disk->grow(sixteen_tib - 1) == 0);
+  CHECK(disk->grow(5) == 0);
+  CHECK(disk->block_count() == sixteen_tib - 1);
+  CHECK(disk->grow(~std::uint64_t{0}) == EFBIG);
+  struct stat status {};
+  REQUIRE(::stat(scratch.file("disk").c_str(), &status) == 0);
+  CHECK(status.st_blocks < 1000);
+  CHECK((status.st_mode & 0777) == 0600);
+  const Blocks memory(1);
+  memory.fill(0, 1);
+  CHECK(transfer(*loop, *disk, Kind::read, sixteen_tib - 2, {memory.at(0)}) == 0);
+  CHECK(memory.holds(0, 0));
+}
+
+TEST_CASE("opening says what is wrong") {
+  const auto loop = loop_of(LoopKind::posix);
+  const ScratchDirectory scratch(scratch_parents()[0]);
+  CHECK(refusal(*loop, scratch.file("none"), OpenMode::read_write) ==
+        scratch.file("none") + " cannot be opened: No such file or directory");
+  CHECK(refusal(*loop, "/dev/null", OpenMode::read_write) == "/dev/null is neither a file nor a block device");
+  CHECK(refusal(*loop, "/", OpenMode::read_only) == "/ is neither a file nor a block device");
+}
+
+TEST_CASE("one process writes, or several read: the second is told who has the store") {
+  const auto loop = loop_of(LoopKind::posix);
+  for (const std::string& parent : scratch_parents()) {
+    const ScratchDirectory scratch(parent);
+    const std::string path = scratch.file("disk");
+    auto writer = opened(*loop, path, OpenMode::create, 4);
+    const std::string in_use = path + " is in use by process " + std::to_string(::getpid()) + " (test_io)";
+    // Another process, so that it is not our own locks that are asked.
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool is_told = refusal(*loop, path, OpenMode::read_write) == in_use &&
+                           refusal(*loop, path, OpenMode::create) == in_use &&
+                           refusal(*loop, path, OpenMode::read_only) == in_use;
+      ::_exit(is_told ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    if (status != 0) MESSAGE("told: " << refusal(*loop, path, OpenMode::read_write));
+
+    writer.reset();
+    const auto reader = opened(*loop, path, OpenMode::read_only);
+    CHECK(refusal(*loop, path, OpenMode::read_only).empty());
+    CHECK(refusal(*loop, path, OpenMode::read_write) == in_use);
+    const Blocks memory(1);
+    CHECK(transfer(*loop, *reader, Kind::read, 0, {memory.at(0)}) == 0);
+    CHECK(transfer(*loop, *reader, Kind::write, 0, {memory.at(0)}) == EBADF);
+  }
+}

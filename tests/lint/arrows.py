@@ -1,0 +1,51 @@
+"""Who may include whom. The folders are the architecture; this holds them to it."""
+
+import pathlib
+import re
+
+import sources
+
+EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "server", "cli"}
+MAY_INCLUDE = {
+    "isa": set(),
+    "io": {"isa"},
+    "assembler": {"isa"},
+    "devices": {"isa", "io"},
+    "vm": {"isa", "io", "devices"},
+    "server": {"isa", "io", "vm"},
+    "cli": EVERYTHING,
+    "tests": EVERYTHING,
+    "bench": EVERYTHING,
+    "fuzz": EVERYTHING,
+    "examples": EVERYTHING,
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+
+
+def allowed(path):
+    """The folders that this file may include from, or None for a file that stands in no folder with a rule."""
+    parts = pathlib.PurePath(path).parts
+    if parts[0] not in MAY_INCLUDE:
+        return None
+    return MAY_INCLUDE[parts[0]] | {parts[0]}
+
+
+def violations(path, text):
+    """One line for each include that goes against the arrows."""
+    may_include = allowed(path)
+    if may_include is None:
+        return [f"{path}: a C++ file outside the folders that have a rule"]
+    problems = []
+    for included in INCLUDE.findall(text):
+        folder = pathlib.PurePath(included).parts[0]
+        if folder not in may_include:
+            allowed_text = ", ".join(sorted(may_include))
+            problems.append(f"{path}: includes {included}, but may include only from {allowed_text}")
+    return problems
+
+
+def check():
+    problems = []
+    for path in sources.code():
+        problems += violations(path, (sources.ROOT / path).read_text())
+    return problems

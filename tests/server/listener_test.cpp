@@ -1,0 +1,110 @@
+#include "server/listener.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "tests/io/scratch.h"
+
+using namespace chimera;
+using namespace chimera::server;
+
+namespace {
+
+/// Remembers what was started; the test ends it.
+class HandLoop final : public io::KernelLoop {
+ public:
+  io::Completion* accepting = nullptr;
+  io::Completion* waiting = nullptr;
+
+  void end(io::Completion*& operation, int result) {
+    REQUIRE(operation != nullptr);
+    std::exchange(operation, nullptr)->complete(result);
+  }
+  void accept(int, io::Completion& completion) override { accepting = &completion; }
+  void after(std::uint64_t milliseconds, io::Completion& completion) override {
+    CHECK(milliseconds >= 10);
+    waiting = &completion;
+  }
+  void cancel(io::Completion& completion) override { cancelled = &completion; }
+  io::Completion* cancelled = nullptr;
+
+  std::size_t step(int) override { return 0; }
+  void readv(int, const iovec*, unsigned, std::uint64_t, io::Completion&) override {}
+  void writev(int, const iovec*, unsigned, std::uint64_t, io::Completion&) override {}
+  void sync_data(int, io::Completion&) override {}
+  void receive(int, void*, std::size_t, io::Completion&) override {}
+  void send(int, const void*, std::size_t, io::Completion&) override {}
+  void wait_readable(int, io::Completion&) override {}
+  void wait_writable(int, io::Completion&) override {}
+  void register_memory(void*, std::size_t) override {}
+  [[nodiscard]] std::string_view name() const noexcept override { return "hand"; }
+};
+
+struct CountingHost final : Listener::Host {
+  int connections = 0;
+  int most = 100;
+  void accepted(Socket) override { ++connections; }
+  [[nodiscard]] bool has_room() const override { return connections < most; }
+};
+
+struct Rig {
+  io::testing::ScratchDirectory scratch{"/tmp"};
+  HandLoop loop;
+  CountingHost host;
+  Listener listener{host, loop, std::move(*listen_on(*parse_address("unix:" + scratch.file("s")), 0600))};
+  ~Rig() {
+    listener.stop();
+    if (loop.accepting != nullptr) loop.end(loop.accepting, -ECANCELED);
+    if (loop.waiting != nullptr) loop.end(loop.waiting, -ECANCELED);
+    CHECK(listener.has_stopped());
+    CHECK(loop.accepting == nullptr);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("one connection after the other is accepted; one that has gone again does not matter") {
+  Rig rig;
+  for (int i = 0; i < 3; ++i) {
+    rig.loop.end(rig.loop.accepting, ::dup(0));
+    rig.loop.end(rig.loop.accepting, -ECONNABORTED);
+  }
+  CHECK(rig.host.connections == 3);
+  CHECK(rig.loop.waiting == nullptr);
+}
+
+TEST_CASE("where descriptors or memory are used up, the next try comes after a pause") {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
+    Rig rig;
+    rig.loop.end(rig.loop.accepting, -error);
+    CHECK(rig.loop.accepting == nullptr);
+    rig.listener.resume();  // a connection has gone
+    CHECK(rig.loop.accepting == nullptr);
+    rig.loop.end(rig.loop.waiting, 0);
+    CHECK(rig.loop.accepting != nullptr);
+  }
+}
+
+TEST_CASE("without room for one more nothing is accepted until there is") {
+  Rig rig;
+  rig.host.most = 1;
+  rig.loop.end(rig.loop.accepting, ::dup(0));
+  CHECK(rig.loop.accepting == nullptr);
+  rig.listener.resume();
+  CHECK(rig.loop.accepting == nullptr);
+  rig.host.connections = 0;
+  rig.listener.resume();
+  CHECK(rig.loop.accepting != nullptr);
+}
+
+TEST_CASE("a connection that comes while it stops is not taken") {
+  Rig rig;
+  rig.listener.stop();
+  CHECK(!rig.listener.has_stopped());
+  rig.loop.end(rig.loop.accepting, ::dup(0));
+  CHECK(rig.host.connections == 0);
+  CHECK(rig.listener.has_stopped());
+}

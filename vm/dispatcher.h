@@ -1,0 +1,146 @@
+#pragma once
+// Runs one decoded instruction of a session. An instruction that has to wait leaves no trace but the devices that it
+// opened and is run again from its start; one that has ended has appended its whole answer.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "devices/store.h"
+#include "isa/instruction.h"
+#include "vm/answer_queue.h"
+#include "vm/machine_core.h"
+#include "vm/registers.h"
+
+namespace chimera::vm {
+
+class Dispatcher {
+ public:
+  using Outcome = devices::Outcome;
+
+  /// All of it belongs to the session and outlives the dispatcher.
+  Dispatcher(MachineCore& core, StreamSession& session, devices::Waiter& waiter, Registers& registers,
+             AnswerQueue& answers)
+      : core_(core), session_(session), waiter_(waiter), registers_(registers), answers_(answers) {}
+
+  /// Runs the instruction, or what can be run of it. True: it has ended and is answered. False: it waits.
+  [[nodiscard]] bool run(const Instruction& instruction);
+  /// Answers an instruction of this operation and opcode that was too large to be looked at.
+  void refuse_too_large(const Instruction& instruction);
+  /// Answers bytes that are no instruction.
+  void refuse_illegal(std::uint8_t opcode);
+  /// Only `run` knows what to do with the next instruction: the fast path stays away.
+  [[nodiscard]] bool needs_care() const { return begun_ || doomed_ || core_.shutting_down(); }
+  void set_session_number(std::uint64_t number) { session_number_ = number; }
+
+ private:
+  using Plane = devices::Plane;
+  using Device = devices::Device;
+
+  /// A range of a device that an instruction is about.
+  struct Target {
+    Handle* handle = nullptr;
+    Device* device = nullptr;
+    std::uint64_t offset = 0;
+    std::uint64_t count = 0;
+  };
+
+  /// "1 byte", "2 bytes": for messages.
+  static std::string in_bytes(std::uint64_t count) { return fmt::format("{} byte{}", count, count == 1 ? "" : "s"); }
+
+  template <typename... Arguments>
+  Outcome fail(Status status, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    waiter_.message = fmt::format(format, std::forward<Arguments>(arguments)...);
+    return Outcome::fail(status);
+  }
+
+  // dispatcher.cpp
+  Outcome dispatch(const Instruction&);
+  Outcome admit(const Instruction&);
+  void refuse(const Instruction&, Status);
+  void settle_registers(const Instruction&);
+
+  // reach.cpp: what comes before any instruction's own work, in the order of the statuses.
+  Outcome reach(const Instruction&, Target&);
+  Outcome reach_named(const Uuid&, Target&);
+  Outcome reach_both(const Instruction&, Target& first, Target& second);
+  Outcome check_may_open();
+  Outcome locate(const Instruction&, Target&);
+  Outcome check_writable(const Device&);
+  Outcome check_store_writable();
+  Outcome check_name(std::string_view name, std::string_view what = "a name");
+  Outcome check_aligned(const Target&);
+  Outcome check_range(const Target&);
+  Outcome check_within_length(const Target&);
+  Outcome check_metadata_range(const Target&);
+
+  // handlers_data.cpp
+  Outcome read_data(const Instruction&);
+  Outcome check_data(const Instruction&);
+  Outcome write_data(const Instruction&);
+  Outcome swap_data(const Instruction&);
+  Outcome append_bytes(const Instruction&);
+  Outcome copy_bytes(const Instruction&);
+  Outcome move_bytes(const Target& from, const Target& to);
+  Outcome plan_read(const Instruction&, Target&);
+  Outcome plan_write(const Instruction&, Target&);
+  Outcome plan_swap(const Instruction&, Target&);
+  Outcome check_fixed_length(const Target&);
+  Outcome compare_to_payload(const Target&, Plane, std::span<const std::uint8_t> payload);
+
+  // handlers_range.cpp
+  Outcome read_extents(const Instruction&, Plane);
+  Outcome compare_devices(const Instruction&);
+  Outcome clear_extents(const Instruction&);
+  Outcome read_digest(const Instruction&);
+  Outcome read_metadata(const Instruction&);
+  Outcome check_metadata(const Instruction&);
+  Outcome write_metadata(const Instruction&);
+  Outcome clear_metadata(const Instruction&);
+  void answer_extents(std::span<const devices::Extent>);
+
+  // handlers_device.cpp
+  Outcome open_device(const Instruction&);
+  Outcome list_devices(const Instruction&);
+  Outcome create_device(const Instruction&);
+  Outcome clone_device(const Instruction&);
+  Outcome close_device(const Instruction&);
+  Outcome delete_device(const Instruction&, bool by_force);
+  Outcome read_columns(const Instruction&);
+  Outcome write_columns(const Instruction&);
+  Outcome read_length(const Instruction&);
+  Outcome write_length(const Instruction&);
+  Outcome describe_device(const Instruction&);
+  Outcome flush_device(const Instruction&);
+  Outcome select_device(const Instruction&);
+  Outcome select_offset(const Instruction&);
+
+  // handlers_store.cpp
+  Outcome hello(const Instruction&);
+  Outcome sync();
+  Outcome rename_device(const Instruction&);
+  Outcome protect_device(const Instruction&);
+  Outcome roll_back_device(const Instruction&);
+  Outcome snapshot(const Instruction&);
+  Outcome describe_store();
+
+  // handlers_transaction.cpp
+  Outcome transaction_control(const Instruction&);
+
+  MachineCore& core_;
+  StreamSession& session_;
+  devices::Waiter& waiter_;
+  Registers& registers_;
+  AnswerQueue& answers_;
+  std::uint64_t session_number_ = 0;
+  /// Every device that the instruction names has been found and opened.
+  bool reached_ = false;
+  /// The instruction has been run before, and waited.
+  bool begun_ = false;
+  /// A transaction has failed: nothing runs until its commit or abort.
+  bool doomed_ = false;
+};
+
+}  // namespace chimera::vm

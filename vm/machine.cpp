@@ -1,0 +1,102 @@
+#include "vm/machine.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "isa/limits.h"
+#include "vm/machine_core.h"
+#include "vm/session.h"
+
+namespace chimera::vm {
+
+MachineCore::~MachineCore() { assert(sessions_.empty()); }
+
+std::uint64_t MachineCore::enter(StreamSession& session) {
+  sessions_.push_back(&session);
+  return ++last_number_;
+}
+
+void MachineCore::leave(StreamSession& session) {
+  std::erase(sessions_, &session);
+  if (session.queued) std::erase(ready_, &session);
+}
+
+void MachineCore::enqueue(StreamSession& session) {
+  if (session.queued) return;
+  session.queued = true;
+  ready_.push_back(&session);
+}
+
+bool MachineCore::run_ready() {
+  // Those that become ready meanwhile have their turn next time. A turn may end sessions.
+  for (std::size_t turns = ready_.size(); turns > 0 && !ready_.empty(); --turns) {
+    StreamSession* const session = ready_.front();
+    ready_.pop_front();
+    session->queued = false;
+    session->turn();
+  }
+  // Last, because what sessions wait for may have to be begun by it.
+  const bool more_work = store_->work();
+  return more_work || !ready_.empty();
+}
+
+void MachineCore::turn(int timeout_ms) {
+  // Who had a turn may have ended all that was under way, and its caller wants to see that before anything waits.
+  const bool had_turns = !ready_.empty();
+  const bool more = run_ready();
+  loop_.step(more || had_turns ? 0 : timeout_ms);
+}
+
+Status MachineCore::sync() {
+  class SyncWaiter final : public devices::Waiter {
+   public:
+    void wake() override { woken = true; }
+    bool woken = false;
+  };
+  SyncWaiter waiter;
+  for (;;) {
+    waiter.woken = false;
+    const devices::Outcome outcome = store_->sync(waiter);
+    if (!outcome.waits()) {
+      store_->release(waiter);
+      return outcome.status();
+    }
+    while (!waiter.woken) turn(io::Loop::forever);
+  }
+}
+
+bool MachineCore::open_elsewhere(const StreamSession& asking, const devices::Device& device) const {
+  return std::ranges::any_of(sessions_,
+                             [&](StreamSession* other) { return other != &asking && other->has_open(device); });
+}
+
+void MachineCore::interrupt_users(const StreamSession& asking, const devices::Device& device) {
+  for (StreamSession* other : sessions_) {
+    if (other != &asking && other->has_open(device)) other->interrupt();
+  }
+}
+
+void MachineCore::forget(const StreamSession& asking, const Uuid& uuid, const devices::Device* gone) {
+  for (StreamSession* other : sessions_) {
+    if (other != &asking) other->forget(uuid, gone);
+  }
+}
+
+class Machine::Implementation final : public MachineCore {
+ public:
+  using MachineCore::MachineCore;
+};
+
+Machine::Machine(io::Loop& loop, std::unique_ptr<devices::Store> store)
+    : implementation_(std::make_unique<Implementation>(loop, std::move(store))) {}
+Machine::~Machine() = default;
+
+std::unique_ptr<Session> Machine::connect() { return std::make_unique<StreamSession>(*implementation_); }
+bool Machine::run_ready() { return implementation_->run_ready(); }
+void Machine::turn(int timeout_ms) { implementation_->turn(timeout_ms); }
+void Machine::shut_down() { implementation_->shut_down(); }
+Status Machine::sync() { return implementation_->sync(); }
+devices::Store& Machine::store() { return implementation_->store(); }
+io::Loop& Machine::loop() { return implementation_->loop(); }
+
+}  // namespace chimera::vm

@@ -1,0 +1,90 @@
+#pragma once
+// The machine: sessions that feed it instructions, and the one thread that runs them against a store.
+//
+// To embed it: open one, `connect` a session, `run` programs. To serve it: `feed` what arrives, `run_ready`, send what
+// `answers` holds, and let the loop `step`.
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "devices/store.h"
+#include "io/loop.h"
+
+namespace chimera::vm {
+
+class Machine;
+
+/// One stream of instructions and its answers: registers, open devices, unread input, untaken answers.
+/// Made by Machine::connect; must go before its machine does. Going away closes its devices.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  /// Appends bytes of the stream; whole instructions in them run at the machine's next turn. Copies.
+  virtual void feed(std::span<const std::uint8_t> bytes) = 0;
+  /// Space of at least `size` bytes at the end of the unread input, to receive into; `commit_input` says how many
+  /// arrived. Nothing else may be called on the session in between.
+  virtual std::span<std::uint8_t> input_space(std::size_t size) = 0;
+  virtual void commit_input(std::size_t size) = 0;
+  /// No more input will come: half an instruction at the end is dropped.
+  virtual void end_input() = 0;
+  /// Bytes fed and not yet consumed by an instruction that has ended.
+  [[nodiscard]] virtual std::size_t unread_input() const = 0;
+
+  /// Answers ready to be taken, in one piece; valid until the session or machine is next used.
+  [[nodiscard]] virtual std::span<const std::uint8_t> answers() const = 0;
+  virtual void take_answers(std::size_t size) = 0;
+  /// While more than this many bytes of answers wait the session runs nothing. Default 64 MiB.
+  virtual void cap_answers(std::size_t bytes) = 0;
+
+  /// Neither running nor waiting for blocks: it needs input, or its answers taken, or it has ended.
+  [[nodiscard]] virtual bool idle() const = 0;
+  /// The stream has ended (illegal instruction, or end_input and all run): take the answers and let it go.
+  [[nodiscard]] virtual bool ended() const = 0;
+
+  /// Called (from the machine's run) when answers have come or the session has become idle. For servers.
+  class Listener {
+   public:
+    virtual void session_changed(Session&) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+  virtual void listen(Listener* listener) = 0;
+
+  /// For embedding: runs `program` to its end, driving the machine and its loop, and appends the answers.
+  /// Half an instruction at the end is dropped. False if the stream ended in it (illegal instruction).
+  virtual bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) = 0;
+};
+
+class Machine {
+ public:
+  /// The loop must outlive the machine. The store may hold a pool on a disk of the same loop.
+  Machine(io::Loop& loop, std::unique_ptr<devices::Store> store);
+  ~Machine();
+
+  [[nodiscard]] std::unique_ptr<Session> connect();
+  /// Gives each ready session a quantum, and background work a slice. Never blocks. True while something is left
+  /// that could go on at once; false when everything waits for I/O, input or answers to be taken.
+  bool run_ready();
+  /// run_ready, then Loop::step with the timeout if there was nothing left to do, or 0 if there was. Do not give
+  /// Loop::forever while answers may have come that nobody has taken: if nothing is under way it never returns.
+  void turn(int timeout_ms);
+  /// From now on every instruction answers 19 (shutting down) but those already begun.
+  void shut_down();
+  /// Makes everything durable, driving the loop. The status of the sync.
+  [[nodiscard]] Status sync();
+
+  [[nodiscard]] devices::Store& store();
+  [[nodiscard]] io::Loop& loop();
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace chimera::vm

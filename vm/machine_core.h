@@ -1,0 +1,56 @@
+#pragma once
+// The machine's inside: what its sessions share.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "devices/store.h"
+#include "io/loop.h"
+
+namespace chimera::vm {
+
+class StreamSession;
+
+class MachineCore {
+ public:
+  MachineCore(io::Loop& loop, std::unique_ptr<devices::Store> store) : loop_(loop), store_(std::move(store)) {}
+  ~MachineCore();
+  MachineCore(const MachineCore&) = delete;
+  MachineCore& operator=(const MachineCore&) = delete;
+
+  [[nodiscard]] devices::Store& store() { return *store_; }
+  [[nodiscard]] io::Loop& loop() { return loop_; }
+
+  /// Enters a session; returns its number, from 1, never used again.
+  std::uint64_t enter(StreamSession& session);
+  void leave(StreamSession& session);
+  [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
+
+  /// The session has something to run. It is in the queue at most once.
+  void enqueue(StreamSession& session);
+  /// See Machine::run_ready.
+  bool run_ready();
+  void turn(int timeout_ms);
+  [[nodiscard]] Status sync();
+
+  void shut_down() { shutting_down_ = true; }
+  [[nodiscard]] bool shutting_down() const { return shutting_down_; }
+
+  [[nodiscard]] bool open_elsewhere(const StreamSession& asking, const devices::Device& device) const;
+  /// Instructions of other sessions that wait and may use the device let go of what they hold and begin again.
+  void interrupt_users(const StreamSession& asking, const devices::Device& device);
+  /// Other sessions' handles of a device that is gone (and is not looked at) answer `not found` from now on.
+  void forget(const StreamSession& asking, const Uuid& uuid, const devices::Device* gone);
+
+ private:
+  io::Loop& loop_;
+  std::unique_ptr<devices::Store> store_;
+  std::vector<StreamSession*> sessions_;
+  std::deque<StreamSession*> ready_;
+  std::uint64_t last_number_ = 0;
+  bool shutting_down_ = false;
+};
+
+}  // namespace chimera::vm

@@ -1,0 +1,97 @@
+#pragma once
+// A session's stream: takes instructions from the input, runs them in order, keeps the answers until they are taken.
+//
+// It is in one of these states: ready (in the machine's queue), parked (its instruction waits for blocks), idle (it
+// needs input, or its answers taken) or ended.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "isa/decoder.h"
+#include "isa/instruction.h"
+#include "vm/answer_queue.h"
+#include "vm/byte_queue.h"
+#include "vm/dispatcher.h"
+#include "vm/fast_path.h"
+#include "vm/machine.h"
+#include "vm/machine_core.h"
+#include "vm/registers.h"
+#include "vm/run_ahead.h"
+
+namespace chimera::vm {
+
+class StreamSession final : public Session, private devices::Waiter {
+ public:
+  explicit StreamSession(MachineCore& core);
+  ~StreamSession() override;
+  StreamSession(const StreamSession&) = delete;
+  StreamSession& operator=(const StreamSession&) = delete;
+
+  void feed(std::span<const std::uint8_t> bytes) override;
+  std::span<std::uint8_t> input_space(std::size_t size) override;
+  void commit_input(std::size_t size) override;
+  void end_input() override;
+  [[nodiscard]] std::size_t unread_input() const override { return stream().size(); }
+  [[nodiscard]] std::span<const std::uint8_t> answers() const override { return answers_.bytes(); }
+  void take_answers(std::size_t size) override;
+  void cap_answers(std::size_t bytes) override;
+  [[nodiscard]] bool idle() const override { return !parked_ && !runnable(); }
+  [[nodiscard]] bool ended() const override { return ended_; }
+  void listen(Listener* listener) override { listener_ = listener; }
+  bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) override;
+
+  // For the machine.
+
+  /// Runs a quantum and goes back to the queue if there is more. May tell the listener, who may end the session.
+  void turn();
+  [[nodiscard]] bool has_open(const devices::Device& device) { return registers_.has_open(device); }
+  /// Lets go of what a waiting instruction holds; it begins again from its start.
+  void interrupt();
+  void forget(const Uuid& uuid, const devices::Device* gone) { registers_.forget(uuid, gone); }
+
+  /// Whether the session is in the machine's queue; the machine's to change.
+  bool queued = false;
+
+ private:
+  enum class Step { done, stuck };
+
+  void wake() override;
+  [[nodiscard]] std::span<const std::uint8_t> stream() const;
+  [[nodiscard]] bool runnable() const;
+  void enqueue_if_runnable();
+  void run_quantum();
+  Step run_one();
+  Step run_instruction(const Instruction& instruction, std::uint64_t size);
+  Step begin_to_skip(const Instruction& instruction, const Decoded& decoded);
+  Step begin_to_skip_options();
+  void skip();
+  void consume(std::size_t size);
+  void end_stream();
+  void drop_rest();
+  void look_ahead(const Instruction& instruction, std::uint64_t size);
+
+  MachineCore& core_;
+  Registers registers_;
+  AnswerQueue answers_;
+  Dispatcher dispatcher_;
+  FastPath fast_path_;
+  RunAhead run_ahead_;
+  Listener* listener_ = nullptr;
+
+  ByteQueue input_;
+  std::span<const std::uint8_t> program_;  ///< what `run` runs where it is, instead of from input_
+  std::uint64_t consumed_ = 0;             ///< bytes of the stream before the unread ones
+  std::size_t needed_ = 1;                 ///< bytes that must be there before decoding is worth trying
+  std::uint64_t to_skip_ = 0;              ///< bytes left of an instruction that was too large
+  Instruction skipped_;                    ///< answered when they have passed
+  bool options_follow_ = false;            ///< behind them stand a u16 length and options, to be skipped as well
+  std::size_t answer_cap_ = 64 << 20;
+  bool parked_ = false;
+  bool woken_ = false;
+  bool input_ended_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace chimera::vm
