@@ -153,7 +153,7 @@ class Printer {
       std::fputc(static_cast<int>(size >> 8), stdout);
       std::fwrite(answer.message.data(), 1, size, stdout);
     }
-    std::fwrite(answer.result.data(), 1, answer.result.size(), stdout);
+    if (!answer.result.empty()) std::fwrite(answer.result.data(), 1, answer.result.size(), stdout);
   }
 
   RunOutput output_;
