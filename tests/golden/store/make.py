@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Makes the golden store of a version of the format: NAME.xz, and NAME.json with what it holds.
+
+    tests/golden/store/make.py build/chimera 1.0
+
+Only for a version that has none yet: a store that is there stays as it is for ever.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "cli"))
+
+import golden_store
+from store_reader import StoreReader
+
+# Three groups of the free-space map, one of which is never used.
+SIZE = "260M"
+
+
+def make(chimera, store, packed, expected):
+    def command(*arguments, text=None):
+        return subprocess.run([chimera, *map(str, arguments)], input=text, stdout=subprocess.PIPE, text=True,
+                              check=True).stdout
+
+    command("format", store, "--size", SIZE)
+    command("run", store, HERE / "begin.asm")
+    command("run", store, HERE / "go_on.asm")
+    stop_while_freeing(chimera, store)
+    golden_store.pack(store, packed)
+    described = {
+        "uuid": json.loads(command("info", store, "--json"))["uuid"],
+        "devices": golden_store.contents(
+            lambda text: golden_store.results(command("run", store, "-", "--json", text=text)),
+            json.loads(command("devices", store, "--json"))),
+    }
+    expected.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+    print(f"{packed.stat().st_size} bytes, {len(described['devices'])} devices")
+
+
+def stop_while_freeing(chimera, store):
+    """A server that is killed leaves a device behind whose blocks are still being freed."""
+    address = f"unix:{store}.socket"
+    server = subprocess.Popen([chimera, "serve", str(store), "--listen", address], stdout=subprocess.PIPE, text=True)
+    try:
+        while not server.stdout.readline().startswith("listening"):
+            assert server.poll() is None, "the server did not start"
+        subprocess.run([chimera, "send", address, str(HERE / "end.asm")], check=True, stdout=subprocess.DEVNULL)
+    finally:
+        server.kill()
+        server.communicate()
+    reader = StoreReader(store)
+    reader.load()
+    assert any(device.flags & 8 for device in reader.devices), "it was freed too soon; try again"
+    reader.close()
+
+
+def main():
+    chimera, name = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
+    packed, expected = HERE / f"{name}.xz", HERE / f"{name}.json"
+    if packed.exists():
+        sys.exit(f"{packed} is there already, and stays")
+    with tempfile.TemporaryDirectory() as folder:
+        make(chimera, pathlib.Path(folder) / "store.img", packed, expected)
+
+
+if __name__ == "__main__":
+    main()
