@@ -159,6 +159,9 @@ class Trial {
     }
     const Status status = answer.status;
     rig.session->take_answers(static_cast<std::size_t>(parsed.size));
+    // What goes on in the background comes along between the instructions.
+    rig.machine->run_ready();
+    rig.loop.step(0);
     return status;
   }
 
@@ -285,6 +288,23 @@ TEST_CASE("a write or a flush fails: it is the last one, and what was durable st
     if (kind == Kind::flush) CHECK_EQ(trial.requests(kind), nth);
     check_failed_store(trial, nth);
   }
+}
+
+TEST_CASE("what could not be written stays in memory, however much else is read") {
+  constexpr std::uint64_t piece = 16 * mebi;
+  constexpr std::uint64_t much = limits::smallest_cache + piece;
+  PoolRig rig((much + 2 * piece) / block_size);
+  rig.run_well(Program().create_device("other", {}, {}, log));
+  const std::vector<std::uint8_t> others = pattern(1, piece);
+  for (std::uint64_t at = 0; at < much; at += piece) rig.run_well(Program().write_bytes(log, at, others));
+  rig.sync();
+  const std::vector<std::uint8_t> bytes = pattern(2, 2 * mebi);
+  rig.run_well(Program().create_device("d", {}, {}, table).write_bytes(table, 0, bytes));
+  rig.disk.inject({Kind::write, 2, true});
+  CHECK_EQ(rig.run(Program().sync()).front().status, Status::io_error);
+  for (std::uint64_t at = 0; at < much; at += piece) rig.run_well(Program().check_bytes(log, at, others));
+  rig.disk.clear_faults();
+  rig.run_well(Program().check_bytes(table, 0, bytes));
 }
 
 /// Every read of one block fails, for as long as it is set.
