@@ -185,7 +185,7 @@ FrameId BlockCache::take() {
 
 FrameId BlockCache::make_dirty(std::uint64_t address, bool settles) {
   const FrameId id = take();
-  frames_[id].flags = Frame::is_dirty | Frame::was_used;
+  frames_[id].flags = Frame::is_dirty | Frame::was_used | (settles ? 0 : Frame::is_node);
   insert(id, address);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
@@ -235,7 +235,7 @@ bool BlockCache::is_clean(FrameId id) const {
 void BlockCache::rename_dirty(FrameId id, std::uint64_t address, bool settles) {
   assert(is_clean(id));
   remove(id);
-  frames_[id].flags = Frame::is_dirty | Frame::was_used;
+  frames_[id].flags = Frame::is_dirty | Frame::was_used | (settles ? 0 : Frame::is_node);
   insert(id, address);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
@@ -282,9 +282,9 @@ void BlockCache::thaw(FrameId id) {
   free_if_doomed(id);
 }
 
-FrameId BlockCache::expect(const Slot& slot, Waiter* waiter) {
+FrameId BlockCache::expect(const Slot& slot, Waiter* waiter, bool is_node) {
   const FrameId id = take();
-  frames_[id].flags = Frame::is_loading;
+  frames_[id].flags = Frame::is_loading | (is_node ? Frame::is_node : 0);
   if (waiter == nullptr) {
     frames_[id].flags |= Frame::is_ahead;
     ++ahead_count_;
@@ -374,7 +374,8 @@ void BlockCache::loaded(Load& load) {
     if ((frame.flags & Frame::is_ahead) != 0) --ahead_count_;
     const bool matches = !safeguards::blocks_are_verified || block_checksum(part.slot.address(), part.slot.generation(),
                                                                             bytes(part.frame)) == part.slot.checksum();
-    const bool good = load.error == 0 && matches;
+    const bool can_be = !holds_node(part.frame) || node_can_be(part.slot, node(part.frame));
+    const bool good = load.error == 0 && matches && can_be;
     change(part.frame, [](Frame& f) { f.flags &= static_cast<std::uint16_t>(~(Frame::is_loading | Frame::is_ahead)); });
     if (good || (frame.flags & Frame::is_doomed) != 0) {
       free_if_doomed(part.frame);

@@ -49,6 +49,8 @@ class BlockCache {
   }
   [[nodiscard]] std::byte* bytes(FrameId id) const { return arena_ + std::size_t{id} * block_size; }
   [[nodiscard]] Node& node(FrameId id) const { return *reinterpret_cast<Node*>(bytes(id)); }
+  /// It was read, or made, as a node, so its slots are fit to be followed.
+  [[nodiscard]] bool holds_node(FrameId id) const { return (frames_[id].flags & Frame::is_node) != 0; }
   [[nodiscard]] bool loading(FrameId id) const { return (frames_[id].flags & Frame::is_loading) != 0; }
   [[nodiscard]] bool frozen(FrameId id) const { return (frames_[id].flags & Frame::is_frozen) != 0; }
   [[nodiscard]] std::uint64_t address(FrameId id) const { return frames_[id].address; }
@@ -96,7 +98,7 @@ class BlockCache {
 
   // Loading. `expect` collects blocks that are missing, `start_loading` sends them off in few, large requests.
   /// Takes a frame for the block and pins it for `waiter` (null: run-ahead, not pinned). Needs can_take(1).
-  FrameId expect(const Slot& slot, Waiter* waiter);
+  FrameId expect(const Slot& slot, Waiter* waiter, bool is_node);
   void start_loading();
   /// `waiter` is to be woken when this loading frame is loaded too.
   void await(FrameId id, Waiter& waiter);
@@ -105,13 +107,15 @@ class BlockCache {
   [[nodiscard]] bool any_loading() const { return loads_in_flight_ != 0; }
   /// Frames that run-ahead has on their way; it may hold a quarter of the cache.
   [[nodiscard]] std::size_t ahead_count() const { return ahead_count_; }
+  /// Asked of each node that has been read, and of the slot that names it: whether the node's own slots can be.
+  std::function<bool(const Slot&, const Node&)> node_can_be = [](const Slot&, const Node&) { return true; };
   /// Called when blocks have arrived that nobody waits for.
   std::function<void()> ahead_arrived = [] {};
 
  private:
   struct Frame {
     static constexpr std::uint16_t is_loading = 1, is_dirty = 2, is_frozen = 4, is_doomed = 8, was_used = 16,
-                                   is_ahead = 32, is_writing = 64, is_written = 128;
+                                   is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256;
     std::uint64_t address = 0;
     FrameId next = no_frame;  ///< in its bucket, or in the list of free frames
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_

@@ -20,6 +20,10 @@ BlockStore::BlockStore(io::Disk& disk, std::uint64_t cache_bytes)
     : cache_(disk, cache_bytes),
       space_(disk, [this] { wake_waiting(); }),
       references_(std::make_unique<ReferenceCounts>(*this)) {
+  cache_.node_can_be = [this](const Slot& slot, const Node& node) {
+    // A node is copied whenever something below it changes, so it is as young as the youngest of them.
+    return std::ranges::all_of(node, [&](const Slot& below) { return space_.may_hold(below, slot.generation()); });
+  };
   cache_.ahead_arrived = [this] {
     if (!memory_queue_.empty()) memory_queue_.front()->wake();
   };
@@ -44,7 +48,7 @@ bool BlockStore::may_take(const Waiter& waiter, std::size_t frames) const {
   return cache_.can_take(frames);
 }
 
-FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, Collected& collected) {
+FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsigned level, Collected& collected) {
   FrameId frame = cache_.find(slot.address(), hint);
   if (frame == no_frame) {
     if (waiter.failed_address == slot.address()) {
@@ -55,10 +59,14 @@ FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, Collec
       collected.starved = true;
       return no_frame;
     }
-    frame = hint = cache_.expect(slot, &waiter);
+    frame = hint = cache_.expect(slot, &waiter, level > 0);
     cache_.pin(frame);
     waiter.pins.push_back(frame);
     collected.waits = true;
+    return no_frame;
+  }
+  if (level > 0 && !cache_.holds_node(frame)) {
+    collected.failed = Status::corrupt;  // another slot has it as data
     return no_frame;
   }
   cache_.pin(frame);

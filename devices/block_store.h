@@ -57,8 +57,9 @@ class BlockStore {
   void begin_generation() { ++generation_; }
 
   // First phase.
-  /// The frame of this block, pinned for the waiter and loaded; or no_frame, and `collected` says why.
-  FrameId hold(Waiter& waiter, const Slot& slot, FrameId& hint, Collected& collected);
+  /// The frame of this block, pinned for the waiter and loaded; or no_frame, and `collected` says why. From level 1 on
+  /// it is a node.
+  FrameId hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsigned level, Collected& collected);
   /// Sends off what `hold` found missing and says how it came out.
   Outcome conclude(Waiter& waiter, const Collected& collected);
   enum class Purpose : std::uint8_t {

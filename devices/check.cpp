@@ -101,8 +101,8 @@ class Check {
   }
 
   bool in_range(const Slot& slot, const std::string& owner) {
-    if (slot.address() < space_.block_count()) return true;
-    problem("{}: a slot names block {}, behind the end of the store", owner, slot.address());
+    if (space_.may_hold(slot.address())) return true;
+    problem("{}: a slot names block {}, where nothing can be", owner, slot.address());
     return false;
   }
 

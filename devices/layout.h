@@ -35,6 +35,11 @@ class Slot {
   /// In memory only: the block has changed since its checksum was taken. Never on the disk.
   [[nodiscard]] bool unsettled() const { return (low_ & unsettled_bit) != 0; }
 
+  /// Of a slot on the disk, not empty: whether its flags are clear and its block was born no later than `newest`.
+  [[nodiscard]] bool well_formed(std::uint64_t newest) const {
+    return (low_ & flag_bits) == 0 && generation() >= 1 && generation() <= newest;
+  }
+
   void unsettle() { low_ |= unsettled_bit; }
   void settle(std::uint32_t checksum) {
     low_ &= ~unsettled_bit;
@@ -43,6 +48,7 @@ class Slot {
   bool operator==(const Slot&) const = default;
 
  private:
+  static constexpr std::uint64_t flag_bits = std::uint64_t{0xFF} << 40;
   static constexpr std::uint64_t unsettled_bit = std::uint64_t{1} << 47;
   std::uint64_t low_ = 0;   ///< bits 0-39 address, 40-47 flags, 48-63 generation bits 0-15
   std::uint64_t high_ = 0;  ///< bits 0-31 generation bits 16-47, 32-63 CRC-32C

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <set>
 
 #include "devices/crc32c.h"
 #include "devices/read_now.h"
 #include "devices/reference_counts.h"
+#include "isa/text.h"
 
 namespace chimera::devices {
 namespace {
@@ -25,6 +27,26 @@ constexpr std::size_t most_changed_pages = 100;
 constexpr unsigned reaps_at_once = 16;
 /// A page and the index page above it.
 constexpr std::size_t new_record_blocks = 2;
+
+/// Whether a superblock whose checksum is right says what can be.
+bool can_be(const Superblock& superblock) {
+  constexpr std::uint64_t room_to_grow = 1u << 31;  // generations that are left
+  return superblock.block_count >= smallest_store_blocks && superblock.block_count <= most_store_blocks &&
+         superblock.generation >= 1 && superblock.generation < Slot::most_generation - room_to_grow &&
+         superblock.references_height <= most_height &&
+         (superblock.shared_references == 0 || !superblock.references.empty());
+}
+
+/// The same for a record of a store of that generation.
+bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t generation) {
+  for (std::size_t plane = 0; plane < record.roots.size(); ++plane) {
+    if (record.heights[plane] > most_height || !space.may_hold(record.roots[plane], generation)) return false;
+  }
+  if (record.share_generation > generation) return false;
+  return (record.flags & DeviceRecord::dying) != 0 ||
+         (record.length <= limits::greatest_length && record.columns_length <= limits::largest_transfer &&
+          is_valid_name({record.name.data(), record.name_length}));
+}
 
 }  // namespace
 
@@ -51,16 +73,19 @@ std::string Pool::make(const Superblock& blank) {
 }
 
 std::string Pool::open(const Superblock& superblock, unsigned place) {
+  if (!can_be(superblock)) return "the superblock of this store is damaged";
   checkpoint_.open(superblock, place);
   blocks_.set_generation(superblock.generation + 1);
   blocks_.references().open({superblock.references, superblock.references_height}, superblock.shared_references);
   if (!blocks_.space().open(loop_, superblock.block_count, superblock.space)) return "the map of free space is damaged";
-  const auto read_pages = [this](const std::vector<Slot>& slots, const auto& take_page) {
+  const SpaceMap& space = blocks_.space();
+  if (!space.may_hold(superblock.references, superblock.generation)) return "the superblock of this store is damaged";
+  const auto read_pages = [&](const std::vector<Slot>& slots, const auto& take_page) {
     std::vector<std::uint64_t> addresses;
     std::vector<std::size_t> places;
     for (std::size_t n = 0; n < slots.size(); ++n) {
       if (slots[n].empty()) continue;
-      if (slots[n].address() >= blocks_.space().block_count()) return false;
+      if (!space.may_hold(slots[n], superblock.generation)) return false;
       addresses.push_back(slots[n].address());
       places.push_back(n);
     }
@@ -72,7 +97,12 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
     });
     return good;
   };
-  const auto take = [this](std::uint32_t number, const DeviceRecord& record) {
+  bool records_can_be = true;
+  std::set<std::string> names;
+  std::set<Uuid> uuids;
+  const auto take = [&](std::uint32_t number, const DeviceRecord& record) {
+    records_can_be = records_can_be && can_be(record, space, superblock.generation);
+    if (!records_can_be) return;
     if ((record.flags & DeviceRecord::dying) != 0) {
       Tree tree(blocks_, {record.roots[0], record.heights[0]}, record.share_generation);
       graves_.emplace(number, Grave{tree});
@@ -80,8 +110,10 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
     }
     opened_.push_back(std::make_unique<PoolDevice>(*this, number, record));
     devices_[number] = opened_.back().get();
+    records_can_be = names.insert(opened_.back()->name()).second && uuids.insert(record.uuid).second;
   };
-  if (!manifest_.open(superblock.manifest, read_pages, take)) return "the list of devices is damaged";
+  if (!manifest_.open(superblock.manifest, read_pages, take) || !records_can_be)
+    return "the list of devices is damaged";
   return {};
 }
 

@@ -32,7 +32,7 @@ struct SpaceMap::Group {
   std::uint32_t held_count = 0;
   bool dirty = false;
   bool reserved = false;
-  bool passed = false;                      ///< the search for data has come to the end: time for an emptier group
+  bool passed = false;                      ///< the searches have met: time for an emptier group
   std::uint32_t data_next = 0;              ///< data is looked for from here upwards
   std::uint32_t nodes_next = group_blocks;  ///< nodes are looked for below
 };
@@ -189,6 +189,18 @@ bool SpaceMap::load(std::uint32_t number) {
   return true;
 }
 
+/// Whether a bitmap has the free blocks that are booked, and none where no block may be allocated.
+bool SpaceMap::agrees(const Group& group, std::uint32_t number) const {
+  Group fresh;
+  make_fresh(fresh, number);
+  std::uint32_t free = 0;
+  for (std::uint32_t word = 0; word < words_in_bitmap; ++word) {
+    if ((fresh.used[word] & ~group.used[word]) != 0) return false;
+    free += static_cast<std::uint32_t>(std::popcount(~group.used[word]));
+  }
+  return free == levels_[0][number].free();
+}
+
 void SpaceMap::arrived(GroupLoad& load) {
   const std::uint32_t number = load.number;
   const SpaceEntry& entry = levels_[0][number];
@@ -198,7 +210,11 @@ void SpaceMap::arrived(GroupLoad& load) {
   } else {
     auto group = std::make_unique<Group>();
     std::memcpy(&group->used, &load.bytes(), block_size);
-    groups_[number] = std::move(group);
+    if (agrees(*group, number)) {
+      groups_[number] = std::move(group);
+    } else {
+      failed_ = true;
+    }
   }
   loads_.erase(number);
   changed_();
@@ -283,9 +299,11 @@ std::uint64_t SpaceMap::allocate(Use use) {
   const std::uint32_t number = reserved_.front();
   Group& group = *groups_.at(number);
   std::uint32_t bit = use == Use::data ? find_data(group) : find_node(group);
+  // Where the two searches meet, one would go on in the other's gaps.
+  group.passed |= group.data_next > group.nodes_next;
   if (bit == group_blocks) {
     // Blocks that the search has passed may have become free since.
-    group.passed |= use == Use::data;
+    group.passed = true;
     group.data_next = 0;
     group.nodes_next = group_blocks;
     bit = use == Use::data ? find_data(group) : find_node(group);

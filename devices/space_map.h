@@ -79,6 +79,15 @@ class SpaceMap {
   [[nodiscard]] const SpaceEntry& entry(unsigned level, std::size_t page) const { return levels_[level][page]; }
   /// The place of a page (level 0: a bitmap) of the map.
   [[nodiscard]] static std::uint64_t home(unsigned level, std::uint64_t page, unsigned which);
+  /// Whether a slot may name this block: it is inside the store and not a fixed one.
+  [[nodiscard]] bool may_hold(std::uint64_t address) const {
+    return address < block_count_ &&
+           address % group_blocks >= fixed_blocks(static_cast<std::uint32_t>(address / group_blocks));
+  }
+  /// Whether what a slot on the disk says can be: a hole, or a block that may be there and was born by `newest`.
+  [[nodiscard]] bool may_hold(const Slot& slot, std::uint64_t newest) const {
+    return slot.empty() || (slot.well_formed(newest) && may_hold(slot.address()));
+  }
   /// Blocks at the start of a group that are never allocated: the homes in it, and in group 0 the superblocks.
   [[nodiscard]] static std::uint32_t fixed_blocks(std::uint32_t group);
 
@@ -90,6 +99,7 @@ class SpaceMap {
   /// Starts loading, if it has not begun. False if it failed before.
   bool load(std::uint32_t group);
   void arrived(GroupLoad& load);
+  [[nodiscard]] bool agrees(const Group& group, std::uint32_t number) const;
   void make_fresh(Group& group, std::uint32_t number) const;
   [[nodiscard]] std::uint32_t blocks_in(std::uint32_t group) const;
   void shape_levels();

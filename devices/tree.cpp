@@ -41,7 +41,7 @@ bool Tree::shared(const Slot& slot) const {
 void Tree::fetch(Waiter& waiter, const Slot& slot, FrameId& hint, unsigned level, std::uint64_t base,
                  const Range& range, unsigned lowest_level, Collected& collected) {
   if (slot.empty() || collected.failed != Status::ok || collected.starved) return;
-  const FrameId frame = blocks_->hold(waiter, slot, hint, collected);
+  const FrameId frame = blocks_->hold(waiter, slot, hint, level, collected);
   if (frame == no_frame) {
     if (collected.failed != Status::ok) collected.failed_index = base;
     return;
@@ -116,14 +116,14 @@ void Tree::prepare(Preparation& preparation, const Slot& slot, FrameId& hint, un
     if (!preparation.clearing) preparation.needs.add(1);
     if (inherited || maybe_shared(slot)) preparation.counted.push_back(slot.address());
     if (!whole && !preparation.clearing) {
-      blocks_->hold(preparation.waiter, slot, hint, preparation.collected);
+      blocks_->hold(preparation.waiter, slot, hint, level, preparation.collected);
       if (preparation.collected.failed != Status::ok) preparation.collected.failed_index = base;
     }
     return;
   }
   // A branch that a clear takes away whole is not looked into.
   if (preparation.clearing && range.first <= base && end <= range.last) return;
-  const FrameId frame = blocks_->hold(preparation.waiter, slot, hint, preparation.collected);
+  const FrameId frame = blocks_->hold(preparation.waiter, slot, hint, level, preparation.collected);
   if (frame == no_frame) {
     if (preparation.collected.failed != Status::ok) preparation.collected.failed_index = base;
     return;
@@ -172,8 +172,8 @@ void Tree::prefetch(std::uint64_t first, std::uint64_t last) {
     FrameId* hint = &root_hint_;
     for (unsigned level = root_.height; !slot->empty(); --level) {
       const FrameId frame = cache.find(slot->address(), *hint);
-      if (frame == no_frame) *hint = cache.expect(*slot, nullptr);
-      if (frame == no_frame || cache.loading(frame) || level == 0) break;
+      if (frame == no_frame) *hint = cache.expect(*slot, nullptr, level > 0);
+      if (frame == no_frame || cache.loading(frame) || level == 0 || !cache.holds_node(frame)) break;
       const unsigned n = index >> 8 * (level - 1) & 255;
       slot = &cache.node(frame)[n];
       hint = hint_at(frame, n);

@@ -34,7 +34,7 @@ void Tree::runs(Waiter& waiter, std::uint64_t first, std::uint64_t last, std::si
     FrameId* hint = &root_hint_;
     unsigned level = root_.height;
     while (!slot.empty() && level > 1) {
-      const FrameId frame = blocks_->hold(waiter, slot, *hint, collected);
+      const FrameId frame = blocks_->hold(waiter, slot, *hint, level, collected);
       if (frame == no_frame) return;
       const unsigned n = index >> 8 * (level - 1) & 255;
       slot = blocks_->cache().node(frame)[n];
@@ -47,7 +47,7 @@ void Tree::runs(Waiter& waiter, std::uint64_t first, std::uint64_t last, std::si
       index = end + 1;
       continue;
     }
-    const FrameId frame = blocks_->hold(waiter, slot, *hint, collected);
+    const FrameId frame = blocks_->hold(waiter, slot, *hint, level, collected);
     if (frame == no_frame) return;
     const Node& leaf = blocks_->cache().node(frame);
     for (; index <= end && pieces.size() <= most; ++index) append(pieces, 1, leaf[index & 255].empty());
@@ -66,7 +66,7 @@ Slot Tree::resolve(Waiter& waiter, std::uint64_t index, unsigned level, bool& ab
   Slot slot = root_.slot;
   FrameId* hint = &root_hint_;
   for (unsigned at = root_.height; at > level && !slot.empty(); --at) {
-    const FrameId frame = blocks_->hold(waiter, slot, *hint, collected);
+    const FrameId frame = blocks_->hold(waiter, slot, *hint, at, collected);
     if (frame == no_frame) return {};
     const unsigned n = index >> 8 * (at - 1) & 255;
     slot = blocks_->cache().node(frame)[n];
@@ -127,7 +127,7 @@ Outcome Tree::reap(Waiter& waiter) {
       if (const Outcome outcome = provided(); !outcome.is_ready()) return outcome;
       break;
     }
-    const FrameId frame = blocks_->hold(waiter, slot, hint, collected);
+    const FrameId frame = blocks_->hold(waiter, slot, hint, level, collected);
     if (frame == no_frame) return blocks_->conclude(waiter, collected);
     Node& node = blocks_->cache().node(frame);
     if (level == 1) {

@@ -2,7 +2,8 @@
 // answers each whole instruction once, and a stream fed in pieces is answered as one that is fed whole. A pool is in
 // order afterwards, unless its disk was made to fail.
 //
-// The first bytes of an input choose: how it is run, what cuts it, how long the pieces are, which request fails.
+// The first bytes of an input choose: how it is run, what cuts it, how long the pieces are, which request fails or
+// where the second session's stream begins.
 
 #include <array>
 #include <optional>
@@ -24,7 +25,7 @@ using fuzz::Talk;
 struct Choices {
   static constexpr std::size_t size = 4;
 
-  explicit Choices(Bytes head) : seed(head[1]), piece(head[2] + 1u) {
+  explicit Choices(Bytes head) : seed(head[1]), piece(head[2] + 1u), share(head[3]) {
     on_disk = (head[0] & 1) != 0;
     two_sessions = (head[0] & 2) != 0;
     const unsigned failing = head[0] >> 2 & 3;
@@ -34,6 +35,7 @@ struct Choices {
   bool on_disk, two_sessions;
   std::uint64_t seed;
   std::size_t piece;
+  std::uint8_t share;  ///< what the first of two sessions gets, of 256
   std::optional<io::Fault> fault;
 };
 
@@ -105,6 +107,15 @@ bool is_repeatable(const Instruction& instruction) {
   }
 }
 
+/// The end of the last instruction before `most`.
+std::size_t middle_of(Bytes stream, std::size_t most) {
+  std::size_t middle = 0;
+  for (const Owed& owed : fuzz::owed_to(stream)) {
+    if (owed.end <= most) middle = owed.end;
+  }
+  return middle;
+}
+
 void compare(const Run& one, const Run& other) {
   const std::vector<Owed>& owed = one.owed.front();
   const std::size_t count = std::min(one.said.front().size(), other.said.front().size());
@@ -127,7 +138,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Choices choices({data, Choices::size});
   const Bytes stream{data + Choices::size, size - Choices::size};
   if (choices.two_sessions) {
-    const std::size_t middle = io::SeededRandom(choices.seed).below(stream.size() + 1);
+    const std::size_t middle = middle_of(stream, stream.size() * choices.share / 256);
     run(std::array{stream.first(middle), stream.subspan(middle)}, choices, true);
     return 0;
   }

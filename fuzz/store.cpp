@@ -1,0 +1,142 @@
+// A damaged store is refused with a reason, or it opens and everything in it answers with a status: whatever was
+// overwritten in its structures, and whether or not their checksums have been put right. It is changed only where the
+// check finds no block with more holders than are booked: a store that gives blocks away twice cannot be sound.
+//
+// The first byte of an input chooses what is done with the store; each eight behind it are one piece of damage.
+
+#include <string_view>
+
+#include "devices/open.h"
+#include "devices/pool.h"
+#include "fuzz/damage.h"
+#include "fuzz/talk.h"
+#include "io/seeded_random.h"
+#include "io/simulated_disk.h"
+#include "isa/builder.h"
+
+namespace {
+
+using namespace chimera;
+using fuzz::Bytes;
+using fuzz::Damage;
+using fuzz::Talk;
+
+constexpr Uuid name_of(std::uint8_t number) { return {{number}}; }
+
+Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+
+void run(vm::Machine& machine, io::SimulatedLoop& loop, const Program& program) {
+  Talk talk(machine, program.bytes());
+  talk.feed(program.bytes().size());
+  (void)fuzz::run_to_rest(machine, loop, {&talk, 1});
+}
+
+/// Devices of several heights with columns and metadata, clones that share and that have parted, one that has been
+/// deleted while a digest still holds on to another one's state: a grave is left in the list of devices.
+io::DiskImage good_store() {
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, devices::smallest_store_blocks);
+  FUZZ_CHECK(devices::format(loop, disk));
+  auto opened = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+  FUZZ_CHECK(opened);
+  vm::Machine machine(loop, std::move(*opened));
+  Program program;
+  program.create_device("small", "id u64", {}, name_of(1)).write_bytes(implied, 0, bytes_of("small"));
+  program.write_metadata_bytes(implied, 5, bytes_of("metadata"));
+  program.create_device("large", "text", "size=8T", name_of(2));
+  for (const std::uint64_t place : {0ull, 5000ull, 3ull << 20, 1ull << 30, 5ull << 40}) {
+    program.write_bytes(implied, place, bytes_of("far out"));
+  }
+  program.write_metadata_bytes(implied, ~std::uint64_t{0} - 7, bytes_of("the end"));
+  program.clone_device(name_of(1), "clone").clone_device(name_of(2), "parted");
+  program.write_bytes(name_of(2), 5000, bytes_of("apart"));
+  program.create_device("gone", "columns", {}, name_of(3)).write_bytes(implied, 3 << 20, bytes_of("gone"));
+  program.sync().delete_device(name_of(3)).sync();
+  run(machine, loop, program);
+
+  const Program digest = Program().read_digest(name_of(2), 0, std::uint64_t{8} << 40);
+  Talk talk(machine, digest.bytes());
+  talk.feed(digest.bytes().size());
+  (void)fuzz::run_to_rest(machine, loop, {&talk, 1});
+  run(machine, loop, Program().sync());
+  return disk.content();
+}
+
+/// Reads a little of everything that there is.
+Program reads(const std::vector<devices::Device*>& devices) {
+  Program program;
+  program.describe_store().list_devices("", "", 100);
+  for (const devices::Device* device : devices) {
+    const Uuid uuid = device->uuid();
+    program.open_device(device->name()).describe_device().read_length().read_columns();
+    program.read_extents(uuid, 0, device->length());
+    for (const std::uint64_t place : {0ull, 4096ull, 3ull << 20, 1ull << 30, 5ull << 40})
+      program.read_block(uuid, place);
+    program.read_metadata_bytes(uuid, 0, 64).read_metadata_bytes(uuid, ~std::uint64_t{0} - 63, 64);
+    program.read_metadata_extents(uuid, 0, ~std::uint64_t{0});
+    program.read_digest(uuid, 0, std::min<std::uint64_t>(device->length(), 64 << 10));
+    program.compare_devices(uuid, devices.front()->uuid(), 0, std::min(device->length(), devices.front()->length()));
+  }
+  return program;
+}
+
+Program writes(const std::vector<devices::Device*>& devices) {
+  Program program;
+  program.create_device("new", "columns").write_bytes(implied, 1 << 20, bytes_of("new"));
+  for (const devices::Device* device : devices) {
+    const Uuid uuid = device->uuid();
+    program.write_bytes(uuid, 4090, bytes_of("across blocks")).append_bytes(uuid, bytes_of("end"));
+    program.write_columns(uuid, "other columns").write_metadata(uuid, 3, 3);
+    program.clone_device(uuid, "clone of " + std::string(1, static_cast<char>('a' + program.bytes().size() % 26)));
+    program.clear_extents(uuid, 4096, 1 << 20).write_bytes(uuid, 8192, bytes_of("again"));
+    program.copy_bytes(uuid, 0, devices.front()->uuid(), 1 << 20, 1 << 20);
+    program.clear_metadata(uuid, 0, 8192).write_length(uuid, 4097).sync();
+  }
+  if (devices.size() > 1) program.roll_back_device(devices[0]->uuid(), devices[1]->uuid());
+  for (std::size_t n = 0; n < devices.size(); n += 2) program.delete_device(devices[n]->uuid());
+  return program.sync();
+}
+
+devices::CheckReport check(io::SimulatedLoop& loop, devices::Store& store) {
+  devices::CheckReport report = devices::check(loop, store, [](std::uint64_t, std::uint64_t) {});
+  FUZZ_CHECK((report.problem_count == 0) == report.problems.empty());
+  return report;
+}
+
+enum class Use { look, change };
+
+/// Opens the store, if that can be, and looks at what is in it or changes it. True if the check finds the books right:
+/// each block held as often as they say.
+bool use(const io::DiskImage& image, Use how, bool is_good) {
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, image);
+  const bool read_only = how == Use::look;
+  auto opened = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = read_only});
+  if (!opened) {
+    FUZZ_CHECK(!is_good && !opened.error().empty());
+    return false;
+  }
+  const std::vector<devices::Device*> devices = (*opened)->list("", "", 4);
+  vm::Machine machine(loop, std::move(*opened));
+  run(machine, loop, reads(devices));
+  if (how == Use::change) run(machine, loop, writes(devices));
+  const devices::CheckReport report = check(loop, machine.store());
+  if (is_good) FUZZ_CHECK(report.problem_count == 0);
+  return report.misbooked_blocks == 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const Damage good(good_store());
+  if (size == 0) return 0;
+  Damage damage = good;
+  for (std::size_t at = 1; at + 8 <= size && at <= 8 * 8; at += 8) {
+    damage.hit(std::span<const std::uint8_t, 8>(data + at, 8));
+  }
+  if ((*data & 1) != 0) damage.repair();
+  const bool is_good = size <= 8;
+  const bool books_are_right = use(damage.image(), Use::look, is_good);
+  if (books_are_right && (*data & 2) != 0) use(damage.image(), Use::change, is_good);
+  return 0;
+}
