@@ -6,8 +6,7 @@
 
 namespace chimera::bench {
 
-WriteProgram::WriteProgram(std::uint32_t count, std::size_t size, bool has_flush)
-    : count_(count), size_(size), has_flush_(has_flush) {
+WriteProgram::WriteProgram(std::uint32_t count, std::size_t size) : count_(count), size_(size) {
   const std::vector<std::uint8_t> contents = large::make_contents(count * size);
   Program program;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -20,7 +19,6 @@ WriteProgram::WriteProgram(std::uint32_t count, std::size_t size, bool has_flush
   }
   stride_ = program.bytes().size() / count;
   payload_place_ = stride_ - size;
-  if (has_flush) program.flush_device(large::uuid());
   program_ = program.take();
 }
 
@@ -37,7 +35,7 @@ void write_large_device(EmbeddedStore& store, std::uint64_t bytes) {
   constexpr std::uint64_t size = 1 << 20;
   if (bytes % size != 0) fail("the device is not a multiple of 1 MiB");
   store.run(Program().create_device(large::name, {}, {}, large::uuid()));
-  WriteProgram writes(1, size, /*has_flush=*/false);
+  WriteProgram writes(1, size);
   for (std::uint64_t offset = 0; offset < bytes; offset += size) {
     writes.set_place(0, offset / block_size);
     writes.run(store);

@@ -123,7 +123,7 @@ class RandomWrites final : public Subject {
       : store_(arguments.text("store"), arguments.number("cache")),
         count_(arguments.number("count")),
         shuffle_(arguments.number("bytes") / block_size),
-        writes_(writes_of_a_flush, block_size, /*has_flush=*/true) {
+        writes_(writes_of_a_piece, block_size) {
     const std::string options = "size=" + arguments.text("bytes");
     if (store_.machine().store().find(large::uuid()) == nullptr) {
       store_.run(Program().create_device(large::name, {}, options, large::uuid()));
@@ -139,13 +139,36 @@ class RandomWrites final : public Subject {
 
  private:
   static constexpr std::uint32_t writes_of_a_flush = 4096;
+  static constexpr std::uint32_t writes_of_a_piece = 16;
+  static constexpr std::size_t input_ahead = 64 << 10;
 
+  /// Sends the stream as a pipelining client does: it waits for an answer only when there is nothing left to send.
   void write(std::uint64_t count) {
     if (count % writes_of_a_flush != 0) fail("the count is not a multiple of 4,096");
-    for (std::uint64_t done = 0; done < count; done += writes_of_a_flush) {
-      for (std::uint32_t i = 0; i < writes_of_a_flush; ++i) writes_.set_place(i, shuffle_.next());
-      writes_.run(store_);
+    const Program flush = Program().flush_device(large::uuid());
+    vm::Session& session = store_.session();
+    std::uint64_t sent = 0;
+    std::uint64_t answers = count + count / writes_of_a_flush;
+    while (answers > 0) {
+      while (sent < count && session.unread_input() < input_ahead) {
+        for (std::uint32_t i = 0; i < writes_of_a_piece; ++i) writes_.set_place(i, shuffle_.next());
+        session.feed(writes_.bytes());
+        sent += writes_of_a_piece;
+        if (sent % writes_of_a_flush == 0) session.feed(flush.bytes());
+      }
+      const bool has_more = store_.machine().run_ready();
+      answers -= take_answers(session);
+      if (answers > 0 && !session.idle()) store_.machine().loop().step(has_more ? 0 : io::Loop::forever);
     }
+  }
+
+  /// How many there were; each is one byte.
+  static std::uint64_t take_answers(vm::Session& session) {
+    const std::span<const std::uint8_t> answers = session.answers();
+    if (std::ranges::any_of(answers, [](std::uint8_t status) { return status != 0; })) fail("a write was refused");
+    const std::size_t size = answers.size();
+    session.take_answers(size);
+    return size;
   }
 
   EmbeddedStore store_;
@@ -160,7 +183,7 @@ class SequentialWrites final : public Subject {
   explicit SequentialWrites(const Arguments& arguments)
       : store_(arguments.text("store"), arguments.number("cache")),
         bytes_(arguments.number("bytes")),
-        writes_(writes_of_a_program, write_size, /*has_flush=*/false) {}
+        writes_(writes_of_a_program, write_size) {}
 
   double sample() override {
     constexpr std::uint64_t program_blocks = writes_of_a_program * write_size / block_size;

@@ -63,7 +63,6 @@ BlockCache::BlockCache(io::Disk& disk, std::uint64_t bytes) : disk_(disk) {
   madvise(arena_, arena_size_, MADV_HUGEPAGE);
   frames_.resize(count);
   buckets_.assign(std::bit_ceil(count), no_frame);
-  bucket_shift_ = 64 - static_cast<unsigned>(std::countr_zero(buckets_.size()));
   evictable_ = count;
   most_hints_ = count / 16;
 }
@@ -203,6 +202,7 @@ void BlockCache::change_dirty(FrameId id) {
 
 std::vector<BlockCache::Placed> BlockCache::take_settled(std::size_t lag, std::size_t count) {
   std::vector<Placed> taken;
+  if (settled_.size() < lag + count) return taken;
   while (settled_.size() > lag && taken.size() < count) {
     const Placed placed = settled_.front();
     settled_.pop_front();

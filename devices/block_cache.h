@@ -54,6 +54,15 @@ class BlockCache {
   [[nodiscard]] bool loading(FrameId id) const { return (frames_[id].flags & Frame::is_loading) != 0; }
   [[nodiscard]] bool frozen(FrameId id) const { return (frames_[id].flags & Frame::is_frozen) != 0; }
   [[nodiscard]] std::uint64_t address(FrameId id) const { return frames_[id].address; }
+  /// The frame that an address in the arena belongs to; no_frame for any other.
+  [[nodiscard]] FrameId frame_at(const void* place) const {
+    const std::size_t distance = static_cast<std::size_t>(static_cast<const std::byte*>(place) - arena_);
+    return distance < frames_.size() * block_size ? static_cast<FrameId>(distance / block_size) : no_frame;
+  }
+  /// Whether a node of the last level may have slots without a checksum: what is written whole gets its own at once.
+  [[nodiscard]] bool has_unsettled(FrameId id) const { return (frames_[id].flags & Frame::has_unsettled) != 0; }
+  void note_unsettled(FrameId id) { frames_[id].flags |= Frame::has_unsettled; }
+  void note_settled(FrameId id) { frames_[id].flags &= static_cast<std::uint16_t>(~Frame::has_unsettled); }
   void touch(FrameId id) { frames_[id].flags |= Frame::was_used; }
   /// The hints of a node's frame; made when first asked for, null when their memory is used up.
   [[nodiscard]] Hints* hints(FrameId id);
@@ -87,8 +96,8 @@ class BlockCache {
     std::uint64_t address;
     FrameId frame;
   };
-  /// Dirty frames to be written ahead, oldest first, at most `count`, leaving out the last `lag` that became dirty.
-  /// They stay as they are until `written`.
+  /// `count` dirty frames to be written ahead, oldest first, leaving out the last `lag` that became dirty; none while
+  /// there are fewer. They stay as they are until `written`.
   [[nodiscard]] std::vector<Placed> take_settled(std::size_t lag, std::size_t count);
   void written(FrameId id);
   /// Hands all dirty frames over to a checkpoint and returns those that it has to write; of the others the bytes are on
@@ -115,7 +124,7 @@ class BlockCache {
  private:
   struct Frame {
     static constexpr std::uint16_t is_loading = 1, is_dirty = 2, is_frozen = 4, is_doomed = 8, was_used = 16,
-                                   is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256;
+                                   is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256, has_unsettled = 512;
     std::uint64_t address = 0;
     FrameId next = no_frame;  ///< in its bucket, or in the list of free frames
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_
@@ -129,8 +138,9 @@ class BlockCache {
   };
   class Load;
 
+  /// Neighbours on the disk are neighbours here, since they come and go together; groups are scattered.
   [[nodiscard]] std::size_t bucket_of(std::uint64_t address) const {
-    return (address * 0x9E3779B97F4A7C15ull) >> bucket_shift_;
+    return (address + (address / group_blocks) * 0x9E3779B97F4A7C15ull) & (buckets_.size() - 1);
   }
   FrameId take();
   void insert(FrameId id, std::uint64_t address);
@@ -147,7 +157,6 @@ class BlockCache {
   std::size_t registered_ = 0;  ///< bytes of the arena that the disk has been told of
   std::vector<Frame> frames_;
   std::vector<FrameId> buckets_;
-  unsigned bucket_shift_ = 0;
   FrameId free_ = no_frame;
   FrameId never_used_ = 0;  ///< frames from here on have not been touched yet
   FrameId hand_ = 0;

@@ -189,7 +189,10 @@ FrameId BlockStore::renew(Slot& slot, FrameId old_frame, bool shared, bool keep_
     frame = old_frame;
   } else {
     frame = cache_.make_dirty(slot.address(), use == SpaceMap::Use::data);
-    if (keep_bytes) std::memcpy(cache_.bytes(frame), cache_.bytes(old_frame), block_size);
+    if (keep_bytes) {
+      std::memcpy(cache_.bytes(frame), cache_.bytes(old_frame), block_size);
+      if (cache_.has_unsettled(old_frame)) cache_.note_unsettled(frame);
+    }
   }
   release(old, shared);
   return frame;

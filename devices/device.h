@@ -125,8 +125,6 @@ class Device {
                         std::uint64_t count) = 0;
   /// SHA-256 of a range of data as it is at one moment. Large ranges keep Waiter::progress.
   virtual Outcome digest(Waiter&, std::uint64_t offset, std::uint64_t count, std::span<std::uint8_t, 32> out) = 0;
-  /// Everything answered before, to any session, is durable when this is ready.
-  virtual Outcome flush(Waiter&) = 0;
 
  protected:
   Device(Kind kind, const Uuid& uuid, std::string name) : kind_(kind), uuid_(uuid), name_(std::move(name)) {}

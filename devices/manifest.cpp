@@ -46,10 +46,16 @@ void Manifest::mark(std::uint32_t number) {
     page_changed_.resize(page + 1);
     pages_.resize(page + 1);
     index_pages_.resize(page / slots_per_node + 1);
+    count_placeless();
   }
   if (page_changed_[page]) return;
   page_changed_[page] = true;
   changed_pages_.push_back(page);
+}
+
+void Manifest::count_placeless() {
+  placeless_ = static_cast<std::size_t>(std::ranges::count_if(pages_, &Slot::empty) +
+                                        std::ranges::count_if(index_pages_, &Slot::empty));
 }
 
 std::size_t Manifest::blocks_needed() const {
@@ -102,6 +108,7 @@ std::vector<SpaceMap::Image> Manifest::images(BlockStore& blocks, const Fill& fi
   }
   if (!changed_pages_.empty()) write_slots(root_, index_pages_, 0);
   changed_pages_.clear();
+  count_placeless();
   root = root_;
   return images;
 }
@@ -120,6 +127,7 @@ bool Manifest::open(const Slot& root, const Read& read, const Take& take) {
   };
   if (!read_slots({root}, index_pages_) || !read_slots(index_pages_, pages_)) return false;
   index_pages_.resize((pages_.size() + slots_per_node - 1) / slots_per_node);
+  count_placeless();
   page_changed_.assign(pages_.size(), false);
   used_.assign(pages_.size() * records_per_page, false);
   if (used_.size() > most_records) return false;

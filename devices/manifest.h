@@ -29,8 +29,9 @@ class Manifest {
 
   /// The blocks that the next `images` allocates, at most, and the addresses that it releases.
   [[nodiscard]] std::size_t blocks_needed() const;
-  /// The same if every record changes before that.
-  [[nodiscard]] std::size_t most_blocks_needed() const { return pages_.size() + index_pages_.size() + 1; }
+  /// The same if every record changes before that, and what new pages take for good, since the checkpoint after that
+  /// may have to write every page again.
+  [[nodiscard]] std::size_t most_blocks_needed() const { return pages_.size() + index_pages_.size() + 1 + placeless_; }
   [[nodiscard]] std::vector<std::uint64_t> replaced() const;
   using Fill = std::function<void(std::uint32_t number, DeviceRecord& record)>;
   /// The changed pages, to be written, in new places; `fill` gives the records in use. Pages without any are given up.
@@ -47,6 +48,8 @@ class Manifest {
   void each_page(const std::function<void(const Slot&)>& visit) const;
 
  private:
+  void count_placeless();
+
   std::vector<bool> used_;  ///< by record number
   std::vector<std::uint32_t> free_;
   std::vector<bool> page_changed_;
@@ -54,6 +57,7 @@ class Manifest {
   std::vector<Slot> pages_;
   std::vector<Slot> index_pages_;
   Slot root_;
+  std::size_t placeless_ = 0;  ///< pages and index pages that are not on the disk
 };
 
 }  // namespace chimera::devices

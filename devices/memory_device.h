@@ -34,7 +34,6 @@ class MemoryDevice : public Device {
                       std::vector<Extent>& out) override;
   Outcome share(Waiter&, std::uint64_t offset, Device& from, std::uint64_t from_offset, std::uint64_t count) override;
   Outcome digest(Waiter&, std::uint64_t offset, std::uint64_t count, std::span<std::uint8_t, 32> out) override;
-  Outcome flush(Waiter&) override { return Outcome::ready(); }
 
   /// Takes the data, metadata, columns and length of another memory device of the same store; shares the blocks.
   void adopt(const MemoryDevice& content);

@@ -264,6 +264,4 @@ Outcome PoolDevice::differences(Waiter& waiter, Device& other, std::uint64_t off
   return Outcome::ready();
 }
 
-Outcome PoolDevice::flush(Waiter& waiter) { return pool_.sync(waiter); }
-
 }  // namespace chimera::devices

@@ -33,7 +33,6 @@ class PoolDevice final : public Device {
                       std::vector<Extent>& out) override;
   Outcome share(Waiter&, std::uint64_t offset, Device& from, std::uint64_t from_offset, std::uint64_t count) override;
   Outcome digest(Waiter&, std::uint64_t offset, std::uint64_t count, std::span<std::uint8_t, 32> out) override;
-  Outcome flush(Waiter&) override;
 
  private:
   friend class Pool;

@@ -270,6 +270,7 @@ void Tree::grow(std::uint64_t index) {
     Node& node = blocks_->cache().node(root_hint_);
     node.fill(Slot());
     node[0] = below;
+    if (below.unsettled()) blocks_->cache().note_unsettled(root_hint_);
   }
 }
 
@@ -290,7 +291,9 @@ Slot& Tree::own_path(std::uint64_t index, unsigned lowest_level, FrameId*& hint)
 std::byte* Tree::writable(std::uint64_t index, bool whole) {
   FrameId* hint = nullptr;
   Slot& slot = own_path(index, 0, hint);
-  return blocks_->cache().bytes(own(slot, *hint, 0, whole));
+  BlockCache& cache = blocks_->cache();
+  if (root_.height > 0) cache.note_unsettled(cache.frame_at(&slot));
+  return cache.bytes(own(slot, *hint, 0, whole));
 }
 
 void Tree::write(std::uint64_t index, const std::uint8_t* bytes) {
@@ -348,8 +351,9 @@ void Tree::settle(Slot& slot, unsigned level) {
   BlockCache& cache = blocks_->cache();
   const FrameId frame = cache.find(slot.address());
   assert(frame != no_frame);
-  if (level > 0) {
+  if (level > 1 || (level == 1 && cache.has_unsettled(frame))) {
     for (Slot& child : cache.node(frame)) settle(child, level - 1);
+    cache.note_settled(frame);
   }
   slot.settle(block_checksum(slot.address(), slot.generation(), cache.bytes(frame)));
 }

@@ -20,6 +20,9 @@ namespace {
 constexpr std::uint64_t block_size = limits::block_size;
 // Where a direct transfer may be continued, on media of either sector size: those of 4096 never stop in between.
 constexpr std::size_t sector_size = 512;
+// What the kernel is given at a time. More than it has tags for (256 by default) it would hand to threads of its own,
+// which costs more than waiting here.
+constexpr std::size_t most_under_way = 64;
 
 }  // namespace
 
@@ -99,6 +102,7 @@ class FileDisk::Transfer final : public Completion {
     disk_.spare_.push_back(this);
     request.error = error;
     request.finished();
+    disk_.begin_waiting();
   }
 
   FileDisk& disk_;
@@ -143,6 +147,19 @@ int FileDisk::measure() {
 }
 
 void FileDisk::start(DiskRequest& request) {
+  waiting_.push_back(&request);
+  begin_waiting();
+}
+
+void FileDisk::begin_waiting() {
+  while (!waiting_.empty() && transfers_.size() - spare_.size() < most_under_way) {
+    DiskRequest& request = *waiting_.front();
+    waiting_.pop_front();
+    begin(request);
+  }
+}
+
+void FileDisk::begin(DiskRequest& request) {
   const std::size_t count = request.buffers.size();
   assert(count <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
   if (spare_.empty()) {

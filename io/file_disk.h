@@ -2,6 +2,7 @@
 // A disk that is a file or a raw block device, on the kernel's loop.
 
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ class FileDisk final : public Disk {
 
   FileDisk(KernelLoop& loop, int fd);
   [[nodiscard]] int measure();
+  void begin(DiskRequest& request);
+  void begin_waiting();
 
   KernelLoop& loop_;
   int fd_;
@@ -52,6 +55,7 @@ class FileDisk final : public Disk {
   std::uint64_t block_count_ = 0;
   std::vector<std::unique_ptr<Transfer>> transfers_;  ///< all that were ever made
   std::vector<Transfer*> spare_;                      ///< those that are not under way
+  std::deque<DiskRequest*> waiting_;                  ///< for one of the others to end
 };
 
 }  // namespace chimera::io

@@ -12,6 +12,7 @@
 #include "isa/instruction.h"
 #include "vm/answer_queue.h"
 #include "vm/machine_core.h"
+#include "vm/pending_flushes.h"
 #include "vm/registers.h"
 
 namespace chimera::vm {
@@ -22,8 +23,8 @@ class Dispatcher {
 
   /// All of it belongs to the session and outlives the dispatcher.
   Dispatcher(MachineCore& core, StreamSession& session, devices::Waiter& waiter, Registers& registers,
-             AnswerQueue& answers)
-      : core_(core), session_(session), waiter_(waiter), registers_(registers), answers_(answers) {}
+             AnswerQueue& answers, PendingFlushes& flushes)
+      : core_(core), session_(session), waiter_(waiter), registers_(registers), answers_(answers), flushes_(flushes) {}
 
   /// Runs the instruction, or what can be run of it. True: it has ended and is answered. False: it waits.
   [[nodiscard]] bool run(const Instruction& instruction);
@@ -119,7 +120,6 @@ class Dispatcher {
 
   // handlers_store.cpp
   Outcome hello(const Instruction&);
-  Outcome sync();
   Outcome rename_device(const Instruction&);
   Outcome protect_device(const Instruction&);
   Outcome roll_back_device(const Instruction&);
@@ -134,6 +134,7 @@ class Dispatcher {
   devices::Waiter& waiter_;
   Registers& registers_;
   AnswerQueue& answers_;
+  PendingFlushes& flushes_;
   std::uint64_t session_number_ = 0;
   /// Every device that the instruction names has been found and opened.
   bool reached_ = false;

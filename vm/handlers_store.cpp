@@ -28,12 +28,6 @@ Outcome Dispatcher::hello(const Instruction& instruction) {
   return Outcome::ready();
 }
 
-Outcome Dispatcher::sync() {
-  const Outcome synced = core_.store().sync(waiter_);
-  if (synced.is_ready()) answers_.succeed();
-  return synced;
-}
-
 Outcome Dispatcher::rename_device(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;

@@ -13,7 +13,7 @@ Dispatcher::Outcome Dispatcher::transaction_control(const Instruction& instructi
       if (doomed_) {
         return fail(Status::out_of_sequence, "{} does not belong into a transaction", mnemonic(instruction.operation));
       }
-      if (instruction.operation == Operation::sync) return sync();
+      if (instruction.operation == Operation::sync) return flushes_.flush(waiter_);
       break;
     default: break;
   }

@@ -16,7 +16,10 @@ constexpr std::size_t quantum_bytes = 64 << 10;
 }  // namespace
 
 StreamSession::StreamSession(MachineCore& core)
-    : core_(core), dispatcher_(core, *this, *this, registers_, answers_), fast_path_(registers_, answers_) {
+    : core_(core),
+      flushes_(core.store(), answers_, [this] { core_.enqueue(*this); }),
+      dispatcher_(core, *this, *this, registers_, answers_, flushes_),
+      fast_path_(registers_, answers_) {
   dispatcher_.set_session_number(core.enter(*this));
 }
 
@@ -46,7 +49,9 @@ void StreamSession::end_input() {
 }
 
 void StreamSession::take_answers(std::size_t size) {
+  assert(size <= flushes_.free_answers());
   answers_.drop(size);
+  flushes_.taken(size);
   enqueue_if_runnable();
 }
 
@@ -82,10 +87,11 @@ void StreamSession::interrupt() {
 }
 
 void StreamSession::turn() {
-  const std::size_t answered = answers_.size();
+  const std::size_t answered = flushes_.free_answers();
+  flushes_.work();
   run_quantum();
   enqueue_if_runnable();
-  const bool changed = answers_.size() != answered || idle();
+  const bool changed = flushes_.free_answers() != answered || idle();
   if (changed && listener_ != nullptr) listener_->session_changed(*this);
 }
 
@@ -218,7 +224,7 @@ bool StreamSession::run(std::span<const std::uint8_t> program, std::vector<std::
   enqueue_if_runnable();
   for (;;) {
     const bool more = core_.run_ready();
-    const std::span<const std::uint8_t> answered = answers_.bytes();
+    const std::span<const std::uint8_t> answered = this->answers();
     answers.insert(answers.end(), answered.begin(), answered.end());
     take_answers(answered.size());
     if (idle()) break;

@@ -2,7 +2,7 @@
 // A session's stream: takes instructions from the input, runs them in order, keeps the answers until they are taken.
 //
 // It is in one of these states: ready (in the machine's queue), parked (its instruction waits for blocks), idle (it
-// needs input, or its answers taken) or ended.
+// needs input, or its answers taken) or ended. Meanwhile flushes may be pending, which hold answers back.
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +17,7 @@
 #include "vm/fast_path.h"
 #include "vm/machine.h"
 #include "vm/machine_core.h"
+#include "vm/pending_flushes.h"
 #include "vm/registers.h"
 #include "vm/run_ahead.h"
 
@@ -34,11 +35,13 @@ class StreamSession final : public Session, private devices::Waiter {
   void commit_input(std::size_t size) override;
   void end_input() override;
   [[nodiscard]] std::size_t unread_input() const override { return stream().size(); }
-  [[nodiscard]] std::span<const std::uint8_t> answers() const override { return answers_.bytes(); }
+  [[nodiscard]] std::span<const std::uint8_t> answers() const override {
+    return answers_.bytes().first(flushes_.free_answers());
+  }
   void take_answers(std::size_t size) override;
   void cap_answers(std::size_t bytes) override;
-  [[nodiscard]] bool idle() const override { return !parked_ && !runnable(); }
-  [[nodiscard]] bool ended() const override { return ended_; }
+  [[nodiscard]] bool idle() const override { return !parked_ && !runnable() && flushes_.empty(); }
+  [[nodiscard]] bool ended() const override { return ended_ && flushes_.empty(); }
   void listen(Listener* listener) override { listener_ = listener; }
   bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) override;
 
@@ -75,6 +78,7 @@ class StreamSession final : public Session, private devices::Waiter {
   MachineCore& core_;
   Registers registers_;
   AnswerQueue answers_;
+  PendingFlushes flushes_;
   Dispatcher dispatcher_;
   FastPath fast_path_;
   RunAhead run_ahead_;

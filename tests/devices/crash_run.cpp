@@ -116,6 +116,7 @@ class CrashRun {
       harvest(worker);
     }
     if (problem_.empty() && !worker.program.empty()) fail("fewer answers than instructions");
+    judge_crashes();
   }
 
   void step() {
@@ -164,17 +165,25 @@ class CrashRun {
     sync_covers_.reset();
   }
 
+  /// Instructions behind a flush have run before it is answered, so what an image may hold is known only when all are.
+  void judge_crashes() {
+    for (const Crash& crash : crashes_) {
+      if (!problem_.empty()) break;
+      const std::span<const Content> allowed(&states_[crash.durable], states_.size() - crash.durable);
+      const bool rework = random_.chance(options_.rework_percent);
+      const std::string problem = recover(crash.image, allowed, random_.next(), rework, counts_);
+      if (!problem.empty()) fail(fmt::format("in the image \"{}\": {}", crash.description, problem));
+    }
+    crashes_.clear();
+  }
+
   void crash_here() {
     if (!problem_.empty() || !random_.chance(options_.boundary_percent)) return;
     ++counts_.boundaries;
     const io::CrashImages images = rig_.disk.crash_images(
         {.enumerate_up_to = options_.images_at_boundary, .most_singles = 16, .samples = 16, .seed = random_.next()});
-    const std::span<const Content> allowed(&states_[durable_], states_.size() - durable_);
     const auto look_at = [&](std::size_t index) {
-      if (!problem_.empty()) return;
-      const bool rework = random_.chance(options_.rework_percent);
-      const std::string problem = recover(images.at(index), allowed, random_.next(), rework, counts_);
-      if (!problem.empty()) fail(fmt::format("in the image \"{}\": {}", images.describe(index), problem));
+      crashes_.push_back({images.at(index), images.describe(index), durable_});
     };
     if (images.size() <= options_.images_at_boundary) {
       for (std::size_t index = 0; index < images.size(); ++index) look_at(index);
@@ -184,11 +193,19 @@ class CrashRun {
     for (std::size_t n = 1; n < options_.images_at_boundary; ++n) look_at(random_.below(images.size()));
   }
 
+  /// A crash that has been taken down, and the first state that it may be.
+  struct Crash {
+    io::DiskImage image;
+    std::string description;
+    std::size_t durable;
+  };
+
   /// The live store agrees too, its books are right, and when all devices are gone nothing is left of them.
   void finish_run() {
     rig_.wait_for(*rig_.session);
     harvest_sync();
     rig_.sync();
+    judge_crashes();
     durable_ = states_.size() - 1;
     const std::string differs = difference(states_.back(), content_of(rig_.loop, rig_.store()));
     if (!differs.empty()) return fail(fmt::format("the living store:{}", differs));
@@ -214,6 +231,7 @@ class CrashRun {
   std::vector<Content> states_;  ///< one after the other, each different from the one before
   std::size_t durable_ = 0;      ///< the last of them that must survive
   std::optional<std::size_t> sync_covers_;
+  std::vector<Crash> crashes_;  ///< not judged yet
   std::size_t done_ = 0;
   std::string problem_;
 };

@@ -54,7 +54,8 @@ TEST_CASE("a checksum tells where a block was born and when") {
 TEST_CASE("misdirected writes and stale versions are found") {
   PoolRig rig;
   const Uuid device = rig.create("d");
-  rig.run_well(Program().write_block(device, 0, as_block(block_of(1))).write_block(device, 4096, as_block(block_of(2))));
+  rig.run_well(
+      Program().write_block(device, 0, as_block(block_of(1))).write_block(device, 4096, as_block(block_of(2))));
   rig.sync();
   const std::uint64_t first = address_of(rig, "d", 0);
   const std::uint64_t second = address_of(rig, "d", 1);
@@ -241,7 +242,9 @@ TEST_CASE("a full store of small devices: a checkpoint finds room for all that c
   std::vector<Uuid> devices;
   for (std::uint64_t n = 0;; ++n) {
     Program program;
-    program.create_device(std::to_string(n)).write_block(implied, 0, as_block(block_of(n))).write_metadata(implied, 0, 1);
+    program.create_device(std::to_string(n))
+        .write_block(implied, 0, as_block(block_of(n)))
+        .write_metadata(implied, 0, 1);
     const std::vector<Reply> replies = rig.run(program);
     if (replies[0].ok()) devices.push_back(uuid_in(replies[0]));
     if (!replies[2].ok()) break;
@@ -357,7 +360,7 @@ TEST_CASE("a large write is whole or not there") {
   std::vector<io::DiskImage> crashed;
   unsigned boundaries = 0;
   rig.disk.at_boundaries([&](auto, const auto&) {
-    if (++boundaries % 40 != 0 && boundaries > 3) return;
+    if (++boundaries % 16 != 0 && boundaries > 3) return;
     const io::CrashImages images = rig.disk.crash_images({.enumerate_up_to = 8, .most_singles = 4, .samples = 4});
     crashed.push_back(images.at(rig.loop.random().below(images.size())));
   });

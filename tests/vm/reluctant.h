@@ -93,7 +93,6 @@ class ReluctantDevice final : public devices::MemoryDevice {
   Outcome digest(Waiter& waiter, std::uint64_t offset, std::uint64_t count, std::span<std::uint8_t, 32> out) override {
     return loop_.hesitate(waiter) ? Outcome::wait() : MemoryDevice::digest(waiter, offset, count, out);
   }
-  Outcome flush(Waiter& waiter) override { return loop_.hesitate(waiter) ? Outcome::wait() : Outcome::ready(); }
 
  private:
   ReluctantLoop& loop_;

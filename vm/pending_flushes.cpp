@@ -1,0 +1,67 @@
+#include "vm/pending_flushes.h"
+
+#include <utility>
+#include <vector>
+
+#include "isa/answer.h"
+
+namespace chimera::vm {
+
+void PendingFlushes::Flush::wake() {
+  if (!std::exchange(woken, true)) owner_.settled_();
+}
+
+PendingFlushes::~PendingFlushes() {
+  for (const auto& flush : pending_) store_.release(*flush);
+}
+
+devices::Outcome PendingFlushes::flush(devices::Waiter& waiter) {
+  if (pending_.size() >= most_pending) {
+    const devices::Outcome synced = store_.sync(waiter);
+    if (synced.is_ready()) answers_.succeed();
+    return synced;
+  }
+  auto flush = std::make_unique<Flush>(*this, taken_ + answers_.size());
+  const devices::Outcome synced = store_.sync(*flush);
+  if (synced.waits()) {
+    pending_.push_back(std::move(flush));
+  } else {
+    store_.release(*flush);
+  }
+  if (synced.is_ready() || synced.waits()) {
+    answers_.succeed();
+    return devices::Outcome::ready();
+  }
+  waiter.message = std::move(flush->message);
+  return synced;
+}
+
+void PendingFlushes::work() {
+  while (!pending_.empty() && pending_.front()->woken) {
+    Flush& flush = *pending_.front();
+    flush.woken = false;
+    const devices::Outcome synced = store_.sync(flush);
+    if (synced.waits()) return;
+    store_.release(flush);
+    if (!synced.is_ready()) answer_failure(flush, synced.status());
+    pending_.pop_front();
+  }
+}
+
+/// Puts this answer in the place of the success that stands in the queue.
+void PendingFlushes::answer_failure(Flush& flush, Status status) {
+  const std::span<const std::uint8_t> all = answers_.bytes();
+  const auto at = static_cast<std::size_t>(flush.position - taken_);
+  const std::vector<std::uint8_t> before(all.begin(), all.begin() + at);
+  const std::vector<std::uint8_t> behind(all.begin() + at + 1, all.end());
+  const std::size_t size = answers_.size();
+  answers_.clear();
+  answers_.append(before);
+  answers_.fail(status, flush.message.empty() ? status_text(status) : flush.message);
+  answers_.append(behind);
+  for (const auto& later : pending_) {
+    if (later.get() != &flush) later->position += answers_.size() - size;
+  }
+}
+
+}  // namespace chimera::vm

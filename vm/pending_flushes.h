@@ -1,0 +1,64 @@
+#pragma once
+// Flushes that have been run and are not durable yet. The stream does not wait for them: its instructions go on, and
+// only the answers wait, from the flush's own on. So a client that pipelines keeps the disk busy across its flushes,
+// and still nothing is answered as durable before it is.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "devices/store.h"
+#include "vm/answer_queue.h"
+
+namespace chimera::vm {
+
+class PendingFlushes {
+ public:
+  /// `settled` is called, from Loop::step or another instruction's run, when `work` has something to do.
+  PendingFlushes(devices::Store& store, AnswerQueue& answers, std::function<void()> settled)
+      : store_(store), answers_(answers), settled_(std::move(settled)) {}
+  ~PendingFlushes();
+  PendingFlushes(const PendingFlushes&) = delete;
+  PendingFlushes& operator=(const PendingFlushes&) = delete;
+
+  /// Makes durable all that has been done to the store. Ready: it is, or it is on its way; either way the answer is
+  /// in the queue. Otherwise as Store::sync: nothing is answered, and `waiter` waits or has the message.
+  devices::Outcome flush(devices::Waiter& waiter);
+  /// Looks after flushes that have ended, however they did.
+  void work();
+  [[nodiscard]] bool empty() const { return pending_.empty(); }
+  /// Bytes at the front of the queue that nothing holds back.
+  [[nodiscard]] std::size_t free_answers() const {
+    return pending_.empty() ? answers_.size() : static_cast<std::size_t>(pending_.front()->position - taken_);
+  }
+  /// Bytes have been taken from the front of the queue.
+  void taken(std::size_t size) { taken_ += size; }
+
+ private:
+  class Flush final : public devices::Waiter {
+   public:
+    Flush(PendingFlushes& owner, std::uint64_t at) : position(at), owner_(owner) {}
+    void wake() override;
+
+    std::uint64_t position;  ///< of its answer, in all answers of the session
+    bool woken = false;
+
+   private:
+    PendingFlushes& owner_;
+  };
+
+  void answer_failure(Flush& flush, Status status);
+
+  /// With more, the stream waits.
+  static constexpr std::size_t most_pending = 64;
+
+  devices::Store& store_;
+  AnswerQueue& answers_;
+  std::function<void()> settled_;
+  std::uint64_t taken_ = 0;  ///< bytes of answers since the session began
+  std::deque<std::unique_ptr<Flush>> pending_;
+};
+
+}  // namespace chimera::vm
