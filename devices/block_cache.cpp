@@ -170,7 +170,12 @@ FrameId BlockCache::take() {
     Frame& frame = frames_[hand_];
     if (!frame.evictable()) continue;
     if ((frame.flags & Frame::was_used) != 0) {
-      frame.flags &= static_cast<std::uint16_t>(~Frame::was_used);
+      frame.flags &= static_cast<std::uint16_t>(~(Frame::was_used | Frame::was_spared));
+      continue;
+    }
+    // A node leads to 256 blocks, so it may stay for another round.
+    if ((frame.flags & (Frame::is_node | Frame::was_spared)) == Frame::is_node) {
+      frame.flags |= Frame::was_spared;
       continue;
     }
     const FrameId id = hand_;

@@ -124,7 +124,8 @@ class BlockCache {
  private:
   struct Frame {
     static constexpr std::uint16_t is_loading = 1, is_dirty = 2, is_frozen = 4, is_doomed = 8, was_used = 16,
-                                   is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256, has_unsettled = 512;
+                                   is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256, has_unsettled = 512,
+                                   was_spared = 1024;
     std::uint64_t address = 0;
     FrameId next = no_frame;  ///< in its bucket, or in the list of free frames
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_

@@ -96,8 +96,10 @@ class Device {
   virtual Outcome fetch(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) = 0;
   /// For a write of exactly this range: what is only partly overwritten is loaded, room is found.
   virtual Outcome prepare(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) = 0;
-  /// Starts loading for an instruction further down the stream, if there is room; remembers nothing.
-  virtual void prefetch(Plane, std::uint64_t /*offset*/, std::uint64_t /*count*/) {}
+  enum class Depth : std::uint8_t { maps, blocks };
+  /// Starts loading for an instruction further down the stream, if there is room; remembers nothing. False if more can
+  /// be started only when what has been started is there.
+  virtual bool prefetch(Plane, std::uint64_t /*offset*/, std::uint64_t /*count*/, Depth) { return true; }
 
   // Second phase.
   virtual void read(Plane, std::uint64_t offset, std::span<std::uint8_t> out) = 0;

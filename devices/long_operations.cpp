@@ -184,7 +184,7 @@ Outcome PoolDevice::digest(Waiter& waiter, std::uint64_t offset, std::uint64_t c
   progress.done += size;
   if (progress.done < count) {
     const std::uint64_t next = at + size;
-    tree.prefetch(next / block_size, next / block_size + piece_blocks - 1);
+    (void)tree.prefetch(next / block_size, next / block_size + piece_blocks - 1, 0);
     return yield_turn(pool_, waiter);
   }
   EVP_DigestFinal_ex(progress.context.get(), out.data(), nullptr);

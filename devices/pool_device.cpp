@@ -97,10 +97,10 @@ Outcome PoolDevice::prepare(Waiter& waiter, Plane plane, std::uint64_t offset, s
   return pool_.blocks().provide(waiter, needs, BlockStore::Purpose::user);
 }
 
-void PoolDevice::prefetch(Plane plane, std::uint64_t offset, std::uint64_t count) {
-  if (count == 0) return;
+bool PoolDevice::prefetch(Plane plane, std::uint64_t offset, std::uint64_t count, Depth depth) {
+  if (count == 0) return true;
   const Blocks range(offset, count);
-  tree(plane).prefetch(range.first, range.last);
+  return tree(plane).prefetch(range.first, range.last, depth == Depth::maps ? 1 : 0);
 }
 
 /// Calls visit(block index, place in the block, place in the range, bytes) for each block that a range touches.

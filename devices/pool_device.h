@@ -20,7 +20,7 @@ class PoolDevice final : public Device {
 
   Outcome fetch(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
   Outcome prepare(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
-  void prefetch(Plane, std::uint64_t offset, std::uint64_t count) override;
+  bool prefetch(Plane, std::uint64_t offset, std::uint64_t count, Depth) override;
   void read(Plane, std::uint64_t offset, std::span<std::uint8_t> out) override;
   [[nodiscard]] const std::uint8_t* peek(std::uint64_t block) const noexcept override;
   [[nodiscard]] bool equal(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) override;

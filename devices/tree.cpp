@@ -163,23 +163,30 @@ void Tree::prepare_clear(Waiter& waiter, std::uint64_t first, std::uint64_t last
   prepare(preparation, root_.slot, root_hint_, root_.height, 0, false);
 }
 
-void Tree::prefetch(std::uint64_t first, std::uint64_t last) {
+bool Tree::prefetch(std::uint64_t first, std::uint64_t last, unsigned lowest_level) {
   BlockCache& cache = blocks_->cache();
+  bool complete = true;
   for (std::uint64_t index = first; index <= last; ++index) {
     if (index >= capacity() && root_.height < most_height) break;
     if (cache.ahead_count() >= cache.frame_count() / 4 || !cache.can_take(cache.frame_count() / 4)) break;
     const Slot* slot = &root_.slot;
     FrameId* hint = &root_hint_;
-    for (unsigned level = root_.height; !slot->empty(); --level) {
+    for (unsigned level = root_.height; level >= lowest_level && !slot->empty(); --level) {
       const FrameId frame = cache.find(slot->address(), *hint);
       if (frame == no_frame) *hint = cache.expect(*slot, nullptr, level > 0);
-      if (frame == no_frame || cache.loading(frame) || level == 0 || !cache.holds_node(frame)) break;
+      if (level == lowest_level) break;
+      if (frame == no_frame || cache.loading(frame)) {
+        complete = false;
+        break;
+      }
+      if (!cache.holds_node(frame)) break;
       const unsigned n = index >> 8 * (level - 1) & 255;
       slot = &cache.node(frame)[n];
       hint = hint_at(frame, n);
     }
   }
   cache.start_loading();
+  return complete;
 }
 
 // ── Second phase ─────────────────────────────────────────────────────────────────────────────────────────────────

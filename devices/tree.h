@@ -31,7 +31,8 @@ class Tree {
                std::vector<std::uint64_t>& counted);
   void prepare_clear(Waiter&, std::uint64_t first, std::uint64_t last, Collected&, Needs&,
                      std::vector<std::uint64_t>& counted);
-  void prefetch(std::uint64_t first, std::uint64_t last);
+  /// Down to the nodes or blocks of this level. False if it has to be called again when nodes have arrived.
+  bool prefetch(std::uint64_t first, std::uint64_t last, unsigned lowest_level);
 
   // Second phase.
   /// The bytes of a fetched block, null for a hole.

@@ -20,9 +20,9 @@ namespace {
 constexpr std::uint64_t block_size = limits::block_size;
 // Where a direct transfer may be continued, on media of either sector size: those of 4096 never stop in between.
 constexpr std::size_t sector_size = 512;
-// What the kernel is given at a time. More than it has tags for (256 by default) it would hand to threads of its own,
-// which costs more than waiting here.
-constexpr std::size_t most_under_way = 64;
+// What the kernel is given at a time: enough to fill the queue of a disk, but no more than its driver takes (virtio's
+// ring of 256 descriptors holds 85 reads). The rest would be held by the kernel's threads, which costs more than here.
+constexpr std::size_t most_under_way = 80;
 
 }  // namespace
 

@@ -15,14 +15,16 @@ namespace {
 
 constexpr std::uint64_t block_size = limits::block_size;
 
-/// What a write leaves of a block that it does not overwrite wholly has to be read before.
-void prefetch_edges(Device& device, Plane plane, std::uint64_t offset, std::uint64_t count) {
+/// A write needs the map, and what it leaves of a block that it does not overwrite wholly.
+bool prefetch_for_write(Device& device, Plane plane, std::uint64_t offset, std::uint64_t count) {
   const std::uint64_t last = offset + (count - 1);
   const bool cut_first = offset % block_size != 0;
   const bool cut_last = (last + 1) % block_size != 0;
   const bool one_block = offset / block_size == last / block_size;
-  if (cut_first || (one_block && cut_last)) device.prefetch(plane, offset, 1);
-  if (cut_last && !one_block) device.prefetch(plane, last, 1);
+  bool complete = device.prefetch(plane, offset, count, Device::Depth::maps);
+  if (cut_first || (one_block && cut_last)) complete &= device.prefetch(plane, offset, 1, Device::Depth::blocks);
+  if (cut_last && !one_block) complete &= device.prefetch(plane, last, 1, Device::Depth::blocks);
+  return complete;
 }
 
 }  // namespace
@@ -35,6 +37,7 @@ void RunAhead::run(const Instruction& waiting, const Place& place, Registers& re
     if (!follow(waiting, registers, store, false)) next_ = place.position;  // not past it
   }
   if (next_ < behind) return;
+  go_on_with_unfinished(store);
   while (passed_count_ < most_instructions && passed_bytes_ < most_bytes) {
     const std::uint64_t seen = next_ - behind;
     if (seen >= place.behind.size()) return;
@@ -52,6 +55,7 @@ void RunAhead::start_over(const Place& place, Registers& registers) {
   next_ = place.position + place.size;
   first_passed_ = passed_count_ = 0;
   passed_bytes_ = 0;
+  unfinished_.clear();
   cursors_.clear();
   current_.reset();
   if (registers.current() != nullptr) current_ = registers.current()->uuid;
@@ -63,6 +67,19 @@ void RunAhead::forget_before(std::uint64_t position) {
     first_passed_ = (first_passed_ + 1) % most_instructions;
     --passed_count_;
   }
+}
+
+bool RunAhead::start_reads(Device& device, const Unfinished& what) {
+  if (what.reads) return device.prefetch(what.plane, what.offset, what.count, Device::Depth::blocks);
+  return prefetch_for_write(device, what.plane, what.offset, what.count);
+}
+
+void RunAhead::go_on_with_unfinished(devices::Store& store) {
+  const std::uint64_t first = passed_count_ > 0 ? passed_[first_passed_].position : next_;
+  std::erase_if(unfinished_, [&](const Unfinished& what) {
+    Device* const device = what.position < first ? nullptr : store.find(what.device);
+    return device == nullptr || start_reads(*device, what);
+  });
 }
 
 void RunAhead::note(std::uint64_t position, std::uint64_t bytes) {
@@ -117,12 +134,9 @@ std::optional<std::uint64_t> RunAhead::follow_access(const Instruction& instruct
   Device* const device = store.find(*current_);
   if (device == nullptr) return 0;
   const Plane plane = metadata ? Plane::metadata : Plane::data;
-  if (row.has(properties::reads)) {
-    device->prefetch(plane, *offset, count);
-    return (count + block_size - 1) / block_size * block_size;
-  }
-  prefetch_edges(*device, plane, *offset, count);
-  return 2 * block_size;
+  const Unfinished what{next_, *current_, plane, row.has(properties::reads), *offset, count};
+  if (!start_reads(*device, what)) unfinished_.push_back(what);
+  return what.reads ? (count + block_size - 1) / block_size * block_size : 2 * block_size;
 }
 
 /// Instructions that do not move a cursor along. False where the registers behind it are not known.

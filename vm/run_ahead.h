@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/functional/hash.hpp>
 #include <boost/uuid/uuid_hash.hpp>
@@ -40,13 +41,23 @@ class RunAhead {
 
   /// An instruction that has been looked at.
   struct Passed {
+    std::uint64_t position = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// What it will touch, where not all reads could be started at once: the map has to be there first.
+  struct Unfinished {
     std::uint64_t position;
-    std::uint64_t bytes;
+    Uuid device;
+    devices::Plane plane;
+    bool reads;
+    std::uint64_t offset, count;
   };
 
   void start_over(const Place& place, Registers& registers);
   void forget_before(std::uint64_t position);
   void note(std::uint64_t position, std::uint64_t bytes);
+  void go_on_with_unfinished(devices::Store& store);
+  static bool start_reads(devices::Device& device, const Unfinished& what);
   /// Follows the registers over an instruction and starts its reads. The bytes that it touches; nothing if what comes
   /// behind it cannot be told.
   std::optional<std::uint64_t> follow(const Instruction& instruction, Registers& registers, devices::Store& store,
@@ -60,6 +71,7 @@ class RunAhead {
   std::array<Passed, most_instructions> passed_{};  ///< a ring
   std::size_t first_passed_ = 0, passed_count_ = 0;
   std::uint64_t passed_bytes_ = 0;
+  std::vector<Unfinished> unfinished_;  ///< in the order of the stream
   std::optional<Uuid> current_;
   /// The cursors that have moved since; empty ones are not known.
   std::unordered_map<Uuid, Offset, boost::hash<Uuid>> cursors_;

@@ -66,7 +66,10 @@ class ReluctantDevice final : public devices::MemoryDevice {
   Outcome prepare(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) override {
     return loop_.hesitate(waiter) ? Outcome::wait() : MemoryDevice::prepare(waiter, plane, offset, count);
   }
-  void prefetch(Plane, std::uint64_t, std::uint64_t) override { ++loop_.prefetches; }
+  bool prefetch(Plane, std::uint64_t, std::uint64_t, Depth) override {
+    ++loop_.prefetches;
+    return true;
+  }
   [[nodiscard]] const std::uint8_t* peek(std::uint64_t block) const noexcept override {
     return loop_.hides() ? nullptr : MemoryDevice::peek(block);
   }

@@ -16,11 +16,13 @@ class SlowDisk {
   struct Prefetch {
     devices::Plane plane;
     std::uint64_t offset, count;
+    devices::Device::Depth depth = devices::Device::Depth::blocks;
     bool operator==(const Prefetch&) const = default;
   };
   std::vector<Prefetch> prefetches;
   devices::Waiter* waiter = nullptr;
   bool loaded = false;
+  bool map_is_missing = false;  ///< a prefetch has to be repeated
 };
 
 class SlowDevice final : public devices::MemoryDevice {
@@ -36,8 +38,9 @@ class SlowDevice final : public devices::MemoryDevice {
     disk_.waiter = &waiter;
     return devices::Outcome::wait();
   }
-  void prefetch(devices::Plane plane, std::uint64_t offset, std::uint64_t count) override {
-    disk_.prefetches.push_back({plane, offset, count});
+  bool prefetch(devices::Plane plane, std::uint64_t offset, std::uint64_t count, Depth depth) override {
+    disk_.prefetches.push_back({plane, offset, count, depth});
+    return !disk_.map_is_missing;
   }
   [[nodiscard]] const std::uint8_t* peek(std::uint64_t) const noexcept override { return nullptr; }
 
@@ -85,9 +88,11 @@ TEST_CASE("the reads behind a waiting instruction are started once, in order, wh
   program.swap_byte(track.a, 99, 1);
   track.one.session().feed(program.bytes());
   track.machine.run_ready();
+  constexpr auto maps = devices::Device::Depth::maps;
   const std::vector<SlowDisk::Prefetch> expected = {
-      {Plane::data, 150, 1},   {Plane::data, 8192, 4096}, {Plane::data, 151, 10}, {Plane::data, 5000, 1},
-      {Plane::data, 13999, 1}, {Plane::metadata, 77, 1},  {Plane::data, 99, 1},
+      {Plane::data, 150, 1},           {Plane::data, 8192, 4096}, {Plane::data, 151, 10},
+      {Plane::data, 5000, 9000, maps}, {Plane::data, 5000, 1},    {Plane::data, 13999, 1},
+      {Plane::data, 4096, 4096, maps}, {Plane::metadata, 77, 1},  {Plane::data, 99, 1},
   };
   CHECK(track.disk.prefetches == expected);
   track.load();
@@ -106,6 +111,23 @@ TEST_CASE("it runs so many instructions ahead, and on as the session does") {
   track.load();
   CHECK_EQ(track.disk.prefetches.size(), RunAhead::most_instructions + 1);
   CHECK_EQ(track.disk.prefetches.back().offset, 4096 * (RunAhead::most_instructions + 1));
+}
+
+TEST_CASE("reads whose map is missing are started again, until they are under way or have run") {
+  Track track;
+  track.disk.map_is_missing = true;
+  Program program;
+  for (std::uint64_t i = 0; i < 10; ++i) program.read_byte(track.a, 4096 * i);
+  track.one.session().feed(program.bytes());
+  track.machine.run_ready();
+  CHECK_EQ(track.disk.prefetches.size(), 9);
+  track.load();
+  CHECK_EQ(track.disk.prefetches.size(), 9 + 8);
+  track.disk.map_is_missing = false;
+  track.load();
+  CHECK_EQ(track.disk.prefetches.size(), 9 + 8 + 7);
+  while (!track.one.session().idle()) track.load();
+  CHECK_EQ(track.disk.prefetches.size(), 9 + 8 + 7);
 }
 
 TEST_CASE("it runs so many bytes ahead") {
