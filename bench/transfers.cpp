@@ -158,7 +158,8 @@ class RandomWrites final : public Subject {
       }
       const bool has_more = store_.machine().run_ready();
       answers -= take_answers(session);
-      if (answers > 0 && !session.idle()) store_.machine().loop().step(has_more ? 0 : io::Loop::forever);
+      const bool can_send = sent < count && session.unread_input() < input_ahead;
+      if (answers > 0) store_.machine().loop().step(has_more || can_send ? 0 : io::Loop::forever);
     }
   }
 
