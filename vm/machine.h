@@ -35,13 +35,14 @@ class Session {
   /// Bytes fed and not yet consumed by an instruction that has ended.
   [[nodiscard]] virtual std::size_t unread_input() const = 0;
 
-  /// Answers ready to be taken, in one piece; valid until the session or machine is next used.
+  /// Answers ready to be taken, in one piece; valid until the session or machine is next used. Those behind a flush
+  /// that is not durable yet are not ready.
   [[nodiscard]] virtual std::span<const std::uint8_t> answers() const = 0;
   virtual void take_answers(std::size_t size) = 0;
-  /// While more than this many bytes of answers wait the session runs nothing. Default 64 MiB.
+  /// While more than this many bytes of answers wait, ready or not, the session runs nothing. Default 64 MiB.
   virtual void cap_answers(std::size_t bytes) = 0;
 
-  /// Neither running nor waiting for blocks: it needs input, or its answers taken, or it has ended.
+  /// Neither running nor waiting for blocks or a flush: it needs input, or its answers taken, or it has ended.
   [[nodiscard]] virtual bool idle() const = 0;
   /// The stream has ended (illegal instruction, or end_input and all run): take the answers and let it go.
   [[nodiscard]] virtual bool ended() const = 0;
