@@ -416,12 +416,13 @@ void SpaceMap::published() {
 }
 
 void SpaceMap::unload_surplus() {
-  std::erase_if(groups_, [surplus = groups_.size() - std::min(groups_.size(), most_idle_groups)](const auto& entry) mutable {
-    const Group& group = *entry.second;
-    if (surplus == 0 || group.dirty || group.reserved || group.held_count != 0) return false;
-    --surplus;
-    return true;
-  });
+  std::erase_if(groups_,
+                [surplus = groups_.size() - std::min(groups_.size(), most_idle_groups)](const auto& entry) mutable {
+                  const Group& group = *entry.second;
+                  if (surplus == 0 || group.dirty || group.reserved || group.held_count != 0) return false;
+                  --surplus;
+                  return true;
+                });
 }
 
 }  // namespace chimera::devices

@@ -15,7 +15,7 @@ if [[ -z $library ]]; then
 fi
 
 if [[ ! -f $build/build.ninja ]]; then
-  meson setup "$build" -Dbuildtype=debugoptimized -Ddebug=false -Dcpp_args=-g1 -Db_sanitize=address,undefined "-Dlibfuzzer=$library"
+  meson setup "$build" -Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Db_sanitize=address,undefined "-Dlibfuzzer=$library"
 fi
 mapfile -t built < <(ninja -C "$build" -t targets all | sed -n 's|^fuzz/fuzz_\([a-z_]*\): .*|\1|p' | sort)
 ninja -C "$build" "${built[@]/#/fuzz/fuzz_}"

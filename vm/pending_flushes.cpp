@@ -25,13 +25,11 @@ devices::Outcome PendingFlushes::flush(devices::Waiter& waiter) {
   const devices::Outcome synced = store_.sync(*flush);
   if (synced.waits()) {
     pending_.push_back(std::move(flush));
-  } else {
-    store_.release(*flush);
-  }
-  if (synced.is_ready() || synced.waits()) {
     answers_.succeed();
     return devices::Outcome::ready();
   }
+  store_.release(*flush);
+  if (synced.is_ready()) answers_.succeed();
   waiter.message = std::move(flush->message);
   return synced;
 }

@@ -10,7 +10,6 @@ namespace {
 using devices::block_size;
 using devices::testing::pattern;
 using devices::testing::PoolRig;
-using devices::testing::replies_of;
 using devices::testing::Reply;
 
 Program write_number(const Uuid& device, std::uint64_t number) {
