@@ -143,11 +143,14 @@ Outcome BlockStore::wait_for_memory(Waiter& waiter) {
 }
 
 void BlockStore::wait_for_event(Waiter& waiter) {
-  if (std::find(events_.begin(), events_.end(), &waiter) == events_.end()) events_.push_back(&waiter);
+  if (!std::exchange(waiter.listed, true)) events_.push_back(&waiter);
 }
 
 void BlockStore::wake_waiting() {
-  for (Waiter* waiter : std::exchange(events_, {})) waiter->wake();
+  for (Waiter* waiter : std::exchange(events_, {})) {
+    waiter->listed = false;
+    waiter->wake();
+  }
   if (!memory_queue_.empty()) memory_queue_.front()->wake();
 }
 
@@ -157,7 +160,7 @@ void BlockStore::release_waiter(Waiter& waiter) {
   waiter.pins.clear();
   cache_.forget(waiter);
   if (waiter.queued) std::erase(memory_queue_, &waiter);
-  if (!events_.empty()) std::erase(events_, &waiter);
+  if (std::exchange(waiter.listed, false)) std::erase(events_, &waiter);
   waiter.queued = false;
   waiter.space_waits = 0;
   waiter.failed_address = 0;

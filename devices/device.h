@@ -44,7 +44,7 @@ class Progress {
   virtual ~Progress() = default;
 };
 
-/// Whoever runs an instruction that may have to wait: a session has one.
+/// Whoever runs an instruction that may have to wait: a session has one, and one for each pending flush.
 class Waiter {
  public:
   /// Something that the instruction waited for has come (or will never come): run it again. Called from Loop::step
@@ -58,7 +58,8 @@ class Waiter {
 
   // Kept by the devices, for this instruction; Store::release resets them.
   std::uint32_t loads = 0;           ///< requests under way that this instruction waits for
-  bool queued = false;               ///< it waits for memory, space or a checkpoint
+  bool queued = false;               ///< it waits for memory
+  bool listed = false;               ///< it waits for space, a checkpoint or a bitmap
   unsigned space_waits = 0;          ///< how often it has waited for space in vain
   std::uint64_t failed_address = 0;  ///< a block that could not be had, and why: reported if it is met again
   Status failed_status = Status::ok;

@@ -233,6 +233,7 @@ const std::byte* Tree::peek(std::uint64_t index, const std::byte* zeros) {
     if (frame == no_frame || cache.loading(frame)) return nullptr;
     cache.touch(frame);
     if (level == 0) return cache.bytes(frame);
+    if (!cache.holds_node(frame)) return nullptr;
     const unsigned n = index >> 8 * (level - 1) & 255;
     slot = &cache.node(frame)[n];
     hint = hint_at(frame, n);

@@ -38,16 +38,13 @@ Connection::Connection(Host& host, io::KernelLoop& loop, const Options& options,
 
 void Connection::session_changed(vm::Session&) { host_.connection_changed(*this); }
 
-bool Connection::advance(bool is_machine_busy) {
-  if (state_ != State::open) return false;
-  const bool was_idle = session_->idle();
+void Connection::advance(bool is_machine_busy) {
+  if (state_ != State::open) return;
   send_answers(is_machine_busy);
   receive();
   if (session_->ended() && session_->answers().empty() && !receiving_.is_under_way()) {
     linger();
-    return false;
   }
-  return was_idle && !session_->idle();
 }
 
 // Answers out.

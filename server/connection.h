@@ -36,8 +36,8 @@ class Connection final : private vm::Session::Listener {
   Connection& operator=(const Connection&) = delete;
 
   /// Sends and receives what can be. `is_machine_busy`: it goes on at once, so that few answers may wait for more of
-  /// them. True if the session can go on.
-  bool advance(bool is_machine_busy);
+  /// them.
+  void advance(bool is_machine_busy);
   /// Nothing more is read; what has arrived is run and answered, then the connection ends.
   void end_input();
   /// Ends at once, whatever waits.

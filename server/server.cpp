@@ -92,15 +92,13 @@ void Server::connection_changed(Connection& connection) {
 
 void Server::connection_gone(Connection& connection) { gone_.push_back(&connection); }
 
-bool Server::advance_changed(bool is_machine_busy) {
-  bool can_go_on = false;
+void Server::advance_changed(bool is_machine_busy) {
   std::swap(changed_, advancing_);
   for (Connection* connection : advancing_) {
     connection->is_listed_changed = false;
-    can_go_on |= connection->advance(is_machine_busy);
+    connection->advance(is_machine_busy);
   }
   advancing_.clear();
-  return can_go_on;
 }
 
 void Server::remove_gone() {
@@ -120,11 +118,11 @@ void Server::remove_gone() {
 
 void Server::turn() {
   const bool is_machine_busy = machine_.run_ready();
-  const bool can_go_on = advance_changed(is_machine_busy);
+  advance_changed(is_machine_busy);
   remove_gone();
   if (phase_ == Phase::finishing && connections_.empty()) leave();
   if (is_over()) return;
-  loop_.step(is_machine_busy || can_go_on ? 0 : io::Loop::forever);
+  loop_.step(is_machine_busy || machine_.has_ready() ? 0 : io::Loop::forever);
 }
 
 Status Server::run(std::span<const int> stop_signals) {

@@ -52,7 +52,7 @@ class Server final : private Connection::Host, private Listener::Host {
   void accepted(Socket socket) override;
   [[nodiscard]] bool has_room() const override;
 
-  [[nodiscard]] bool advance_changed(bool is_machine_busy);
+  void advance_changed(bool is_machine_busy);
   void remove_gone();
   void turn();
   void finish();

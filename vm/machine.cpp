@@ -42,7 +42,7 @@ bool MachineCore::run_ready() {
 
 void MachineCore::turn(int timeout_ms) {
   // Who had a turn may have ended all that was under way, and its caller wants to see that before anything waits.
-  const bool had_turns = !ready_.empty();
+  const bool had_turns = has_ready();
   const bool more = run_ready();
   loop_.step(more || had_turns ? 0 : timeout_ms);
 }
@@ -93,6 +93,7 @@ Machine::~Machine() = default;
 
 std::unique_ptr<Session> Machine::connect() { return std::make_unique<StreamSession>(*implementation_); }
 bool Machine::run_ready() { return implementation_->run_ready(); }
+bool Machine::has_ready() const { return implementation_->has_ready(); }
 void Machine::turn(int timeout_ms) { implementation_->turn(timeout_ms); }
 void Machine::shut_down() { implementation_->shut_down(); }
 Status Machine::sync() { return implementation_->sync(); }

@@ -47,7 +47,8 @@ class Session {
   /// The stream has ended (illegal instruction, or end_input and all run): take the answers and let it go.
   [[nodiscard]] virtual bool ended() const = 0;
 
-  /// Called (from the machine's run) when answers have come or the session has become idle. For servers.
+  /// Called (from the machine's run) when input has been consumed, answers have come or the session has become idle.
+  /// For servers.
   class Listener {
    public:
     virtual void session_changed(Session&) = 0;
@@ -72,6 +73,8 @@ class Machine {
   /// Gives each ready session a quantum, and background work a slice. Never blocks. True while something is left
   /// that could go on at once; false when everything waits for I/O, input or answers to be taken.
   bool run_ready();
+  /// Whether a session has become ready since, by what its owner did: then the next run_ready should not wait.
+  [[nodiscard]] bool has_ready() const;
   /// run_ready, then Loop::step with the timeout if there was nothing left to do, or 0 if there was. Do not give
   /// Loop::forever while answers may have come that nobody has taken: if nothing is under way it never returns.
   void turn(int timeout_ms);

@@ -32,6 +32,7 @@ class MachineCore {
   void enqueue(StreamSession& session);
   /// See Machine::run_ready.
   bool run_ready();
+  [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
   void turn(int timeout_ms);
   [[nodiscard]] Status sync();
 

@@ -28,9 +28,9 @@ devices::Outcome PendingFlushes::flush(devices::Waiter& waiter) {
     answers_.succeed();
     return devices::Outcome::ready();
   }
-  store_.release(*flush);
   if (synced.is_ready()) answers_.succeed();
   waiter.message = std::move(flush->message);
+  store_.release(*flush);
   return synced;
 }
 
@@ -40,8 +40,8 @@ void PendingFlushes::work() {
     flush.woken = false;
     const devices::Outcome synced = store_.sync(flush);
     if (synced.waits()) return;
-    store_.release(flush);
     if (!synced.is_ready()) answer_failure(flush, synced.status());
+    store_.release(flush);
     pending_.pop_front();
   }
 }

@@ -88,10 +88,12 @@ void StreamSession::interrupt() {
 
 void StreamSession::turn() {
   const std::size_t answered = flushes_.free_answers();
+  const std::uint64_t consumed = consumed_;
   flushes_.work();
   run_quantum();
   enqueue_if_runnable();
-  const bool changed = flushes_.free_answers() != answered || idle();
+  // Behind a pending flush input is consumed and nothing answered: whoever feeds the session wants to know that too.
+  const bool changed = consumed_ != consumed || flushes_.free_answers() != answered || idle();
   if (changed && listener_ != nullptr) listener_->session_changed(*this);
 }
 
