@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/image_file.h"
 #include "cli/program.h"
 #include "cli/render.h"
 
@@ -28,13 +29,14 @@ void print_listing(const LoadedProgram& program) {
 }
 
 int run(const Options& options) {
+  if (is_same_file(options.input, options.output)) return fail(options.input + " is the source itself.");
   const auto source = read_whole(options.input);
   if (!source) return fail(source.error());
   const auto program = assemble_program(*source, options.input == "-" ? "standard input" : options.input);
   if (!program) return fail(program.error());
   if (options.listing || (options.output == "-" && isatty(STDOUT_FILENO) == 1)) {
     print_listing(*program);
-    return exit_done;
+    if (options.output == "-") return exit_done;
   }
   const std::string_view bytes(reinterpret_cast<const char*>(program->bytes.data()), program->bytes.size());
   const auto written = write_whole(options.output, bytes);
@@ -47,7 +49,7 @@ Command make_asm_command(CLI::App& program) {
   CLI::App& command = add_command(program, "asm", "Assemble text to instructions",
                                   "  chimera asm hello.asm -o hello.bin\n"
                                   "  chimera asm hello.asm --listing\n"
-                                  "  echo 'describe store' | chimera asm - | nc -U socket");
+                                  "  echo 'describe store' | chimera asm - | nc -N -U socket");
   auto options = std::make_shared<Options>();
   command.add_option("IN", options->input, "Assembly text, - for standard input")->type_name("")->required();
   command.add_option("-o,--output", options->output, "Where the instructions go (default: standard output)")

@@ -36,6 +36,13 @@ Done refuse_what_is_no_file(const std::string& store) {
   return {};
 }
 
+/// What a store holds that is worth asking before it is overwritten; null for an empty one.
+const char* contents_of_store(io::Loop& loop, io::Disk& disk) {
+  const auto store = devices::open_store(loop, disk, {.read_only = true});
+  if (!store) return "holds a damaged store";
+  return (*store)->device_count() > 0 ? "holds a store with devices" : nullptr;
+}
+
 /// Whether what stands there may be overwritten.
 Done may_overwrite(io::Loop& loop, io::Disk& disk, const Options& options, bool was_empty) {
   if (options.force || was_empty) return {};
@@ -47,12 +54,13 @@ Done may_overwrite(io::Loop& loop, io::Disk& disk, const Options& options, bool 
   }
   const char* what = nullptr;
   switch (contents) {
-    case devices::Contents::blank:
-    case devices::Contents::store: return {};
+    case devices::Contents::blank: break;
+    case devices::Contents::store: what = contents_of_store(loop, disk); break;
     case devices::Contents::damaged_store: what = "holds a damaged store"; break;
     case devices::Contents::newer_store: what = "holds a store of a newer version"; break;
     case devices::Contents::other: what = "holds something else"; break;
   }
+  if (what == nullptr) return {};
   return std::unexpected(fmt::format("{} {}: with --force it is overwritten.", options.store, what));
 }
 

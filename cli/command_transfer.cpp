@@ -42,6 +42,7 @@ int finish(const Options& options, Endpoint& endpoint, const std::expected<Trans
 }
 
 int run_import(const Options& options) {
+  if (is_same_file(options.file, options.target)) return fail(options.file + " is the store itself.");
   const auto image = ImageFile::open_source(options.file);
   if (!image) return fail(image.error());
   const auto endpoint = open_endpoint(options.target, options.store);
@@ -56,7 +57,10 @@ int run_export(const Options& options) {
   if (!length) return fail(length.error());
   const auto image = ImageFile::open_target(options.file, *length, options.force);
   if (!image) return fail(image.error());
-  const auto done = export_image(**endpoint, *image);
+  auto done = export_image(**endpoint, *image);
+  if (done) {
+    if (auto kept = image->keep(); !kept) done = std::unexpected(kept.error());
+  }
   if (!done) image->discard();
   return finish(options, **endpoint, done);
 }

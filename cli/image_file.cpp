@@ -8,11 +8,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 #include <vector>
 
+#include "devices/layout.h"
 #include "isa/limits.h"
 
 namespace chimera::cli {
@@ -65,21 +69,42 @@ ImageFile::Result<ImageFile> ImageFile::open_target(const std::string& path, std
   if (exists && !force) {
     return std::unexpected(fmt::format("{} exists already: with --force it is overwritten.", path));
   }
-  ImageFile file(path, open(path.c_str(), O_WRONLY | O_CLOEXEC | (exists ? 0 : O_CREAT | O_EXCL), new_file_mode));
-  if (file.descriptor_ < 0) return file.failure("open", errno);
-  if (auto measured = file.measure(); !measured) return std::unexpected(measured.error());
-  if (file.is_block_device_) {
-    if (file.length_ < length) {
-      return std::unexpected(fmt::format("{} has {} bytes, but {} are to be written.", path, file.length_, length));
+  if (exists) {
+    ImageFile file(path, open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (file.descriptor_ < 0) return file.failure("open", errno);
+    if (auto measured = file.measure(); !measured) return std::unexpected(measured.error());
+    if (file.is_block_device_) {
+      if (file.length_ < length) {
+        return std::unexpected(fmt::format("{} has {} bytes, but {} are to be written.", path, file.length_, length));
+      }
+      file.length_ = length;
+      return file;
     }
-    file.length_ = length;
-    return file;
+    if (file.holds_store()) {
+      return std::unexpected(fmt::format("{} holds a store: remove it first, if it is to be overwritten.", path));
+    }
   }
-  // Cut off first: what was there before must not show through the holes.
-  const auto size = static_cast<off_t>(length);
-  if (ftruncate(file.descriptor_, 0) != 0 || ftruncate(file.descriptor_, size) != 0) return file.failure("size", errno);
+  // What a link leads to is replaced, not the link.
+  std::error_code ignored;
+  ImageFile file(exists ? std::filesystem::canonical(path, ignored).string() : path, -1);
+  // One is left from an export that was killed.
+  unlink(file.partial_path().c_str());
+  file.descriptor_ = open(file.partial_path().c_str(), O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, new_file_mode);
+  if (file.descriptor_ < 0) return file.failure("open", errno);
+  if (exists) static_cast<void>(fchmod(file.descriptor_, status.st_mode & 07777));
+  if (ftruncate(file.descriptor_, static_cast<off_t>(length)) != 0) {
+    const int error = errno;
+    file.discard();
+    return file.failure("size", error);
+  }
   file.length_ = length;
   return file;
+}
+
+bool ImageFile::holds_store() const {
+  std::array<char, sizeof devices::Superblock::right_magic> start{};
+  const ssize_t got = pread(descriptor_, start.data(), start.size(), 0);
+  return got == static_cast<ssize_t>(start.size()) && start == devices::Superblock::right_magic;
 }
 
 ImageFile::Result<std::optional<Range>> ImageFile::next_data(std::uint64_t offset) const {
@@ -136,8 +161,20 @@ ImageFile::Result<> ImageFile::sync() const {
   return {};
 }
 
+ImageFile::Result<> ImageFile::keep() const {
+  if (!is_block_device_ && rename(partial_path().c_str(), path_.c_str()) != 0) return failure("replace", errno);
+  return {};
+}
+
 void ImageFile::discard() const {
-  if (!is_block_device_) unlink(path_.c_str());
+  if (!is_block_device_) unlink(partial_path().c_str());
+}
+
+bool is_same_file(const std::string& one, const std::string& other) {
+  struct stat first {};
+  struct stat second {};
+  return stat(one.c_str(), &first) == 0 && stat(other.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
 }
 
 void for_each_data_run(std::span<const std::uint8_t> bytes,

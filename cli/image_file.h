@@ -24,7 +24,8 @@ class ImageFile {
   /// For reading.
   [[nodiscard]] static Result<ImageFile> open_source(const std::string& path);
   /// For writing an image of `length` bytes. A file that exists is replaced, and a block device written, only with
-  /// `force`; a block device has to be long enough.
+  /// `force`, and never a file that holds a store; a block device has to be long enough. A file is written beside its
+  /// place, as NAME.partial, until `keep`.
   [[nodiscard]] static Result<ImageFile> open_target(const std::string& path, std::uint64_t length, bool force);
   ImageFile(ImageFile&& other) noexcept;
   ImageFile& operator=(ImageFile&&) = delete;
@@ -43,19 +44,27 @@ class ImageFile {
   [[nodiscard]] Result<> write_zeros(std::uint64_t offset, std::uint64_t count) const;
   /// Everything written is durable.
   [[nodiscard]] Result<> sync() const;
-  /// Removes a file that open_target made; leaves a block device.
+  /// Puts the file that open_target made in its place.
+  [[nodiscard]] Result<> keep() const;
+  /// Removes it instead; what was in its place before is still there. Leaves a block device.
   void discard() const;
 
  private:
   ImageFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
   [[nodiscard]] Result<> measure();
+  [[nodiscard]] bool holds_store() const;
   [[nodiscard]] std::unexpected<std::string> failure(const char* what, int error) const;
+
+  [[nodiscard]] std::string partial_path() const { return path_ + ".partial"; }
 
   std::string path_;
   int descriptor_;
   std::uint64_t length_ = 0;
   bool is_block_device_ = false;
 };
+
+/// Whether both paths lead to one file that exists.
+[[nodiscard]] bool is_same_file(const std::string& one, const std::string& other);
 
 /// Calls `found` for each stretch of whole blocks of 4096 bytes (the last may be shorter) that are not all zeros.
 void for_each_data_run(std::span<const std::uint8_t> bytes,

@@ -12,6 +12,7 @@ namespace {
 std::string normalise_size(std::string& text) {
   const auto bytes = parse_size(text);
   if (!bytes) return "\"" + text + "\" is not a size: write a whole number, with K, M, G or T behind it if you like";
+  if (*bytes == 0) return "a size of 0 is too small";
   text = std::to_string(*bytes);
   return {};
 }

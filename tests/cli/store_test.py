@@ -47,10 +47,13 @@ class Format(ChimeraTest):
         self.chimera("format", self.write_file("blank", bytes(20 * MIB)))
         self.chimera("format", self.write_file("empty", b""), "--size", "20M")
 
-    def test_formatting_a_store_empties_it(self):
+    def test_a_store_with_devices_is_emptied_only_by_force(self):
         self.format()
-        self.chimera("run", self.store, "-", text='create device "d" ""\n')
         self.chimera("format", self.store)
+        self.chimera("run", self.store, "-", text='create device "d" ""\n')
+        self.assertIn("holds a store with devices", self.fails("format", self.store))
+        self.assertEqual(len(json.loads(self.chimera("devices", self.store, "--json"))), 1)
+        self.chimera("format", self.store, "--force")
         self.assertEqual(json.loads(self.chimera("devices", self.store, "--json")), [])
 
     def test_what_cannot_be_a_store(self):

@@ -99,6 +99,21 @@ class Transfer(ChimeraTest):
         self.chimera("export", self.store, "back", "disk", "--force")
         self.assertEqual(digest(self.folder / "back"), digest(two))
 
+    def test_an_export_never_costs_what_was_there(self):
+        self.format()
+        image = self.make_image(MIB, [(0, MIB)])
+        self.chimera("import", self.store, image, "disk")
+        self.assertIn("holds a store", self.fails("export", self.store, self.store, "disk", "--force"))
+        self.assertIn("the store itself", self.fails("import", self.store, self.store, "self"))
+        kept = self.write_file("kept", b"precious")
+        with open(self.store, "r+b") as store:
+            data = store.read().index(image.read_bytes()[:4096])
+            store.seek(data)
+            store.write(b"damage")
+        self.assertIn("orrupt", self.fails("export", self.store, kept, "disk", "--force"))
+        self.assertEqual(kept.read_bytes(), b"precious")
+        self.assertEqual([path.name for path in self.folder.iterdir() if "partial" in path.name], [])
+
     def test_what_does_not_fit_leaves_nothing_behind(self):
         self.format("16M")
         self.chimera("import", self.store, self.make_image(MIB, [(0, MIB)]), "before")
