@@ -81,7 +81,8 @@ Command make_import_command(CLI::App& program) {
                                   "  chimera import unix:chimera.socket /dev/sdb backup --fixed");
   auto options = std::make_shared<Options>();
   add_operands(command, *options);
-  command.add_flag("--replace", options->import.replace, "Delete a device of that name first");
+  command.add_flag("--replace", options->import.replace,
+                   "In the place of a device of that name, which is deleted when the new one is complete");
   command.add_flag("--fixed", options->import.fixed_length, "The device keeps this length, as a disk does");
   return {&command, [options] { return run_import(*options); }};
 }

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <deque>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/progress.h"
 #include "isa/builder.h"
+#include "isa/limits.h"
 
 namespace chimera::cli {
 namespace {
@@ -164,29 +167,77 @@ class Exporter {
   Transferred done_;
 };
 
-std::expected<void, std::string> create_for_import(Endpoint& endpoint, const ImageFile& image, const std::string& name,
-                                                   const ImportOptions& options) {
-  Program program;
-  const std::string sized = fmt::format("size={}", image.length());
-  program.create_device(name, {}, options.fixed_length ? sized : std::string());
+using Done = std::expected<void, std::string>;
+
+/// What a device is called until it is complete, so that half an image is never taken for a whole one.
+std::string working_name(const std::string& name) {
+  constexpr std::string_view suffix = ".importing";
+  std::size_t kept = std::min<std::size_t>(name.size(), limits::longest_name - suffix.size());
+  // Not within a character.
+  while (kept > 0 && kept < name.size() && (static_cast<std::uint8_t>(name[kept]) & 0xC0u) == 0x80u) --kept;
+  return name.substr(0, kept).append(suffix);
+}
+
+/// Sends a program and looks at all its answers; the last one's result.
+std::expected<std::vector<std::uint8_t>, std::string> ask_all(Endpoint& endpoint, const Program& program) {
   endpoint.send_all(program.bytes());
-  auto answer = endpoint.receive();
-  if (!answer) return std::unexpected(answer.error());
-  if (answer->status == Status::exists && options.replace) {
-    Program again;
-    again.open_device(name);
-    if (auto opened = endpoint.ask(again.bytes()); !opened) return std::unexpected(opened.error());
-    again.clear();
-    again.delete_device();
-    if (auto deleted = endpoint.ask(again.bytes()); !deleted) return std::unexpected(deleted.error());
-    answer = endpoint.ask(program.bytes());
+  std::vector<std::uint8_t> result;
+  std::string failure;
+  while (endpoint.under_way() > 0) {
+    const auto answer = endpoint.receive();
     if (!answer) return std::unexpected(answer.error());
-    return {};
+    if (!answer->ok() && failure.empty()) failure = describe_failure(*answer);
+    result.assign(answer->result.begin(), answer->result.end());
   }
-  if (answer->status == Status::exists) {
+  if (!failure.empty()) return std::unexpected(failure);
+  return result;
+}
+
+/// Whether there is a device of this name; it is closed again.
+std::expected<bool, std::string> has_device(Endpoint& endpoint, const std::string& name) {
+  endpoint.send_all(Program().open_device(name).bytes());
+  const auto answer = endpoint.receive();
+  if (!answer) return std::unexpected(answer.error());
+  if (answer->status == Status::not_found) return false;
+  if (!answer->ok()) return std::unexpected(describe_failure(*answer));
+  if (auto closed = ask_all(endpoint, Program().close_device()); !closed) return std::unexpected(closed.error());
+  return true;
+}
+
+std::expected<Uuid, std::string> create_for_import(Endpoint& endpoint, const ImageFile& image, const std::string& name,
+                                                   const ImportOptions& options) {
+  const auto exists = has_device(endpoint, name);
+  if (!exists) return std::unexpected(exists.error());
+  if (*exists && !options.replace) {
     return std::unexpected(fmt::format("A device named {} exists already: with --replace it is replaced.", name));
   }
-  if (!answer->ok()) return std::unexpected(describe_failure(*answer));
+  // One is left from an import that was killed; one that is going on is in use.
+  const std::string working = working_name(name);
+  const auto is_left = has_device(endpoint, working);
+  if (!is_left) return std::unexpected(is_left.error());
+  if (*is_left) {
+    const auto deleted = ask_all(endpoint, Program().open_device(working).delete_device());
+    if (!deleted) return std::unexpected(deleted.error());
+  }
+  const std::string sized = fmt::format("size={}", image.length());
+  const auto made =
+      ask_all(endpoint, Program().create_device(working, {}, options.fixed_length ? sized : std::string()));
+  if (!made) return std::unexpected(made.error());
+  Uuid uuid{};
+  std::copy_n(made->begin(), std::min(made->size(), uuid.size()), uuid.begin());
+  return uuid;
+}
+
+/// Gives the device that is complete its name, in the place of the one that it replaces.
+Done move_into_place(Endpoint& endpoint, const Uuid& uuid, const std::string& name) {
+  const auto exists = has_device(endpoint, name);
+  if (!exists) return std::unexpected(exists.error());
+  if (*exists) {
+    const auto deleted = ask_all(endpoint, Program().open_device(name).delete_device());
+    if (!deleted) return std::unexpected(deleted.error());
+  }
+  const auto renamed = ask_all(endpoint, Program().rename_device(uuid, name).flush_device(uuid));
+  if (!renamed) return std::unexpected(renamed.error());
   return {};
 }
 
@@ -194,17 +245,19 @@ std::expected<void, std::string> create_for_import(Endpoint& endpoint, const Ima
 
 std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const ImageFile& image,
                                                      const std::string& name, const ImportOptions& options) {
-  if (auto created = create_for_import(endpoint, image, name, options); !created) {
-    return std::unexpected(created.error());
-  }
+  const auto uuid = create_for_import(endpoint, image, name, options);
+  if (!uuid) return std::unexpected(uuid.error());
   auto done = Importer(endpoint, image, options).run();
   if (!done) {
     // The answers to what is still under way come first; what they say no longer matters, nor whether this works.
-    Program program;
-    program.delete_device();
-    endpoint.send_all(program.bytes());
+    endpoint.send_all(Program().delete_device(*uuid).bytes());
     while (endpoint.under_way() > 0 && endpoint.receive()) {
     }
+    return done;
+  }
+  if (auto moved = move_into_place(endpoint, *uuid, name); !moved) {
+    return std::unexpected(
+        fmt::format("{} The image is complete, in the device {}.", moved.error(), working_name(name)));
   }
   return done;
 }

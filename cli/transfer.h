@@ -16,12 +16,12 @@ struct Transferred {
 };
 
 struct ImportOptions {
-  bool replace = false;       ///< a device of that name is deleted first
+  bool replace = false;       ///< a device of that name is deleted when the new one is complete
   bool fixed_length = false;  ///< the device keeps the image's length
 };
 
-/// Makes a device of that name with the image's content; durable when this returns. A device that cannot be filled
-/// is deleted again.
+/// Makes a device of that name with the image's content; durable when this returns. Until it is complete it is called
+/// NAME.importing; one that cannot be filled is deleted again.
 [[nodiscard]] std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const ImageFile& image,
                                                                    const std::string& name,
                                                                    const ImportOptions& options);

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <fstream>
@@ -17,7 +18,8 @@ using namespace chimera::cli;
 
 namespace {
 
-/// Answers ok to everything, but for the instruction with this number, counted from 0.
+/// Answers ok to everything, but for the instruction with this number, counted from 0, and for opening: there are no
+/// devices.
 class FailingEndpoint final : public Endpoint {
  public:
   FailingEndpoint(std::size_t failing, Status status) : failing_(failing), status_(status) {}
@@ -30,7 +32,8 @@ class FailingEndpoint final : public Endpoint {
 
   std::expected<Answer, std::string> receive() override {
     const std::size_t number = operations.size() - under_way();
-    stream_.assign(1, static_cast<std::uint8_t>(number == failing_ ? status_ : Status::ok));
+    const Status usual = operations[number] == Operation::open_device ? Status::not_found : Status::ok;
+    stream_.assign(1, static_cast<std::uint8_t>(number == failing_ ? status_ : usual));
     // Zeros are a result of any size: lengths and lists that are empty, UUIDs, and messages.
     stream_.resize(64);
     Answer answer;
@@ -86,12 +89,13 @@ TEST_CASE("an import has several large writes under way, and not more") {
   CHECK(endpoint.under_way() == 0);
   CHECK(endpoint.most_under_way > 8);
   CHECK(endpoint.most_under_way < 32);
-  CHECK(endpoint.operations.front() == Operation::create_device);
+  CHECK(endpoint.operations[2] == Operation::create_device);
+  CHECK(std::ranges::count(endpoint.operations, Operation::rename_device) == 1);
   CHECK(endpoint.operations.back() == Operation::flush_device);
 }
 
 TEST_CASE("an import that fails anywhere deletes what it has made") {
-  for (const std::size_t failing : {1u, 20u, 50u, 51u, 52u}) {
+  for (const std::size_t failing : {3u, 20u, 52u, 53u, 54u}) {
     FailingEndpoint endpoint(failing, Status::no_space);
     const auto done = import_to(endpoint);
     CAPTURE(failing);
@@ -103,10 +107,18 @@ TEST_CASE("an import that fails anywhere deletes what it has made") {
 }
 
 TEST_CASE("an import whose device cannot be made deletes nothing") {
-  FailingEndpoint endpoint(0, Status::exists);
+  FailingEndpoint endpoint(2, Status::exists);
   const auto done = import_to(endpoint);
   REQUIRE_FALSE(done.has_value());
-  CHECK(endpoint.operations == std::vector{Operation::create_device});
+  CHECK(endpoint.operations == std::vector{Operation::open_device, Operation::open_device, Operation::create_device});
+}
+
+TEST_CASE("an import that is complete is kept, even where it cannot have its name") {
+  FailingEndpoint endpoint(56, Status::exists);
+  const auto done = import_to(endpoint);
+  REQUIRE_FALSE(done.has_value());
+  CHECK(done.error().ends_with("The image is complete, in the device disk.importing."));
+  CHECK(std::ranges::count(endpoint.operations, Operation::delete_device) == 0);
 }
 
 TEST_CASE("an export does not go on for ever where the device has become shorter") {

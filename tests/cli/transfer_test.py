@@ -99,6 +99,24 @@ class Transfer(ChimeraTest):
         self.chimera("export", self.store, "back", "disk", "--force")
         self.assertEqual(digest(self.folder / "back"), digest(two))
 
+    def test_a_replacement_that_does_not_fit_leaves_what_was_there(self):
+        self.format("32M")
+        small = self.make_image(MIB, [(0, MIB)])
+        self.chimera("import", self.store, small, "disk")
+        self.fails("import", self.store, self.make_image(60 * MIB, [(0, 60 * MIB)]), "disk", "--replace")
+        devices = json.loads(self.chimera("devices", self.store, "--json"))
+        self.assertEqual([device["name"] for device in devices], ["disk"])
+        self.chimera("export", self.store, "back", "disk")
+        self.assertEqual(digest(self.folder / "back"), digest(small))
+
+    def test_what_a_killed_import_left_is_replaced(self):
+        self.format()
+        self.chimera("run", self.store, "-", text='create device "disk.importing" ""\nwrite bytes "half"\n')
+        image = self.make_image(MIB, [(0, MIB)])
+        self.chimera("import", self.store, image, "disk")
+        devices = json.loads(self.chimera("devices", self.store, "--json"))
+        self.assertEqual([device["name"] for device in devices], ["disk"])
+
     def test_an_export_never_costs_what_was_there(self):
         self.format()
         image = self.make_image(MIB, [(0, MIB)])
