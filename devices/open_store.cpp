@@ -127,6 +127,7 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   if (!found) return std::unexpected(found.error());
   switch (found->contents) {
     case Contents::blank:
+      if (disk.block_count() == 0) return std::unexpected("this is no Chimera store: it has less than a block");
       return std::unexpected("there is no store here yet, it is blank; make one with `chimera format`");
     case Contents::other: return std::unexpected("this is not a Chimera store");
     case Contents::damaged_store: return std::unexpected("both superblocks of this store are damaged");

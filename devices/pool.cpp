@@ -357,9 +357,7 @@ std::string Pool::describe(std::size_t device_count) const {
       {"kept_back", blocks_.kept_back() * block_size},
       {"devices", device_count},
       {"being_freed", graves_.size()},
-      {"state", failed()     ? "failed"
-                : read_only_ ? "read only"
-                             : "good"},
+      {"state", failed() ? "failed" : "good"},
       {"cache",
        {{"size", cache.frame_count() * block_size},
         {"dirty", (cache.dirty_count() + cache.frozen_count()) * block_size},

@@ -133,7 +133,7 @@ class Run(ChimeraTest):
     def test_what_is_written_is_there_the_next_time(self):
         for loop in ("uring", "posix", "auto"):
             with self.subTest(loop):
-                self.chimera("format", self.store, "--size", "32M")
+                self.chimera("format", self.store, "--size", "32M", "--force")
                 done = self.run_command("run", self.store, "-", "--io", loop,
                                         text='create device "d" ""\nwrite bytes @100000 "still here"\n')
                 if loop == "uring" and done.returncode != 0:
