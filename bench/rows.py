@@ -39,11 +39,11 @@ def rate(name, title, reference, target, samples=5):
     return Row(name, title, reference, "M/s", 1e-6, target, samples)
 
 
-def bandwidth(name, title, reference, target, samples=3, block=1):
+def bandwidth(name, title, reference, target, samples=5, block=1):
     return Row(name, title, reference, "GB/s", block * 1e-9, target, samples)
 
 
-def thousands(name, title, reference, target, samples=3):
+def thousands(name, title, reference, target, samples=5):
     return Row(name, title, reference, "k/s", 1e-3, target, samples)
 
 
@@ -68,7 +68,7 @@ ROWS = [
     bandwidth("sequential-reads", "sequential reads of 1 MiB", "fio read", Target(ratio_at_least=0.85)),
     milliseconds("open", "opening a full store", "a store of 8 MiB", QUICK_TO_OPEN),
     milliseconds("open-process", "`chimera info` of a full store", "of a store of 8 MiB", QUICK_TO_OPEN),
-    bandwidth("sequential-writes", "sequential writes of 1 MiB, flushed", "fio write", Target(ratio_at_least=0.85)),
+    bandwidth("sequential-writes", "sequential writes of 1 MiB, flushed", "fio write", Target(ratio_at_least=0.85), 9),
     thousands("random-writes", "random `write block`, flush each 4,096", "fio randwrite", Target(ratio_at_least=4)),
     thousands("aged-writes", "the same, store aged at 80 % full", "fio randwrite", Target(ratio_at_least=2)),
 ]

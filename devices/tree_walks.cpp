@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <ranges>
 
 #include "devices/reference_counts.h"
 #include "devices/tree.h"
@@ -135,7 +136,8 @@ Outcome Tree::reap(Waiter& waiter) {
         if (!child.empty() && maybe_shared(child)) counted.push_back(child.address());
       }
       if (const Outcome outcome = provided(); !outcome.is_ready()) return outcome;
-      for (const Slot& child : node) {
+      // Backwards, because the frames that were freed last are taken first: neighbours will be neighbours again.
+      for (const Slot& child : std::views::reverse(node)) {
         if (!child.empty()) blocks_->release(child, maybe_shared(child));
       }
       break;
