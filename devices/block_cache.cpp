@@ -111,11 +111,13 @@ void BlockCache::unpin(FrameId id) {
   free_if_doomed(id);
 }
 
-void BlockCache::insert(FrameId id, std::uint64_t address) {
+void BlockCache::insert(FrameId id, const Slot& slot) {
+  const std::uint64_t address = slot.address();
   assert(address != 0 && find(address) == no_frame);
   FrameId& bucket = buckets_[bucket_of(address)];
   change(id, [&](Frame& frame) {
     frame.address = address;
+    frame.birth = static_cast<std::uint32_t>(slot.generation());
     frame.next = bucket;
   });
   bucket = id;
@@ -187,13 +189,13 @@ FrameId BlockCache::take() {
   }
 }
 
-FrameId BlockCache::make_dirty(std::uint64_t address, bool settles) {
+FrameId BlockCache::make_dirty(const Slot& slot, bool settles) {
   const FrameId id = take();
   frames_[id].flags = Frame::is_dirty | Frame::was_used | (settles ? 0 : Frame::is_node);
-  insert(id, address);
+  insert(id, slot);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
-  if (settles) settled_.push_back({address, id});
+  if (settles) settled_.push_back({slot.address(), id});
   return id;
 }
 
@@ -237,19 +239,20 @@ bool BlockCache::is_clean(FrameId id) const {
   return (frames_[id].flags & (Frame::is_loading | Frame::is_dirty | Frame::is_frozen)) == 0;
 }
 
-void BlockCache::rename_dirty(FrameId id, std::uint64_t address, bool settles) {
+void BlockCache::rename_dirty(FrameId id, const Slot& slot, bool settles) {
   assert(is_clean(id));
   remove(id);
   frames_[id].flags = Frame::is_dirty | Frame::was_used | (settles ? 0 : Frame::is_node);
-  insert(id, address);
+  insert(id, slot);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
-  if (settles) settled_.push_back({address, id});
+  if (settles) settled_.push_back({slot.address(), id});
 }
 
-void BlockCache::discard(std::uint64_t address) {
-  const FrameId id = find(address);
-  if (id == no_frame) return;
+bool BlockCache::discard(const Slot& slot) {
+  const FrameId id = find(slot.address());
+  if (id == no_frame) return true;
+  if (!is_of(id, slot)) return false;
   remove(id);
   Frame& frame = frames_[id];
   if ((frame.flags & Frame::is_dirty) != 0) {
@@ -260,6 +263,7 @@ void BlockCache::discard(std::uint64_t address) {
   }
   frame.flags |= Frame::is_doomed;
   free_if_doomed(id);
+  return true;
 }
 
 std::vector<BlockCache::Placed> BlockCache::freeze() {
@@ -294,7 +298,7 @@ FrameId BlockCache::expect(const Slot& slot, Waiter* waiter, bool is_node) {
     frames_[id].flags |= Frame::is_ahead;
     ++ahead_count_;
   }
-  insert(id, slot.address());
+  insert(id, slot);
   frames_[id].place = ~std::uint32_t{0};
   missing_.push_back({slot, id, waiter});
   ++misses_;
@@ -390,7 +394,7 @@ void BlockCache::loaded(Load& load) {
       waiter->failed_address = part.slot.address();
       waiter->failed_status = load.error != 0 ? Status::io_error : Status::corrupt;
     }
-    discard(part.slot.address());
+    (void)discard(part.slot);
   }
   const std::vector<Waiter*> waiters = std::move(load.waiters);
   load.waiters.clear();

@@ -51,6 +51,10 @@ class BlockCache {
   [[nodiscard]] Node& node(FrameId id) const { return *reinterpret_cast<Node*>(bytes(id)); }
   /// It was read, or made, as a node, so its slots are fit to be followed.
   [[nodiscard]] bool holds_node(FrameId id) const { return (frames_[id].flags & Frame::is_node) != 0; }
+  /// The block is the one that this slot of its address means, and not one that was born there later or earlier.
+  [[nodiscard]] bool is_of(FrameId id, const Slot& slot) const {
+    return frames_[id].birth == static_cast<std::uint32_t>(slot.generation());
+  }
   [[nodiscard]] bool loading(FrameId id) const { return (frames_[id].flags & Frame::is_loading) != 0; }
   [[nodiscard]] bool frozen(FrameId id) const { return (frames_[id].flags & Frame::is_frozen) != 0; }
   [[nodiscard]] std::uint64_t address(FrameId id) const { return frames_[id].address; }
@@ -80,17 +84,17 @@ class BlockCache {
 
   /// A dirty frame for a block that has just been allocated, its bytes undefined. Needs can_take(1). `settles`: once
   /// written it seldom changes, so it is worth writing ahead.
-  [[nodiscard]] FrameId make_dirty(std::uint64_t address, bool settles);
+  [[nodiscard]] FrameId make_dirty(const Slot& slot, bool settles);
   /// Gives a clean frame to a new block: its bytes stay, it becomes dirty. Whoever else has pinned it finds out when
   /// it looks for the old block again.
-  void rename_dirty(FrameId id, std::uint64_t address, bool settles);
+  void rename_dirty(FrameId id, const Slot& slot, bool settles);
   /// Loaded, and the same on the disk.
   [[nodiscard]] bool is_clean(FrameId id) const;
   /// The bytes of a dirty frame change in place: what was written ahead does not count. Not while it is being written.
   void change_dirty(FrameId id);
   [[nodiscard]] bool being_written(FrameId id) const { return (frames_[id].flags & Frame::is_writing) != 0; }
-  /// The block has been freed: nobody may find it here any more.
-  void discard(std::uint64_t address);
+  /// The block has been freed: nobody may find it here any more. False if another block is here at its address.
+  [[nodiscard]] bool discard(const Slot& slot);
 
   struct Placed {
     std::uint64_t address;
@@ -131,12 +135,14 @@ class BlockCache {
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_
     std::uint32_t hints = 0;  ///< index in hints_ + 1
     std::uint32_t pins = 0;
+    std::uint32_t birth = 0;  ///< its block's generation, the lower half
     std::uint16_t flags = 0;
 
     [[nodiscard]] bool evictable() const {
       return address != 0 && pins == 0 && (flags & (is_loading | is_dirty | is_frozen | is_doomed | is_writing)) == 0;
     }
   };
+  static_assert(sizeof(Frame) == 32);
   class Load;
 
   /// Neighbours on the disk are neighbours here, since they come and go together; groups are scattered.
@@ -144,7 +150,7 @@ class BlockCache {
     return (address + (address / group_blocks) * 0x9E3779B97F4A7C15ull) & (buckets_.size() - 1);
   }
   FrameId take();
-  void insert(FrameId id, std::uint64_t address);
+  void insert(FrameId id, const Slot& slot);
   void remove(FrameId id);
   void set_free(FrameId id);
   void free_if_doomed(FrameId id);

@@ -49,6 +49,10 @@ bool BlockStore::may_take(const Waiter& waiter, std::size_t frames) const {
 }
 
 FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsigned level, Collected& collected) {
+  if (contradictory_) {
+    collected.failed = Status::corrupt;
+    return no_frame;
+  }
   FrameId frame = cache_.find(slot.address(), hint);
   if (frame == no_frame) {
     if (waiter.failed_address == slot.address()) {
@@ -65,8 +69,8 @@ FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsign
     collected.waits = true;
     return no_frame;
   }
-  if (level > 0 && !cache_.holds_node(frame)) {
-    collected.failed = Status::corrupt;  // another slot has it as data
+  if (!cache_.is_of(frame, slot) || (level > 0 && !cache_.holds_node(frame))) {
+    collected.failed = Status::corrupt;  // another slot has it as something else
     return no_frame;
   }
   cache_.pin(frame);
@@ -83,7 +87,9 @@ FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsign
 Outcome BlockStore::conclude(Waiter& waiter, const Collected& collected) {
   cache_.start_loading();
   if (collected.failed != Status::ok) {
-    const char* what = collected.failed == Status::corrupt ? "does not match its checksum" : "could not be read";
+    const char* what = contradictory_                        ? "belongs to a store whose maps contradict each other"
+                       : collected.failed == Status::corrupt ? "does not match its checksum"
+                                                             : "could not be read";
     waiter.message =
         fmt::format("block {} of the device, or the map that leads to it, {}; `chimera check` lists damage",
                     collected.failed_index, what);
@@ -104,18 +110,15 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& needs, Purpose purpose)
   const std::uint64_t wanted = needs.blocks + slack + checkpoint_needs() + kept_for(purpose);
   if (needs.blocks > 0 && space_.available() < wanted) {
     const bool more = space_.more_to_come() || is_freeing();
-    if (!more || waiter.space_waits > most_space_waits) {
-      waiter.message = fmt::format(
-          "the store is full: {} of its {} MiB are free, some of which it keeps for deletes; delete devices or grow it",
-          space_.free_count() * block_size >> 20, space_.block_count() * block_size >> 20);
-      return Outcome::fail(Status::no_space);
-    }
+    if (!can_clean()) want_checkpoint();
+    if (!more || !can_clean() || waiter.space_waits > most_space_waits) return fail_for_space(waiter, wanted);
     if (!is_freeing()) ++waiter.space_waits;
     want_checkpoint();
     wait_for_event(waiter);
     return Outcome::wait();
   }
-  switch (space_.reserve(needs.blocks + slack)) {
+  if (!waiter.bitmap_failures) waiter.bitmap_failures = space_.failures();
+  switch (space_.reserve(needs.blocks + slack, *waiter.bitmap_failures)) {
     case SpaceMap::Reserved::ready: return Outcome::ready();
     case SpaceMap::Reserved::loading: wait_for_event(waiter); return Outcome::wait();
     case SpaceMap::Reserved::failed: break;
@@ -123,6 +126,21 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& needs, Purpose purpose)
   if (needs.blocks == 0) return Outcome::ready();
   waiter.message = "the map of free space could not be read; run `chimera check`";
   return Outcome::fail(Status::io_error);
+}
+
+Outcome BlockStore::fail_for_space(Waiter& waiter, std::uint64_t wanted) const {
+  if (!can_clean()) {
+    waiter.message = "there is no space, and no checkpoint that would bring some could be made";
+    return Outcome::fail(Status::io_error);
+  }
+  if (space_.available() + space_.lost_count() >= wanted) {
+    waiter.message = "the map of free space is damaged, and the rest of the store is full; run `chimera check`";
+    return Outcome::fail(Status::corrupt);
+  }
+  waiter.message = fmt::format(
+      "the store is full: {} of its {} MiB are free, some of which it keeps for deletes; delete devices or grow it",
+      space_.free_count() * block_size >> 20, space_.block_count() * block_size >> 20);
+  return Outcome::fail(Status::no_space);
 }
 
 Outcome BlockStore::wait_for_memory(Waiter& waiter) {
@@ -135,6 +153,7 @@ Outcome BlockStore::wait_for_memory(Waiter& waiter) {
     waiter.pins.clear();
     memory_queue_.front()->wake();
   } else if (!can_clean() && !cache_.any_loading()) {
+    want_checkpoint();
     waiter.message = "too little memory is left beside what could not be written to the disk";
     return Outcome::fail(Status::io_error);
   }
@@ -163,35 +182,48 @@ void BlockStore::release_waiter(Waiter& waiter) {
   if (std::exchange(waiter.listed, false)) std::erase(events_, &waiter);
   waiter.queued = false;
   waiter.space_waits = 0;
+  waiter.bitmap_failures.reset();
   waiter.failed_address = 0;
   if (makes_room && !memory_queue_.empty()) memory_queue_.front()->wake();
 }
 
+/// A block that is booked as free and yet in memory belongs to somebody. Where that is found out, the instruction goes
+/// on to its end with addresses that are on no disk; nothing of it will be published.
+std::uint64_t BlockStore::allocate(SpaceMap::Use use) {
+  if (!contradictory_) {
+    const std::uint64_t address = space_.allocate(use);
+    if (cache_.find(address) == no_frame) return address;
+    contradict();
+  }
+  return Slot::most_address - unreal_++;
+}
+
 FrameId BlockStore::birth(Slot& slot, SpaceMap::Use use) {
-  slot = Slot(space_.allocate(use), generation_, 0);
+  slot = Slot(allocate(use), generation_, 0);
   slot.unsettle();
-  return cache_.make_dirty(slot.address(), use == SpaceMap::Use::data);
+  return cache_.make_dirty(slot, use == SpaceMap::Use::data);
 }
 
 void BlockStore::release(const Slot& slot, bool maybe_shared) {
+  if (contradictory_) return;
   if (maybe_shared && references_->get(slot.address()) > 0) {
     references_->add(slot.address(), -1);
     return;
   }
-  cache_.discard(slot.address());
+  if (!cache_.discard(slot)) return contradict();
   space_.release(slot.address());
 }
 
 FrameId BlockStore::renew(Slot& slot, FrameId old_frame, bool shared, bool keep_bytes, SpaceMap::Use use) {
   const Slot old = slot;
-  slot = Slot(space_.allocate(use), generation_, 0);
+  slot = Slot(allocate(use), generation_, 0);
   slot.unsettle();
   FrameId frame;
   if (old_frame != no_frame && !shared && cache_.is_clean(old_frame)) {
-    cache_.rename_dirty(old_frame, slot.address(), use == SpaceMap::Use::data);
+    cache_.rename_dirty(old_frame, slot, use == SpaceMap::Use::data);
     frame = old_frame;
   } else {
-    frame = cache_.make_dirty(slot.address(), use == SpaceMap::Use::data);
+    frame = cache_.make_dirty(slot, use == SpaceMap::Use::data);
     if (keep_bytes) {
       std::memcpy(cache_.bytes(frame), cache_.bytes(old_frame), block_size);
       if (cache_.has_unsettled(old_frame)) cache_.note_unsettled(frame);

@@ -73,6 +73,7 @@ class BlockStore {
   [[nodiscard]] std::uint64_t kept_back() const { return checkpoint_needs() + kept_for(Purpose::user); }
 
   // Second phase.
+  [[nodiscard]] std::uint64_t allocate(SpaceMap::Use use);
   /// A new block for this slot; its bytes are undefined. The slot is unsettled.
   FrameId birth(Slot& slot, SpaceMap::Use use);
   /// The block is not used by this tree any more. `maybe_shared`: the reference counts have to be asked.
@@ -85,18 +86,24 @@ class BlockStore {
   /// Wakes whoever waits for space, a bitmap or a checkpoint, and the first that waits for memory.
   void wake_waiting();
   void wait_for_event(Waiter& waiter);
+
+  /// Two places hold the same block, or one that is booked as free: what is in memory may be wrong. From now on every
+  /// block is `corrupt`, and nothing is written any more; the store opens with its last published state.
+  void contradict() { contradictory_ = true; }
+  [[nodiscard]] bool contradictory() const { return contradictory_; }
   [[nodiscard]] bool anyone_waits() const { return !events_.empty() || !memory_queue_.empty(); }
 
   /// Set by the pool: what to do about too many dirty blocks or too little space, and whether more space may come.
   std::function<void()> want_checkpoint = [] {};
   std::function<bool()> is_freeing = [] { return false; };
-  /// False once nothing that is dirty will ever be clean again.
+  /// False while nothing that is dirty becomes clean: a write has failed, or a checkpoint finds no space.
   std::function<bool()> can_clean = [] { return true; };
   /// Blocks that the next checkpoint allocates itself, whatever changes before it. Nobody is given them.
   std::function<std::size_t()> checkpoint_needs = [] { return std::size_t{0}; };
 
  private:
   Outcome wait_for_memory(Waiter& waiter);
+  Outcome fail_for_space(Waiter& waiter, std::uint64_t wanted) const;
   [[nodiscard]] std::uint64_t kept_for(Purpose purpose) const;
   [[nodiscard]] bool may_take(const Waiter& waiter, std::size_t frames) const;
 
@@ -106,6 +113,8 @@ class BlockStore {
   std::uint64_t generation_ = 1;
   std::deque<Waiter*> memory_queue_;  ///< the first keeps its pins, and nobody else takes frames before it has run
   std::vector<Waiter*> events_;
+  bool contradictory_ = false;
+  std::uint64_t unreal_ = 0;  ///< addresses given out that are on no disk
 };
 
 }  // namespace chimera::devices

@@ -63,6 +63,7 @@ std::uint64_t Checkpoint::ticket() const {
 
 bool Checkpoint::work() {
   if (failed_) return false;
+  if (blocks_.contradictory()) return give_up();
   if (!wanted_ || stage_ != Stage::idle) return write_ahead();
   if (!anything_changed()) {
     wanted_ = false;
@@ -71,38 +72,42 @@ bool Checkpoint::work() {
   return freeze();
 }
 
+bool Checkpoint::give_up() {
+  failed_ = true;
+  blocks_.wake_waiting();
+  return false;
+}
+
 /// Takes the present state as the one to be published. False while something that it needs is being loaded.
 bool Checkpoint::freeze() {
   source_.settle();
-  switch (blocks_.space().load_released(manifest_.replaced())) {
-    case SpaceMap::Reserved::loading: return false;
-    case SpaceMap::Reserved::failed:
-      failed_ = true;
-      blocks_.wake_waiting();
-      return false;
-    case SpaceMap::Reserved::ready: break;
-  }
+  SpaceMap& space = blocks_.space();
+  if (!bitmap_failures_) bitmap_failures_ = space.failures();
+  if (!space.load_released(manifest_.replaced(), *bitmap_failures_)) return false;
   const std::size_t needed = manifest_.blocks_needed();
   const auto reserved =
-      blocks_.space().available() < needed ? SpaceMap::Reserved::failed : blocks_.space().reserve(needed);
+      space.available() < needed ? SpaceMap::Reserved::failed : space.reserve(needed, *bitmap_failures_);
   if (reserved == SpaceMap::Reserved::loading) return false;
-  if (reserved == SpaceMap::Reserved::failed) {
-    failed_ = true;
+  bitmap_failures_.reset();
+  wanted_ = false;
+  refused_ = reserved == SpaceMap::Reserved::failed;
+  if (refused_) {
+    ++refusals_;
     blocks_.wake_waiting();
     return false;
   }
-  wanted_ = false;
   auto& next = *new (next_superblock_.get()) Superblock(superblock_);
   next.version = Superblock::current_version;
   next.generation = blocks_.generation();
-  next.block_count = blocks_.space().block_count();
+  next.block_count = space.block_count();
   next.references = blocks_.references().root().slot;
   next.references_height = blocks_.references().root().height;
   next.shared_references = blocks_.references().total();
   images_ = manifest_.images(
       blocks_, [this](std::uint32_t number, DeviceRecord& record) { source_.fill(number, record); }, next.manifest);
-  for (SpaceMap::Image& image : blocks_.space().images(next.generation, next.space))
-    images_.push_back(std::move(image));
+  for (SpaceMap::Image& image : space.images(next.generation, next.space)) images_.push_back(std::move(image));
+  if (space.contradicts()) blocks_.contradict();
+  if (blocks_.contradictory()) return give_up();
   next.checksum = crc32c(0, &next, offsetof(Superblock, checksum));
 
   pieces_.clear();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "devices/block_store.h"
@@ -44,7 +45,11 @@ class Checkpoint {
   /// The generation whose publication makes everything done so far durable.
   [[nodiscard]] std::uint64_t ticket() const;
   [[nodiscard]] std::uint64_t published() const { return superblock_.generation; }
-  /// A write or a flush has failed: nothing more is written, ever.
+  /// Attempts that were given up because no space could be had for them. There is another one when it is wanted again.
+  [[nodiscard]] std::uint64_t refusals() const { return refusals_; }
+  /// Whether the last attempt was one of them.
+  [[nodiscard]] bool refused() const { return refused_; }
+  /// A write or a flush has failed, or what should be written contradicts itself: nothing more is written, ever.
   [[nodiscard]] bool failed() const { return failed_; }
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] const Superblock& superblock() const { return superblock_; }
@@ -55,6 +60,7 @@ class Checkpoint {
 
   [[nodiscard]] bool anything_changed() const;
   bool freeze();
+  bool give_up();
   bool write_ahead();
   Write& next_write(io::DiskRequest::Kind kind, std::uint64_t first_block);
   void start(Write& write);
@@ -71,6 +77,9 @@ class Checkpoint {
   Stage stage_ = Stage::idle;
   bool wanted_ = false;
   bool failed_ = false;
+  bool refused_ = false;
+  std::uint64_t refusals_ = 0;
+  std::optional<std::uint64_t> bitmap_failures_;  ///< when the present attempt began
   std::uint64_t count_ = 0;
 
   Superblock superblock_{};  ///< the published one

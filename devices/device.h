@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,10 +58,12 @@ class Waiter {
   std::vector<std::uint32_t> pins;
 
   // Kept by the devices, for this instruction; Store::release resets them.
-  std::uint32_t loads = 0;           ///< requests under way that this instruction waits for
-  bool queued = false;               ///< it waits for memory
-  bool listed = false;               ///< it waits for space, a checkpoint or a bitmap
-  unsigned space_waits = 0;          ///< how often it has waited for space in vain
+  std::uint32_t loads = 0;   ///< requests under way that this instruction waits for
+  bool queued = false;       ///< it waits for memory
+  bool listed = false;       ///< it waits for space, a checkpoint or a bitmap
+  unsigned space_waits = 0;  ///< how often it has waited for space in vain
+  /// Reads of bitmaps that had failed when it first needed one.
+  std::optional<std::uint64_t> bitmap_failures;
   std::uint64_t failed_address = 0;  ///< a block that could not be had, and why: reported if it is met again
   Status failed_status = Status::ok;
 

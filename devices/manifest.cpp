@@ -79,7 +79,7 @@ std::vector<SpaceMap::Image> Manifest::images(BlockStore& blocks, const Fill& fi
     if (!slot.empty()) blocks.space().release(slot.address());
     slot = Slot();
     if (is_empty) return;
-    const std::uint64_t address = blocks.space().allocate(SpaceMap::Use::nodes);
+    const std::uint64_t address = blocks.allocate(SpaceMap::Use::nodes);
     slot = Slot(address, blocks.generation(), block_checksum(address, blocks.generation(), bytes.get()));
     images.push_back({address, std::move(bytes)});
   };

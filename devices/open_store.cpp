@@ -154,8 +154,9 @@ std::expected<void, std::string> grow(io::Loop& loop, Store& store) {
   if (pool->read_only()) return std::unexpected("the store was opened for reading only");
   if (pool->disk().block_count() > most_store_blocks) return std::unexpected("the disk is larger than a store can be");
   SpaceMap& space = pool->blocks().space();
+  const std::uint64_t since = space.failures();
   while (true) {
-    const SpaceMap::Reserved ready = space.prepare_grow();
+    const SpaceMap::Reserved ready = space.prepare_grow(since);
     if (ready == SpaceMap::Reserved::failed) return std::unexpected("the map of free space could not be read");
     if (ready == SpaceMap::Reserved::ready) break;
     loop.step(io::Loop::forever);

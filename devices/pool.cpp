@@ -53,7 +53,7 @@ bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t gen
 Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
     : loop_(loop), disk_(disk), blocks_(disk, cache_bytes), checkpoint_(disk, blocks_, manifest_, *this) {
   blocks_.want_checkpoint = [this] { checkpoint_.want(); };
-  blocks_.can_clean = [this] { return !failed(); };
+  blocks_.can_clean = [this] { return !failed() && !checkpoint_.refused(); };
   blocks_.checkpoint_needs = [this] { return manifest_.most_blocks_needed(); };
   blocks_.is_freeing = [this] {
     return std::any_of(graves_.begin(), graves_.end(), [](const auto& grave) { return !grave.second.held; });
@@ -112,9 +112,20 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
     devices_[number] = opened_.back().get();
     records_can_be = names.insert(opened_.back()->name()).second && uuids.insert(record.uuid).second;
   };
-  if (!manifest_.open(superblock.manifest, read_pages, take) || !records_can_be)
+  if (!manifest_.open(superblock.manifest, read_pages, take) || !records_can_be ||
+      opened_.size() > limits::most_devices)
     return "the list of devices is damaged";
+  if (!read_only_ && !make_durable(superblock, place))
+    return "the disk could not be written; the store can be opened for reading only";
   return {};
+}
+
+/// What was read may be in a cache and nowhere else: whoever wrote it was killed before his flush, or that failed. The
+/// blocks that only the state before needs are free in this one, so it has to be on the medium before they are written.
+bool Pool::make_durable(const Superblock& superblock, unsigned place) {
+  const BlockBuffer buffer = make_block_buffer();
+  std::memcpy(buffer.get(), &superblock, sizeof superblock);
+  return write_now(loop_, disk_, superblock_places[place], buffer.get()) && write_now(loop_, disk_, 0, nullptr);
 }
 
 void Pool::settle() {
@@ -141,6 +152,10 @@ Outcome Pool::check_health(Waiter& waiter) const {
   if (read_only_) {
     waiter.message = "the store was opened for reading only";
     return Outcome::fail(Status::read_only);
+  }
+  if (blocks_.contradictory()) {
+    waiter.message = "the maps of this store contradict each other; it takes no more writes: run `chimera check`";
+    return Outcome::fail(Status::corrupt);
   }
   if (!failed()) return Outcome::ready();
   waiter.message = "the disk has failed; the store takes no more writes until it is opened again";
@@ -271,13 +286,21 @@ Outcome Pool::remove(Waiter& waiter, PoolDevice& device) {
 Outcome Pool::sync(Waiter& waiter) {
   class Ticket final : public Progress {
    public:
-    explicit Ticket(std::uint64_t number) : generation(number) {}
+    Ticket(std::uint64_t number, std::uint64_t refused) : generation(number), refusals(refused) {}
     std::uint64_t generation;
+    std::uint64_t refusals;  ///< of checkpoints, before it was taken
   };
   if (read_only_) return Outcome::ready();
-  if (waiter.progress == nullptr) waiter.progress = std::make_unique<Ticket>(checkpoint_.ticket());
-  if (static_cast<const Ticket&>(*waiter.progress).generation <= checkpoint_.published()) return Outcome::ready();
+  if (waiter.progress == nullptr) {
+    waiter.progress = std::make_unique<Ticket>(checkpoint_.ticket(), checkpoint_.refusals());
+  }
+  const auto& ticket = static_cast<const Ticket&>(*waiter.progress);
+  if (ticket.generation <= checkpoint_.published()) return Outcome::ready();
   if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (ticket.refusals != checkpoint_.refusals()) {
+    waiter.message = "there is no space for a checkpoint, or the map of free space could not be read";
+    return Outcome::fail(Status::io_error);
+  }
   checkpoint_.want();
   blocks_.wait_for_event(waiter);
   return Outcome::wait();
@@ -328,8 +351,11 @@ bool Pool::work() {
     references.open({}, 0);
     more = true;
   }
-  if (blocks_.space().pending_count() > most_pending || blocks_.space().pending_groups() > most_pending_groups ||
-      manifest_.blocks_needed() > most_changed_pages) {
+  const bool much_has_changed = blocks_.space().pending_count() > most_pending ||
+                                blocks_.space().pending_groups() > most_pending_groups ||
+                                manifest_.blocks_needed() > most_changed_pages;
+  // One that could not be made is tried again when somebody asks for it.
+  if (much_has_changed && !checkpoint_.refused()) {
     checkpoint_.want();
   }
   return (may_change() && checkpoint_.work()) || more;
@@ -348,13 +374,14 @@ bool Pool::io_pending() const {
 std::string Pool::describe(std::size_t device_count) const {
   const SpaceMap& space = blocks_.space();
   const BlockCache& cache = blocks_.cache();
+  const std::uint64_t kept_back = std::min(blocks_.kept_back(), space.free_count());
   const nlohmann::ordered_json description = {
       {"kind", "pool"},
       {"uuid", to_string(checkpoint_.superblock().store)},
       {"size", space.block_count() * block_size},
       {"used", (space.block_count() - space.free_count()) * block_size},
-      {"free", space.free_count() * block_size},
-      {"kept_back", blocks_.kept_back() * block_size},
+      {"free", (space.free_count() - kept_back) * block_size},
+      {"kept_back", kept_back * block_size},
       {"devices", device_count},
       {"being_freed", graves_.size()},
       {"state", failed() ? "failed" : "good"},

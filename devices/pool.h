@@ -81,6 +81,7 @@ class Pool final : private Checkpoint::Source {
     bool held = false;  ///< still read by a long operation
   };
 
+  [[nodiscard]] bool make_durable(const Superblock& superblock, unsigned place);
   void settle() override;
   void fill(std::uint32_t number, DeviceRecord& record) override;
   Outcome wait_for_graves(Waiter&);

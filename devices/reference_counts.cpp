@@ -37,9 +37,10 @@ void ReferenceCounts::add(std::uint64_t address, std::int32_t change) {
       tree_.writable(address / counts_per_block, false) + address % counts_per_block * sizeof(std::uint32_t);
   std::uint32_t count;
   std::memcpy(&count, place, sizeof count);
-  assert(change > 0 || count > 0);
+  // More holders than are counted, or than can be: only a damaged store has them.
+  const bool can_be = change > 0 ? count != ~std::uint32_t{0} : count != 0;
+  if (!can_be) return blocks_.contradict();
   count += static_cast<std::uint32_t>(change);
-  assert(change < 0 || count != 0);
   std::memcpy(place, &count, sizeof count);
   total_ += static_cast<std::uint64_t>(static_cast<std::int64_t>(change));
 }

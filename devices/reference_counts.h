@@ -12,7 +12,7 @@ namespace chimera::devices {
 
 class ReferenceCounts {
  public:
-  explicit ReferenceCounts(BlockStore& blocks) : tree_(blocks, {}, 0) {}
+  explicit ReferenceCounts(BlockStore& blocks) : blocks_(blocks), tree_(blocks, {}, 0) {}
 
   void open(const TreeRoot& root, std::uint64_t total) {
     tree_.replace(root);
@@ -35,6 +35,7 @@ class ReferenceCounts {
 
  private:
   static constexpr std::uint64_t counts_per_block = block_size / sizeof(std::uint32_t);
+  BlockStore& blocks_;
   Tree tree_;
   std::uint64_t total_ = 0;
 };

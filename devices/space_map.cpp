@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <utility>
 
 #include "devices/crc32c.h"
-#include "devices/read_now.h"
 #include "devices/safeguards.h"
 
 namespace chimera::devices {
@@ -62,39 +62,6 @@ class SpaceMap::GroupLoad final : public io::DiskRequest {
 SpaceMap::SpaceMap(io::Disk& disk, std::function<void()> changed) : disk_(disk), changed_(std::move(changed)) {}
 SpaceMap::~SpaceMap() { assert(loads_.empty()); }
 
-std::uint32_t SpaceMap::fixed_blocks(std::uint32_t group) {
-  return (group == 0 ? reserved_blocks : 0) + (group % entries_per_page == 0 ? 8 : 2);
-}
-
-std::uint64_t SpaceMap::home(unsigned level, std::uint64_t page, unsigned which) {
-  std::uint64_t group = page;
-  for (unsigned n = 0; n < level; ++n) group *= entries_per_page;
-  return group * group_blocks + (group == 0 ? reserved_blocks : 0) + 2 * level + which;
-}
-
-std::uint32_t SpaceMap::blocks_in(std::uint32_t group) const {
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(group_blocks, block_count_ - std::uint64_t{group} * group_blocks));
-}
-
-/// Gives every level its number of entries; a last group too small for its homes is left out.
-void SpaceMap::shape_levels() {
-  std::uint64_t count = (block_count_ + group_blocks - 1) / group_blocks;
-  if (count > 1 && blocks_in(static_cast<std::uint32_t>(count - 1)) < 64) {
-    --count;
-    block_count_ = count * group_blocks;
-  }
-  for (std::size_t level = 0;; ++level) {
-    if (levels_.size() == level) levels_.emplace_back();
-    levels_[level].resize(count);
-    if (count == 1 && level > 0) {
-      levels_.resize(level + 1);
-      return;
-    }
-    count = (count + entries_per_page - 1) / entries_per_page;
-  }
-}
-
 void SpaceMap::make(std::uint64_t block_count) {
   block_count_ = block_count;
   shape_levels();
@@ -107,40 +74,12 @@ void SpaceMap::make(std::uint64_t block_count) {
   for (std::uint32_t group = 0; group < levels_[0].size(); group += entries_per_page) mark_dirty(group, *loaded(group));
 }
 
-bool SpaceMap::open(io::Loop& loop, std::uint64_t block_count, const SpaceEntry& root) {
-  block_count_ = block_count;
-  shape_levels();
-  levels_.back()[0] = root;
-  bool good = true;
-  for (std::size_t level = levels_.size() - 1; level > 0 && good; --level) {
-    const std::vector<SpaceEntry>& entries = levels_[level];
-    std::vector<SpaceEntry>& below = levels_[level - 1];
-    std::vector<std::uint64_t> addresses;
-    for (std::size_t n = 0; n < entries.size(); ++n) {
-      addresses.push_back(home(static_cast<unsigned>(level), n, entries[n].home()));
-    }
-    read_many(loop, disk_, addresses, [&](std::size_t n, const Block* page) {
-      good =
-          good && page != nullptr && block_checksum(addresses[n], entries[n].generation, page) == entries[n].checksum;
-      if (!good) return;
-      const std::size_t first = n * entries_per_page;
-      const std::size_t count = std::min<std::size_t>(entries_per_page, below.size() - first);
-      std::memcpy(&below[first], page, count * sizeof(SpaceEntry));
-    });
-  }
-  if (!good) return false;
-  free_ = 0;
-  for (std::uint32_t group = 0; group < levels_[0].size(); ++group) {
-    if (levels_[0][group].free() > blocks_in(group)) return false;
-    free_ += levels_[0][group].free();
-  }
-  return true;
-}
-
-SpaceMap::Reserved SpaceMap::prepare_grow() {
+SpaceMap::Reserved SpaceMap::prepare_grow(std::uint64_t since) {
   const std::uint32_t last = group_count() - 1;
   if (loaded(last) != nullptr) return Reserved::ready;
-  return load(last) ? Reserved::loading : Reserved::failed;
+  if (refused(last, since)) return Reserved::failed;
+  load(last);
+  return Reserved::loading;
 }
 
 void SpaceMap::grow(std::uint64_t block_count) {
@@ -181,12 +120,15 @@ SpaceMap::Group* SpaceMap::loaded(std::uint32_t number) {
   return (groups_[number] = std::move(group)).get();
 }
 
-bool SpaceMap::load(std::uint32_t number) {
-  if (loaded(number) != nullptr || loads_.contains(number)) return true;
-  if (failed_) return false;
+bool SpaceMap::refused(std::uint32_t number, std::uint64_t since) const {
+  const auto failed = failed_.find(number);
+  return failed != failed_.end() && failed->second > since;
+}
+
+void SpaceMap::load(std::uint32_t number) {
+  if (loads_.contains(number)) return;
   auto& load = loads_[number] = std::make_unique<GroupLoad>(*this, number);
   disk_.start(*load);
-  return true;
 }
 
 /// Whether a bitmap has the free blocks that are booked, and none where no block may be allocated.
@@ -201,23 +143,42 @@ bool SpaceMap::agrees(const Group& group, std::uint32_t number) const {
   return free == levels_[0][number].free();
 }
 
+std::unique_ptr<SpaceMap::Group> SpaceMap::verified(const GroupLoad& load) const {
+  const SpaceEntry& entry = levels_[0][load.number];
+  if (block_checksum(load.first_block, entry.generation, &load.bytes()) != entry.checksum) return nullptr;
+  auto group = std::make_unique<Group>();
+  std::memcpy(&group->used, &load.bytes(), block_size);
+  return agrees(*group, load.number) ? std::move(group) : nullptr;
+}
+
 void SpaceMap::arrived(GroupLoad& load) {
   const std::uint32_t number = load.number;
-  const SpaceEntry& entry = levels_[0][number];
-  const std::uint64_t address = load.first_block;
-  if (load.error != 0 || block_checksum(address, entry.generation, &load.bytes()) != entry.checksum) {
-    failed_ = true;
+  if (load.error != 0) {
+    failed_[number] = ++failures_;
+  } else if (auto group = verified(load); group != nullptr) {
+    groups_[number] = std::move(group);
+    failed_.erase(number);
+    take_up_stranded(number);
   } else {
-    auto group = std::make_unique<Group>();
-    std::memcpy(&group->used, &load.bytes(), block_size);
-    if (agrees(*group, number)) {
-      groups_[number] = std::move(group);
-    } else {
-      failed_ = true;
-    }
+    lose(number);
   }
   loads_.erase(number);
   changed_();
+}
+
+void SpaceMap::lose(std::uint32_t number) {
+  failed_[number] = lost_for_good;
+  free_ -= levels_[0][number].free();
+  lost_ += levels_[0][number].free();
+  std::erase_if(stranded_, [&](std::uint64_t address) { return group_of(address) == number; });
+}
+
+void SpaceMap::take_up_stranded(std::uint32_t number) {
+  std::erase_if(stranded_, [&](std::uint64_t address) {
+    if (group_of(address) != number) return false;
+    release(address);
+    return true;
+  });
 }
 
 std::uint64_t SpaceMap::available_in(std::uint32_t number) const {
@@ -235,25 +196,36 @@ void SpaceMap::leave_passed_groups() {
   });
 }
 
-SpaceMap::Reserved SpaceMap::reserve(std::uint64_t count) {
+/// The emptiest group that is not yet among the reserved ones, or on its way to be.
+std::uint32_t SpaceMap::emptiest(bool waits, std::uint64_t since, std::uint64_t& best) const {
+  std::uint32_t best_group = 0;
+  const auto consider = [&](std::uint32_t number) {
+    if (levels_[0][number].free() <= best || (waits && loads_.contains(number))) return;
+    const auto found = groups_.find(number);
+    if (found != groups_.end() && found->second->reserved) return;
+    const std::uint64_t here = available_in(number);
+    if (here <= best) return;
+    best = here;
+    best_group = number;
+  };
+  best = 0;
+  for (std::uint32_t number = 0; number < levels_[0].size(); ++number) {
+    if (levels_[0][number].free() > best && !failed_.contains(number)) consider(number);
+  }
+  if (best != 0) return best_group;
+  for (const auto& [number, failure] : failed_) {
+    if (failure <= since) consider(number);
+  }
+  return best_group;
+}
+
+SpaceMap::Reserved SpaceMap::reserve(std::uint64_t count, std::uint64_t since) {
   leave_passed_groups();
   bool waits = false;
   std::uint64_t coming = reserved_blocks_;
   while (coming < count) {
-    // The emptiest group that is not yet among the reserved ones, or on its way to be.
     std::uint64_t best = 0;
-    std::uint32_t best_group = 0;
-    for (std::uint32_t number = 0; number < levels_[0].size(); ++number) {
-      if (levels_[0][number].free() <= best) continue;
-      const auto found = groups_.find(number);
-      if (found != groups_.end() && found->second->reserved) continue;
-      if (waits && loads_.contains(number)) continue;
-      const std::uint64_t here = available_in(number);
-      if (here > best) {
-        best = here;
-        best_group = number;
-      }
-    }
+    const std::uint32_t best_group = emptiest(waits, since, best);
     if (best == 0) return waits ? Reserved::loading : Reserved::failed;
     coming += best;
     if (Group* group = loaded(best_group); group != nullptr) {
@@ -264,7 +236,7 @@ SpaceMap::Reserved SpaceMap::reserve(std::uint64_t count) {
       reserved_.push_back(best_group);
       reserved_blocks_ += best;
     } else {
-      if (!load(best_group)) return Reserved::failed;
+      load(best_group);
       waits = true;
     }
   }
@@ -330,30 +302,33 @@ void SpaceMap::release(std::uint64_t address) {
   ++pending_groups_;
 }
 
-SpaceMap::Reserved SpaceMap::load_released(const std::vector<std::uint64_t>& also) {
+bool SpaceMap::load_released(const std::vector<std::uint64_t>& also, std::uint64_t since) {
   bool waits = false;
   std::uint32_t last = ~std::uint32_t{0};
-  const auto want = [&](std::uint64_t address) {
-    const std::uint32_t number = group_of(address);
-    if (number == last || loaded(number) != nullptr) return true;
-    last = number;
-    waits = true;
-    return load(number);
-  };
-  for (const std::uint64_t address : pending_) {
-    if (!want(address)) return Reserved::failed;
+  for (const std::vector<std::uint64_t>* addresses : {&std::as_const(pending_), &std::as_const(stranded_), &also}) {
+    for (const std::uint64_t address : *addresses) {
+      const std::uint32_t number = group_of(address);
+      if (std::exchange(last, number) == number || loaded(number) != nullptr || refused(number, since)) continue;
+      load(number);
+      waits = true;
+    }
   }
-  for (const std::uint64_t address : also) {
-    if (!want(address)) return Reserved::failed;
-  }
-  return waits ? Reserved::loading : Reserved::ready;
+  return !waits;
 }
 
 std::vector<SpaceMap::Image> SpaceMap::images(std::uint64_t generation, SpaceEntry& root) {
   for (const std::uint64_t address : pending_) {
     const std::uint32_t number = group_of(address);
-    Group& group = *groups_.at(number);
-    assert(test(group.used, bit_of(address)));
+    const auto found = groups_.find(number);
+    if (found == groups_.end()) {
+      if (failed_.at(number) != lost_for_good) stranded_.push_back(address);
+      continue;
+    }
+    Group& group = *found->second;
+    if (!test(group.used, bit_of(address))) {
+      contradicts_ = true;
+      continue;
+    }
     reset(group.used, bit_of(address));
     levels_[0][number].free_and_flags += 4;
     ++free_;

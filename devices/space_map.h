@@ -6,6 +6,10 @@
 // published state does not name; so they take no space and change no map. A block that has been freed is pending until
 // a checkpoint writes that down, held until that checkpoint is published, and only then free for use: until then a
 // crash would bring back the state that still needs it.
+//
+// A bitmap that could not be read is tried again for whoever needs it next; what is freed in its group meanwhile stays
+// stranded: remembered, and booked as used. The group of a damaged bitmap is lost: nothing is allocated in it any more,
+// and what is freed there stays booked as used. A block that nobody has does no harm, one that two have does.
 
 #include <cstdint>
 #include <functional>
@@ -35,23 +39,29 @@ class SpaceMap {
   [[nodiscard]] bool open(io::Loop& loop, std::uint64_t block_count, const SpaceEntry& root);
   /// Has a page written by the next checkpoint although nothing has changed. For a map that has just been made.
   void touch() { mark_dirty(groups_.begin()->first, *groups_.begin()->second); }
+  /// Reads of bitmaps that have failed so far. Whoever begins to need bitmaps notes it as his `since`: a bitmap that
+  /// fails later has failed for him, one that failed before is tried again.
+  [[nodiscard]] std::uint64_t failures() const { return failures_; }
   /// Whether `grow` may be called: it needs the bitmap of the last group.
-  [[nodiscard]] Reserved prepare_grow();
+  [[nodiscard]] Reserved prepare_grow(std::uint64_t since);
   void grow(std::uint64_t block_count);
 
   [[nodiscard]] std::uint64_t block_count() const { return block_count_; }
-  /// Blocks that are free once all that has been freed is published.
+  /// Blocks that are free once all that has been freed is published. None of a lost group is.
   [[nodiscard]] std::uint64_t free_count() const { return free_ + pending_.size(); }
   /// Blocks that may be allocated now, in whatever group.
   [[nodiscard]] std::uint64_t available() const { return free_ - held_; }
   /// Whether waiting for a checkpoint would make more available.
   [[nodiscard]] bool more_to_come() const { return held_ != 0 || !pending_.empty(); }
+  /// Free blocks of groups whose bitmaps are damaged.
+  [[nodiscard]] std::uint64_t lost_count() const { return lost_; }
   [[nodiscard]] std::size_t pending_count() const { return pending_.size(); }
   /// Groups that pending blocks lie in.
   [[nodiscard]] std::size_t pending_groups() const { return pending_groups_; }
 
-  /// Makes sure that the next `count` calls of allocate succeed without loading. Needs available() >= count.
-  [[nodiscard]] Reserved reserve(std::uint64_t count);
+  /// Makes sure that the next `count` calls of allocate succeed without loading. Needs available() >= count. Groups
+  /// whose bitmaps could not be read come last.
+  [[nodiscard]] Reserved reserve(std::uint64_t count, std::uint64_t since);
   enum class Use : std::uint8_t { data, nodes };
   /// A block that was free. Data and nodes grow towards each other from the two ends of a group, so that each lies in
   /// long runs.
@@ -60,15 +70,19 @@ class SpaceMap {
 
   // A checkpoint: `load_released` until it is ready, `images` in the run that freezes the state, `published` at its
   // end.
-  /// Loads the bitmaps of all that has been released, and of `also`.
-  [[nodiscard]] Reserved load_released(const std::vector<std::uint64_t>& also);
+  /// Loads the bitmaps of all that has been released, and of `also`, as far as they can be had. False while some are on
+  /// their way.
+  [[nodiscard]] bool load_released(const std::vector<std::uint64_t>& also, std::uint64_t since);
   struct Image {
     std::uint64_t address;
     BlockBuffer bytes;
   };
-  /// Books all pending blocks as free and gives what has to be written; the root entry is for the superblock.
+  /// Books all pending blocks as free whose bitmaps are there, and gives what has to be written; the root entry is for
+  /// the superblock.
   [[nodiscard]] std::vector<Image> images(std::uint64_t generation, SpaceEntry& root);
   void published();
+  /// A block was freed that was free already: two trees hold it, and what `images` gave must not be published.
+  [[nodiscard]] bool contradicts() const { return contradicts_; }
   [[nodiscard]] bool any_loading() const { return !loads_.empty(); }
   [[nodiscard]] bool dirty() const { return !dirty_groups_.empty() || !pending_.empty(); }
 
@@ -96,9 +110,15 @@ class SpaceMap {
   class GroupLoad;
 
   Group* loaded(std::uint32_t group);
-  /// Starts loading, if it has not begun. False if it failed before.
-  bool load(std::uint32_t group);
+  /// Starts loading, if it has not begun.
+  void load(std::uint32_t group);
   void arrived(GroupLoad& load);
+  [[nodiscard]] std::unique_ptr<Group> verified(const GroupLoad& load) const;
+  void lose(std::uint32_t group);
+  void take_up_stranded(std::uint32_t group);
+  /// Whether the bitmap is not to be asked for, since it has failed for who began at `since`.
+  [[nodiscard]] bool refused(std::uint32_t group, std::uint64_t since) const;
+  [[nodiscard]] std::uint32_t emptiest(bool waits, std::uint64_t since, std::uint64_t& available) const;
   [[nodiscard]] bool agrees(const Group& group, std::uint32_t number) const;
   void make_fresh(Group& group, std::uint32_t number) const;
   [[nodiscard]] std::uint32_t blocks_in(std::uint32_t group) const;
@@ -121,12 +141,18 @@ class SpaceMap {
   std::vector<std::uint32_t> dirty_groups_;
   std::vector<std::uint32_t> held_groups_;
   std::vector<std::uint64_t> pending_;
+  std::vector<std::uint64_t> stranded_;
   std::vector<bool> has_pending_;  ///< by group
   std::size_t pending_groups_ = 0;
   /// Loaded groups that allocations are taken from, in this order.
   std::vector<std::uint32_t> reserved_;
   std::uint64_t reserved_blocks_ = 0;  ///< that may be allocated in them
-  bool failed_ = false;
+  /// Groups whose bitmaps could not be read, with the number of the last failure, or lost_for_good.
+  std::unordered_map<std::uint32_t, std::uint64_t> failed_;
+  static constexpr std::uint64_t lost_for_good = ~std::uint64_t{0};
+  std::uint64_t failures_ = 0;
+  std::uint64_t lost_ = 0;
+  bool contradicts_ = false;
 };
 
 }  // namespace chimera::devices

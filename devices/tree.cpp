@@ -1,7 +1,6 @@
 #include "devices/tree.h"
 
 #include <algorithm>
-#include <cassert>
 
 #include "devices/crc32c.h"
 #include "devices/reference_counts.h"
@@ -191,6 +190,17 @@ bool Tree::prefetch(std::uint64_t first, std::uint64_t last, unsigned lowest_lev
 
 // ── Second phase ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// The frame of a block that the first phase has pinned. no_frame if it is gone all the same: then what was done to
+/// another place of the same block has taken it away.
+FrameId Tree::pinned(const Slot& slot, FrameId& hint, unsigned level) {
+  BlockCache& cache = blocks_->cache();
+  const FrameId frame = cache.find(slot.address(), hint);
+  const bool is_there = frame != no_frame && !cache.loading(frame) && cache.is_of(frame, slot);
+  if (is_there && (level == 0 || cache.holds_node(frame))) return frame;
+  blocks_->contradict();
+  return no_frame;
+}
+
 /// The slot of a block, its maps being in memory; null where a branch is missing.
 Slot* Tree::find(std::uint64_t index, FrameId*& hint) {
   if (root_.height < most_height && index >= capacity()) return nullptr;
@@ -198,8 +208,8 @@ Slot* Tree::find(std::uint64_t index, FrameId*& hint) {
   hint = &root_hint_;
   for (unsigned level = root_.height; level > 0; --level) {
     if (slot->empty()) return nullptr;
-    const FrameId frame = blocks_->cache().find(slot->address(), *hint);
-    assert(frame != no_frame && !blocks_->cache().loading(frame));
+    const FrameId frame = pinned(*slot, *hint, level);
+    if (frame == no_frame) return nullptr;
     const unsigned n = index >> 8 * (level - 1) & 255;
     slot = &blocks_->cache().node(frame)[n];
     hint = hint_at(frame, n);
@@ -211,9 +221,8 @@ const std::byte* Tree::block(std::uint64_t index) {
   FrameId* hint = nullptr;
   const Slot* slot = find(index, hint);
   if (slot == nullptr) return nullptr;
-  const FrameId frame = blocks_->cache().find(slot->address(), *hint);
-  assert(frame != no_frame && !blocks_->cache().loading(frame));
-  return blocks_->cache().bytes(frame);
+  const FrameId frame = pinned(*slot, *hint, 0);
+  return frame == no_frame ? nullptr : blocks_->cache().bytes(frame);
 }
 
 Slot Tree::slot(std::uint64_t index) {
@@ -223,6 +232,7 @@ Slot Tree::slot(std::uint64_t index) {
 }
 
 const std::byte* Tree::peek(std::uint64_t index, const std::byte* zeros) {
+  if (blocks_->contradictory()) return nullptr;
   if (root_.height < most_height && index >= capacity()) return zeros;
   BlockCache& cache = blocks_->cache();
   const Slot* slot = &root_.slot;
@@ -230,7 +240,7 @@ const std::byte* Tree::peek(std::uint64_t index, const std::byte* zeros) {
   for (unsigned level = root_.height;; --level) {
     if (slot->empty()) return zeros;
     const FrameId frame = cache.find(slot->address(), *hint);
-    if (frame == no_frame || cache.loading(frame)) return nullptr;
+    if (frame == no_frame || cache.loading(frame) || !cache.is_of(frame, *slot)) return nullptr;
     cache.touch(frame);
     if (level == 0) return cache.bytes(frame);
     if (!cache.holds_node(frame)) return nullptr;
@@ -248,18 +258,19 @@ FrameId Tree::own(Slot& slot, FrameId& hint, unsigned level, bool whole) {
     if (!whole) std::memset(cache.bytes(hint), 0, block_size);
     return hint;
   }
-  const FrameId frame = cache.find(slot.address(), hint);
-  if (slot.generation() == blocks_->generation()) {
-    assert(frame != no_frame);
-    if (!cache.being_written(frame)) {
-      cache.change_dirty(frame);
-      slot.unsettle();
-      return frame;
-    }
+  const bool is_mine = slot.generation() == blocks_->generation();
+  const bool keep_bytes = !whole;
+  const FrameId frame = is_mine || keep_bytes ? pinned(slot, hint, level) : cache.find(slot.address(), hint);
+  if (frame == no_frame && (is_mine || keep_bytes)) {
+    slot = Slot();
+    return own(slot, hint, level, false);
+  }
+  if (is_mine && !cache.being_written(frame)) {
+    cache.change_dirty(frame);
+    slot.unsettle();
+    return frame;
   }
   const bool is_shared = shared(slot);
-  const bool keep_bytes = !whole;
-  assert(!keep_bytes || (frame != no_frame && !cache.loading(frame)));
   if (is_shared && level > 0) {
     for (const Slot& child : cache.node(frame)) {
       if (!child.empty()) blocks_->references().add(child.address(), 1);
@@ -357,8 +368,9 @@ void Tree::clear(std::uint64_t first, std::uint64_t last, Tree& grave) {
 void Tree::settle(Slot& slot, unsigned level) {
   if (!slot.unsettled()) return;
   BlockCache& cache = blocks_->cache();
-  const FrameId frame = cache.find(slot.address());
-  assert(frame != no_frame);
+  FrameId unknown = no_frame;
+  const FrameId frame = pinned(slot, unknown, level);
+  if (frame == no_frame) return;
   if (level > 1 || (level == 1 && cache.has_unsettled(frame))) {
     for (Slot& child : cache.node(frame)) settle(child, level - 1);
     cache.note_settled(frame);

@@ -85,6 +85,7 @@ class Tree {
   void prepare(Preparation&, const Slot&, FrameId& hint, unsigned level, std::uint64_t base, bool inherited);
   bool count_node(Preparation&, const Slot&, FrameId frame, bool inherited, bool& is_shared);
   [[nodiscard]] Slot* find(std::uint64_t index, FrameId*& hint);
+  [[nodiscard]] FrameId pinned(const Slot&, FrameId& hint, unsigned level);
   /// Makes the slot's block one of this generation.
   FrameId own(Slot&, FrameId& hint, unsigned level, bool whole);
   void grow(std::uint64_t index);
