@@ -101,7 +101,7 @@ class Check {
   }
 
   bool in_range(const Slot& slot, const std::string& owner) {
-    if (space_.may_hold(slot.address())) return true;
+    if (space_.may_hold(slot, pool_.checkpoint().published())) return true;
     problem("{}: a slot names block {}, where nothing can be", owner, slot.address());
     return false;
   }

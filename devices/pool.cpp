@@ -295,7 +295,7 @@ Outcome Pool::sync(Waiter& waiter) {
     waiter.progress = std::make_unique<Ticket>(checkpoint_.ticket(), checkpoint_.refusals());
   }
   const auto& ticket = static_cast<const Ticket&>(*waiter.progress);
-  if (ticket.generation <= checkpoint_.published()) return Outcome::ready();
+  if (ticket.generation <= checkpoint_.published() && !blocks_.contradictory()) return Outcome::ready();
   if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
   if (ticket.refusals != checkpoint_.refusals()) {
     waiter.message = "there is no space for a checkpoint, or the map of free space could not be read";

@@ -39,6 +39,8 @@ class BadBlockRig {
     rig.sync();
     open();
   }
+  /// The store in an image.
+  explicit BadBlockRig(const io::DiskImage& image) : rig(image), disk_(rig.disk) { open(); }
   ~BadBlockRig() { rig.close(); }
 
   void open() {
