@@ -2,17 +2,21 @@
 // answers each whole instruction once, and a stream fed in pieces is answered as one that is fed whole. A pool is in
 // order afterwards, unless its disk was made to fail.
 //
-// The first bytes of an input choose: how it is run, what cuts it, how long the pieces are, which request fails or
-// where the second session's stream begins.
+// The first bytes of an input choose: how it is run and how many devices are there that nobody has opened yet, what
+// cuts it, how long the pieces are, which request fails or where the second session's stream begins.
 
 #include <array>
+#include <cstring>
 #include <optional>
+#include <string>
 
 #include "devices/open.h"
 #include "devices/pool.h"
+#include "fuzz/change_stream.h"
 #include "fuzz/talk.h"
 #include "io/seeded_random.h"
 #include "io/simulated_disk.h"
+#include "isa/builder.h"
 
 namespace {
 
@@ -28,11 +32,13 @@ struct Choices {
   explicit Choices(Bytes head) : seed(head[1]), piece(head[2] + 1u), share(head[3]) {
     on_disk = (head[0] & 1) != 0;
     two_sessions = (head[0] & 2) != 0;
+    devices = head[0] >> 4;
     const unsigned failing = head[0] >> 2 & 3;
     if (on_disk && failing != 0) fault = {.kind = static_cast<io::DiskRequest::Kind>(failing - 1), .nth = head[3] + 1u};
   }
 
   bool on_disk, two_sessions;
+  unsigned devices;
   std::uint64_t seed;
   std::size_t piece;
   std::uint8_t share;  ///< what the first of two sessions gets, of 256
@@ -50,8 +56,19 @@ std::unique_ptr<devices::Store> make_store(io::SimulatedLoop& loop, io::Simulate
   if (!choices.on_disk) return std::make_unique<devices::Store>(devices::MemoryOptions{.most_bytes = 16 << 20});
   auto opened = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
   FUZZ_CHECK(opened);
-  if (choices.fault) disk.inject(*choices.fault);
   return std::move(*opened);
+}
+
+/// Devices as an earlier session might have left them.
+void make_devices(io::SimulatedLoop& loop, vm::Machine& machine, unsigned count) {
+  static constexpr std::array<std::uint8_t, 100> content{1, 2, 3};
+  Program program;
+  for (unsigned n = 1; n <= count; ++n) {
+    program.create_device("known " + std::to_string(n), {}, {}, fuzz::known_device(n)).append_bytes(implied, content);
+  }
+  Talk talk(machine, program.bytes());
+  talk.feed(program.bytes().size());
+  FUZZ_CHECK(fuzz::run_to_rest(machine, loop, {&talk, 1}));
 }
 
 void check_books(io::SimulatedLoop& loop, vm::Machine& machine, bool must_be_good) {
@@ -72,6 +89,8 @@ Run run(std::span<const Bytes> streams, const Choices& choices, bool cuts) {
   io::SimulatedLoop loop(choices.seed);
   io::SimulatedDisk disk(loop, choices.on_disk ? image : io::DiskImage(1));
   vm::Machine machine(loop, make_store(loop, disk, choices));
+  make_devices(loop, machine, choices.devices);
+  if (choices.fault) disk.inject(*choices.fault);
   io::SeededRandom random(choices.seed);
   Run result;
   {
@@ -132,6 +151,20 @@ void compare(const Run& one, const Run& other) {
 }
 
 }  // namespace
+
+/// libFuzzer's own changes, of the bytes.
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed) {
+  io::SeededRandom random(seed);
+  if (size < Choices::size || random.chance(30)) return LLVMFuzzerMutate(data, size, most);
+  if (random.chance(5)) data[0] = static_cast<std::uint8_t>(random.next());
+  const std::vector<std::uint8_t> stream =
+      fuzz::StreamChange(random.next()).apply({data + Choices::size, size - Choices::size});
+  if (Choices::size + stream.size() > most) return LLVMFuzzerMutate(data, size, most);
+  std::memcpy(data + Choices::size, stream.data(), stream.size());
+  return Choices::size + stream.size();
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < Choices::size) return 0;
