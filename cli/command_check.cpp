@@ -18,6 +18,8 @@
 namespace chimera::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct Options {
   std::string target;
   StoreOptions store{.read_only = true};
@@ -51,7 +53,7 @@ int print_store_report(const devices::CheckReport& report) {
   return print_verdict(report.problem_count, report.problems);
 }
 
-nlohmann::json to_json(const devices::CheckReport& report) {
+Json to_json(const devices::CheckReport& report) {
   return {{"devices", report.devices},
           {"data_blocks", report.data_blocks},
           {"map_blocks", report.map_blocks},
@@ -89,18 +91,18 @@ int check_server(const Options& options) {
   const auto report = check_through(**endpoint);
   if (!report) return fail(report.error());
   if (options.json) {
-    const nlohmann::json json{{"devices", report->devices},
-                              {"data_bytes", report->data_bytes},
-                              {"metadata_bytes", report->metadata_bytes},
-                              {"problem_count", report->problems.size()},
-                              {"problems", report->problems}};
+    const Json json{{"devices", report->devices},
+                    {"data_bytes", report->data_bytes},
+                    {"metadata_bytes", report->metadata_bytes},
+                    {"problem_count", report->problem_count},
+                    {"problems", report->problems}};
     fmt::print("{}\n", to_text(json, 2));
-    return report->problems.empty() ? exit_done : exit_failed;
+    return report->problem_count == 0 ? exit_done : exit_failed;
   }
   fmt::print("{:<20}{:>16}\n", "devices", grouped(report->devices));
   fmt::print("{:<20}{:>16}\n", "data verified", human_size(report->data_bytes));
   fmt::print("{:<20}{:>16}\n", "metadata verified", human_size(report->metadata_bytes));
-  return print_verdict(report->problems.size(), report->problems);
+  return print_verdict(report->problem_count, report->problems);
 }
 
 }  // namespace
@@ -114,7 +116,8 @@ Command make_check_command(CLI::App& program) {
                   "free space can be verified only while no server has the store open.");
   auto options = std::make_shared<Options>();
   command.add_option("STORE|ADDRESS", options->target, "A store, or a running server")->type_name("")->required();
-  command.add_flag("--json", options->json, "Print the summary as JSON");
+  command.add_flag("--json", options->json,
+                   "Print one JSON object: devices, what was verified, problem_count, problems");
   add_store_options(command, options->store);
   return {&command, [options] { return is_address(options->target) ? check_server(*options) : check_store(*options); }};
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 
 #include "assembler/disassembler.h"
@@ -24,29 +25,56 @@ struct Options {
 };
 
 using Bytes = std::span<const std::uint8_t>;
+using Json = nlohmann::ordered_json;
+
+/// Where a stream stops being instructions.
+struct Defect {
+  std::size_t offset = 0;
+  bool is_illegal = false;  ///< or it breaks off within an instruction
+};
+
+/// Calls `visit(offset, instruction, decoded)` for each instruction, those that are too large included.
+template <typename Visit>
+std::optional<Defect> walk(Bytes stream, Visit&& visit) {
+  for (std::size_t at = 0; at < stream.size();) {
+    Instruction instruction;
+    const Decoded decoded = decode(stream.subspan(at), instruction);
+    if (decoded.kind == Decoded::Kind::illegal) return Defect{at, true};
+    if (decoded.kind == Decoded::Kind::incomplete || decoded.options_follow || decoded.size > stream.size() - at) {
+      return Defect{at, false};
+    }
+    visit(at, instruction, decoded);
+    at += static_cast<std::size_t>(decoded.size);
+  }
+  return std::nullopt;
+}
 
 /// One object a line, one an instruction; what is not a whole instruction is the last, with its reason.
 std::string to_json_lines(Bytes stream) {
   std::string lines;
-  for (std::size_t at = 0; at < stream.size();) {
-    Instruction instruction;
-    const Decoded decoded = decode(stream.subspan(at), instruction);
-    nlohmann::json json{{"offset", at}};
-    if (decoded.kind != Decoded::Kind::complete) {
-      json["rest"] = stream.size() - at;
-      json["why"] = decoded.kind == Decoded::Kind::incomplete ? "incomplete"
-                    : decoded.kind == Decoded::Kind::illegal  ? "illegal"
-                                                              : "too large";
-      return lines + to_text(json) + "\n";
-    }
-    json["size"] = decoded.size;
-    json["opcode"] = instruction.opcode;
-    json["mnemonic"] = mnemonic(instruction.operation);
-    json["text"] = assembler::disassemble(instruction);
-    lines += to_text(json) + "\n";
-    at += decoded.size;
-  }
-  return lines;
+  const auto defect =
+      walk(stream, [&lines](std::size_t offset, const Instruction& instruction, const Decoded& decoded) {
+        Json json{{"offset", offset}, {"size", decoded.size}, {"opcode", instruction.opcode}};
+        json["mnemonic"] = mnemonic(instruction.operation);
+        if (decoded.kind == Decoded::Kind::complete) {
+          json["instruction"] = assembler::disassemble(instruction);
+        } else {
+          json["why"] = "too large";
+        }
+        lines += to_text(json) + "\n";
+      });
+  if (!defect) return lines;
+  const Json rest{{"offset", defect->offset},
+                  {"size", stream.size() - defect->offset},
+                  {"why", defect->is_illegal ? "illegal" : "incomplete"}};
+  return lines + to_text(rest) + "\n";
+}
+
+std::string describe(const Defect& defect, const std::string& input, Bytes stream) {
+  const std::string name = input == "-" ? "Standard input" : input;
+  const std::string place = fmt::format("offset {} ({:#x})", grouped(defect.offset), defect.offset);
+  if (!defect.is_illegal) return fmt::format("{} breaks off within the instruction at {}.", name, place);
+  return fmt::format("{} holds no instruction at {}: none begins with 0x{:02X}.", name, place, stream[defect.offset]);
 }
 
 int run(const Options& options) {
@@ -56,7 +84,9 @@ int run(const Options& options) {
   const std::string text =
       options.json ? to_json_lines(stream) : assembler::disassemble(stream, {.annotate = options.annotate});
   const auto written = write_whole(options.output, text);
-  return written ? exit_done : fail(written.error());
+  if (!written) return fail(written.error());
+  const auto defect = walk(stream, [](std::size_t, const Instruction&, const Decoded&) {});
+  return defect ? fail(describe(*defect, options.input, stream)) : exit_done;
 }
 
 }  // namespace
@@ -64,13 +94,15 @@ int run(const Options& options) {
 Command make_disasm_command(CLI::App& program) {
   CLI::App& command = add_command(program, "disasm", "Turn instructions into text that assembles to the same bytes",
                                   "  chimera disasm hello.bin\n"
-                                  "  printf '\\x40\\x05\\x00disk0\\x54' | chimera disasm - --annotate");
+                                  "  printf '\\x40\\x05\\x00disk0\\x54' | chimera disasm - --annotate\n"
+                                  "\nWhat is no whole instruction is kept as .bytes, and the exit status is 1.");
   auto options = std::make_shared<Options>();
   command.add_option("IN", options->input, "Instructions, - for standard input")->type_name("")->required();
   command.add_option("-o,--output", options->output, "Where the text goes (default: standard output)")
       ->type_name("FILE");
   command.add_flag("-a,--annotate", options->annotate, "Put each instruction's offset and bytes in a comment");
-  command.add_flag("--json", options->json, "One JSON object a line, one an instruction");
+  command.add_flag("--json", options->json,
+                   "One JSON object a line, one an instruction: offset, size, opcode, mnemonic, instruction");
   return {&command, [options] { return run(*options); }};
 }
 

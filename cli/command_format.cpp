@@ -6,61 +6,99 @@
 
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "cli/blank.h"
 #include "cli/commands.h"
 #include "cli/embedded_endpoint.h"
 #include "cli/endpoint.h"
 #include "cli/progress.h"
+#include "cli/render.h"
 #include "cli/terminal.h"
+#include "devices/layout.h"
 #include "devices/open.h"
 #include "isa/limits.h"
+#include "isa/text.h"
 
 namespace chimera::cli {
 namespace {
 
 using Done = std::expected<void, std::string>;
+using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string store;
   std::uint64_t size = 0;  ///< bytes; 0 for what is there, or the default
   bool force = false;
   bool preallocate = false;
+  bool json = false;
   StoreOptions open;
 };
 
+constexpr const char* json_help = "Print the store as JSON: store, uuid, size, used, free, kept_back";
 constexpr std::uint64_t default_size = 1ull << 30;
+constexpr std::uint64_t smallest_size = devices::smallest_store_blocks * limits::block_size;
 
-Done refuse_what_is_no_file(const std::string& store) {
-  if (store == memory_store) return std::unexpected(fmt::format("{} is no file: it needs no format.", store));
-  if (is_address(store)) return std::unexpected(fmt::format("{} is a server's address: name its store itself.", store));
+/// `why_not_memory` says why the command has nothing to do with a store in memory.
+Done refuse_what_is_no_file(const std::string& store, std::string_view why_not_memory) {
+  if (store == memory_store) return std::unexpected(fmt::format("{} {}.", store, why_not_memory));
+  if (is_address(store)) {
+    return std::unexpected(fmt::format("{} is a server's address: stop the server, and name its store.", store));
+  }
   return {};
 }
 
-/// What a store holds that is worth asking before it is overwritten; null for an empty one.
-const char* contents_of_store(io::Loop& loop, io::Disk& disk) {
+/// "20M", with the bytes behind it where the short form is not exact.
+std::string size_text(std::uint64_t bytes) {
+  const std::string text = human_size(bytes);
+  return parse_size(text) == bytes ? text : fmt::format("{} ({} bytes)", text, grouped(bytes));
+}
+
+/// What the new or grown store is.
+Done report(const Options& options, const devices::Store& store, std::string_view text) {
+  if (!options.json) {
+    fmt::print("{}: {}\n", options.store, text);
+    return {};
+  }
+  const auto description = Json::parse(store.describe(), nullptr, /*allow_exceptions=*/false);
+  if (!description.is_object()) return std::unexpected("The description of the store is not a JSON object.");
+  Json json{{"store", options.store}};
+  for (const char* key : {"uuid", "size", "used", "free", "kept_back"}) json[key] = description.value(key, Json());
+  fmt::print("{}\n", to_text(json, 2));
+  return {};
+}
+
+/// What a store holds that is worth asking before it is overwritten; nothing for an empty one.
+std::string contents_of_store(io::Loop& loop, io::Disk& disk) {
   const auto store = devices::open_store(loop, disk, {.read_only = true});
   if (!store) return "holds a damaged store";
-  return (*store)->device_count() > 0 ? "holds a store with devices" : nullptr;
+  return (*store)->device_count() > 0 ? "holds a store with devices" : "";
 }
 
 /// Whether what stands there may be overwritten.
 Done may_overwrite(io::Loop& loop, io::Disk& disk, const Options& options, bool was_empty) {
   if (options.force || was_empty) return {};
-  auto contents = devices::Contents::other;  // a file of less than a block
+  auto contents = devices::Contents::blank;
   if (disk.block_count() > 0) {
     const auto found = devices::identify(loop, disk);
     if (!found) return std::unexpected(found.error());
     contents = *found;
   }
-  const char* what = nullptr;
+  std::string what;
   switch (contents) {
-    case devices::Contents::blank: break;
     case devices::Contents::store: what = contents_of_store(loop, disk); break;
     case devices::Contents::damaged_store: what = "holds a damaged store"; break;
     case devices::Contents::newer_store: what = "holds a store of a newer version"; break;
-    case devices::Contents::other: what = "holds something else"; break;
+    case devices::Contents::blank:
+    case devices::Contents::other: {
+      const auto image = ImageFile::open_source(options.store);
+      if (!image) return std::unexpected(image.error());
+      const auto found = find_content(*image);
+      if (!found) return std::unexpected(found.error());
+      if (found->has_value()) what = fmt::format("is not blank, it holds something at offset {}", grouped(**found));
+    }
   }
-  if (what == nullptr) return {};
+  if (what.empty()) return {};
   return std::unexpected(fmt::format("{} {}: with --force it is overwritten.", options.store, what));
 }
 
@@ -69,18 +107,24 @@ Done resize(io::FileDisk& disk, const Options& options) {
   const std::uint64_t present = disk.block_count() * limits::block_size;
   std::uint64_t wanted = options.size;
   if (wanted == 0) wanted = present == 0 ? default_size : present;
+  if (wanted < smallest_size) {
+    return std::unexpected(options.size == 0 ? fmt::format("A store has at least {}, and {} has {}.",
+                                                           size_text(smallest_size), options.store, size_text(wanted))
+                                             : fmt::format("A store has at least {}: {} is too small.",
+                                                           size_text(smallest_size), size_text(wanted)));
+  }
   if (disk.is_block_device()) {
     if (wanted / limits::block_size == disk.block_count()) return {};
     return std::unexpected(
-        fmt::format("{} is a device of {} bytes, and a store takes all of it.", options.store, present));
+        fmt::format("{} is a device of {}, and a store takes all of it.", options.store, size_text(present)));
   }
   if (wanted < present && options.size != 0) {
     return std::unexpected(
-        fmt::format("{} has {} bytes already: remove it first for a smaller store.", options.store, present));
+        fmt::format("{} has {} already: remove it first for a smaller store.", options.store, size_text(present)));
   }
   if (const int error = disk.grow(wanted / limits::block_size); error != 0) {
     return std::unexpected(
-        fmt::format("Cannot make {} {} bytes long: {}.", options.store, wanted, std::strerror(error)));
+        fmt::format("Cannot give {} a size of {}: {}.", options.store, size_text(wanted), std::strerror(error)));
   }
   return {};
 }
@@ -94,12 +138,15 @@ Done format_disk(io::Loop& loop, io::FileDisk& disk, const Options& options, boo
     if (auto written = devices::preallocate(loop, disk, show); !written) return written;
   }
   if (auto formatted = devices::format(loop, disk); !formatted) return formatted;
-  fmt::print("{}: an empty store of {}\n", options.store, human_size(disk.block_count() * limits::block_size));
-  return {};
+  const auto store = devices::open_store(loop, disk, {.read_only = true});
+  if (!store) return std::unexpected(store.error());
+  return report(options, **store,
+                fmt::format("an empty store of {}", human_size(disk.block_count() * limits::block_size)));
 }
 
 int run_format(const Options& options) {
-  if (auto refused = refuse_what_is_no_file(options.store); !refused) return fail(refused.error());
+  if (auto refused = refuse_what_is_no_file(options.store, "is no file: it needs no format"); !refused)
+    return fail(refused.error());
   struct stat status {};
   const bool existed = stat(options.store.c_str(), &status) == 0;
   auto loop = open_loop(options.open);
@@ -120,16 +167,17 @@ Done grow_store(const Options& options) {
   const std::uint64_t present = disk.block_count() * limits::block_size;
   if (options.size < present && !disk.is_block_device()) {
     return std::unexpected(
-        fmt::format("{} has {} bytes already, and a store cannot be made smaller.", options.store, present));
+        fmt::format("{} has {} already, and a store cannot be made smaller.", options.store, size_text(present)));
   }
   if (auto resized = resize(disk, options); !resized) return resized;
   if (auto grown = devices::grow(*opened->loop, opened->machine->store()); !grown) return grown;
-  fmt::print("{}: {} now\n", options.store, human_size(disk.block_count() * limits::block_size));
-  return {};
+  return report(options, opened->machine->store(),
+                fmt::format("{} now", human_size(disk.block_count() * limits::block_size)));
 }
 
 int run_grow(const Options& options) {
-  if (auto refused = refuse_what_is_no_file(options.store); !refused) return fail(refused.error());
+  if (auto refused = refuse_what_is_no_file(options.store, "is in memory: there is nothing to grow"); !refused)
+    return fail(refused.error());
   const auto done = grow_store(options);
   return done ? exit_done : fail(done.error());
 }
@@ -137,18 +185,24 @@ int run_grow(const Options& options) {
 }  // namespace
 
 Command make_format_command(CLI::App& program) {
-  CLI::App& command = add_command(program, "format", "Make an empty store",
-                                  "  chimera format store.img\n"
-                                  "  chimera format store.img --size 64G\n"
-                                  "  chimera format /dev/nvme1n1 --force");
+  CLI::App& command =
+      add_command(program, "format", "Make an empty store",
+                  "  chimera format store.img\n"
+                  "  chimera format store.img --size 64G\n"
+                  "  chimera format /dev/nvme1n1 --force\n"
+                  "\nWithout --force nothing is overwritten but an empty store and what is blank. What is\n"
+                  "looked at: the first and last MiB, where file systems keep more of their\n"
+                  "superblocks, 64 places spread over the rest, and the first 256 MiB of a file's data.");
   auto options = std::make_shared<Options>();
   command.add_option("STORE", options->store, "A file, made if there is none, or a block device")
       ->type_name("")
       ->required();
-  add_size_option(command, "--size", options->size, "Of the store (default: what the file or device has, else 1G)");
+  add_size_option(command, "--size", options->size,
+                  "Of the store, at least 16M (default: what the file or device has, else 1G)");
   command.add_flag("--preallocate", options->preallocate,
                    "Write zeros over all of it first: slow now, but a file's writes are faster from then on");
   command.add_flag("--force", options->force, "Overwrite whatever stands there");
+  command.add_flag("--json", options->json, json_help);
   return {&command, [options] { return run_format(*options); }};
 }
 
@@ -157,6 +211,7 @@ Command make_grow_command(CLI::App& program) {
   auto options = std::make_shared<Options>();
   command.add_option("STORE", options->store, "A store that no server has open")->type_name("")->required();
   add_size_option(command, "SIZE", options->size, "Its new size in all")->required();
+  command.add_flag("--json", options->json, json_help);
   add_store_options(command, options->open);
   return {&command, [options] { return run_grow(*options); }};
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -25,26 +26,32 @@ struct Options {
   bool json = false;
 };
 
-/// "1,234,567 (1.2M)", a word, or yes and no.
-std::string value_text(const Json& value) {
+/// The values that are sizes; every other number is a count.
+bool is_size(std::string_view key) {
+  constexpr std::array sizes{"size", "used", "free", "kept_back", "dirty"};
+  return std::ranges::find(sizes, key) != sizes.end();
+}
+
+/// "1,234,567 (1.2M)" for a size, "1,234,567" for a count, a word, or yes and no.
+std::string value_text(std::string_view key, const Json& value) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_number_unsigned()) return value.dump();
   const auto number = value.get<std::uint64_t>();
-  return number < 10'000 ? std::to_string(number) : fmt::format("{} ({})", grouped(number), human_size(number));
+  return is_size(key) ? fmt::format("{} ({})", grouped(number), human_size(number)) : grouped(number);
 }
 
 /// A line a value; those of an object within stand behind its name.
 void print_values(const Json& object, const std::string& prefix) {
   constexpr std::size_t name_width = 32;
   for (const auto& [key, value] : object.items()) {
-    std::string name = prefix + key;
+    std::string name = prefix + (key == "being_freed" ? "devices being freed" : key);
     std::ranges::replace(name, '_', ' ');
     if (value.is_null()) continue;
     if (value.is_object()) {
       print_values(value, name + " ");
     } else {
-      fmt::print("{}{}\n", pad_to_width(name, name_width), value_text(value));
+      fmt::print("{}{}\n", pad_to_width(name, name_width), value_text(key, value));
     }
   }
 }
@@ -72,7 +79,7 @@ int run_info(const Options& options) {
   const auto info = ask_info(**endpoint);
   if (!info) return fail(info.error());
   if (options.json) {
-    fmt::print("{}\n", info->dump(2));
+    fmt::print("{}\n", to_text(*info, 2));
   } else {
     print_values(*info, "");
   }
@@ -80,22 +87,32 @@ int run_info(const Options& options) {
   return closed ? exit_done : fail(closed.error());
 }
 
-void print_device(const Json& device, std::size_t name_width) {
-  std::string flags;
-  if (device.value("read_only", false)) flags += " read-only";
-  if (device.value("fixed_length", false)) flags += " fixed";
-  if (device.value("kind", "pool") != "pool") flags += " " + device.value("kind", "");
-  fmt::print("{}  {:>26}  {}{}\n", pad_to_width(quote(device.value("name", "")), name_width),
-             grouped(device.value("length", std::uint64_t{0})), device.value("uuid", ""), flags);
+/// Columns as wide as what stands in them, the second to the right.
+void print_table(const std::vector<std::array<std::string, 5>>& rows) {
+  std::array<std::size_t, 5> widths{};
+  for (const auto& row : rows) {
+    for (std::size_t n = 0; n < row.size(); ++n) widths[n] = std::max(widths[n], display_width(row[n]));
+  }
+  for (const auto& row : rows) {
+    std::string line = fmt::format("{}  {}{}", pad_to_width(row[0], widths[0]),
+                                   std::string(widths[1] - display_width(row[1]), ' '), row[1]);
+    for (std::size_t n = 2; n < row.size(); ++n) line += "  " + pad_to_width(row[n], widths[n]);
+    line.resize(line.find_last_not_of(' ') + 1);
+    const bool is_header = &row == &rows.front();
+    fmt::print("{}\n", paint(line, is_header ? Colour::bold : Colour::none, takes_colours(STDOUT_FILENO)));
+  }
 }
 
 void print_devices(const std::vector<Json>& devices) {
-  std::size_t name_width = 8;
-  for (const Json& device : devices) name_width = std::max(name_width, display_width(quote(device.value("name", ""))));
-  name_width = std::min<std::size_t>(name_width, 40);
-  const std::string header = fmt::format("{}  {:>26}  UUID", pad_to_width("NAME", name_width), "LENGTH");
-  fmt::print("{}\n", paint(header, Colour::bold, takes_colours(STDOUT_FILENO)));
-  for (const Json& device : devices) print_device(device, name_width);
+  std::vector<std::array<std::string, 5>> rows{{"NAME", "LENGTH", "UUID", "KIND", "FLAGS"}};
+  for (const Json& device : devices) {
+    std::string flags;
+    if (device.value("fixed_length", false)) flags = "fixed";
+    if (device.value("read_only", false)) flags += flags.empty() ? "read-only" : ", read-only";
+    rows.push_back({quote(device.value("name", "")), grouped(device.value("length", std::uint64_t{0})),
+                    device.value("uuid", ""), device.value("kind", ""), flags});
+  }
+  print_table(rows);
 }
 
 int run_devices(const Options& options) {
@@ -109,7 +126,7 @@ int run_devices(const Options& options) {
     if (json.is_object()) devices.push_back(std::move(json));
   }
   if (options.json) {
-    fmt::print("{}\n", Json(devices).dump(2));
+    fmt::print("{}\n", to_text(Json(devices), 2));
   } else {
     print_devices(devices);
   }
@@ -117,9 +134,9 @@ int run_devices(const Options& options) {
   return closed ? exit_done : fail(closed.error());
 }
 
-void add_options(CLI::App& command, Options& options) {
+void add_options(CLI::App& command, Options& options, const std::string& json_help) {
   command.add_option("STORE|ADDRESS", options.target, "A store, or a running server")->type_name("")->required();
-  command.add_flag("--json", options.json, "Print as JSON");
+  command.add_flag("--json", options.json, json_help);
   add_store_options(command, options.store);
 }
 
@@ -128,18 +145,23 @@ void add_options(CLI::App& command, Options& options) {
 Command make_info_command(CLI::App& program) {
   CLI::App& command = add_command(program, "info", "Describe a store",
                                   "  chimera info store.img\n"
-                                  "  chimera info unix:chimera.socket --json");
+                                  "  chimera info unix:chimera.socket --json\n"
+                                  "\nsize = used + free + kept back. What is kept back is no user's: checkpoints and\n"
+                                  "deletes need it to go on in a full store.");
   auto options = std::make_shared<Options>();
-  add_options(command, *options);
+  add_options(command, *options, "Print one JSON object; sizes are bytes");
   return {&command, [options] { return run_info(*options); }};
 }
 
 Command make_devices_command(CLI::App& program) {
   CLI::App& command = add_command(program, "devices", "List the devices of a store",
                                   "  chimera devices store.img\n"
-                                  "  chimera devices tcp:localhost:4096 --json");
+                                  "  chimera devices tcp:localhost:4096 --json\n"
+                                  "\nA fixed device keeps its length; LENGTH is in bytes.");
   auto options = std::make_shared<Options>();
-  add_options(command, *options);
+  add_options(command, *options,
+              "Print a JSON array, one object a device: name, uuid, kind, length, fixed_length, read_only, "
+              "columns_length, family");
   return {&command, [options] { return run_devices(*options); }};
 }
 

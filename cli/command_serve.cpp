@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/embedded_endpoint.h"
 #include "cli/endpoint.h"
+#include "cli/render.h"
 #include "cli/terminal.h"
 #include "server/server.h"
 
@@ -27,17 +28,25 @@ struct Options {
 
 constexpr std::array stop_signals{SIGTERM, SIGINT};
 
-std::expected<void, std::string> listen_everywhere(server::Server& server, const Options& options) {
+/// Where clients may come from now on: the addresses with the ports that the kernel has chosen.
+std::expected<std::vector<std::string>, std::string> listen_everywhere(server::Server& server, const Options& options) {
+  std::vector<std::string> listening;
   for (const std::string& text : options.addresses) {
     const auto address = server::parse_address(text);
     if (!address) return std::unexpected(address.error());
-    const auto listening = server.listen(*address);
-    if (!listening) return std::unexpected(listening.error());
-    fmt::print("listening on {}\n", server::to_string(*listening));
+    const auto taken = server.listen(*address);
+    if (!taken) return std::unexpected(taken.error());
+    listening.push_back(server::to_string(*taken));
   }
+  return listening;
+}
+
+void print_banner(const Options& options, std::string_view loop, const std::vector<std::string>& listening) {
+  fmt::print("{}: {} I/O, a cache of {}, at most {} connections\n", options.store, loop,
+             human_size(options.open.cache_bytes), grouped(options.server.most_connections));
+  for (const std::string& address : listening) fmt::print("listening on {}\n", address);
   // Whoever started this waits for these lines.
   std::fflush(stdout);
-  return {};
 }
 
 /// From now on they wait for the server to look, however early they come.
@@ -52,11 +61,11 @@ int run(const Options& options) {
   hold_stop_signals();
   auto opened = open_machine(options.store, options.open);
   if (!opened) return fail(opened.error());
-  fmt::print("{}: {} I/O, a cache of {}, at most {} connections\n", options.store, opened->loop->name(),
-             human_size(options.open.cache_bytes), options.server.most_connections);
   auto server = server::Server::make(*opened->machine, *opened->loop, options.server);
   if (!server) return fail(server.error());
-  if (auto listening = listen_everywhere(**server, options); !listening) return fail(listening.error());
+  const auto listening = listen_everywhere(**server, options);
+  if (!listening) return fail(listening.error());
+  print_banner(options, opened->loop->name(), *listening);
   const Status status = (*server)->run(stop_signals);
   if (status == Status::ok) return exit_done;
   return fail(fmt::format("What was written last could not be made durable: {}.", status_text(status)));

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/output.h"
 #include "devices/layout.h"
 #include "isa/limits.h"
 
@@ -34,7 +35,7 @@ ImageFile::ImageFile(ImageFile&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       length_(other.length_),
-      is_block_device_(other.is_block_device_) {}
+      kind_(other.kind_) {}
 
 ImageFile::~ImageFile() {
   if (descriptor_ >= 0) close(descriptor_);
@@ -47,23 +48,42 @@ std::unexpected<std::string> ImageFile::failure(const char* what, int error) con
 ImageFile::Result<> ImageFile::measure() {
   struct stat status {};
   if (fstat(descriptor_, &status) != 0) return failure("look at", errno);
-  is_block_device_ = S_ISBLK(status.st_mode);
-  if (!is_block_device_ && !S_ISREG(status.st_mode)) {
+  if (S_ISBLK(status.st_mode)) kind_ = Kind::block_device;
+  if (!is_block_device() && !S_ISREG(status.st_mode)) {
     return std::unexpected(fmt::format("{} is neither a file nor a block device.", path_));
   }
   length_ = static_cast<std::uint64_t>(status.st_size);
-  if (is_block_device_ && ioctl(descriptor_, BLKGETSIZE64, &length_) != 0) return failure("measure", errno);
+  if (is_block_device() && ioctl(descriptor_, BLKGETSIZE64, &length_) != 0) return failure("measure", errno);
   return {};
 }
 
 ImageFile::Result<ImageFile> ImageFile::open_source(const std::string& path) {
+  if (path == standard_stream) {
+    ImageFile input("standard input", fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (input.descriptor_ < 0) return input.failure("open", errno);
+    // A file that was redirected, and is at its beginning, has its holes and its length.
+    const bool is_at_begin = lseek(input.descriptor_, 0, SEEK_CUR) == 0;
+    if (!is_at_begin || !input.measure()) input.kind_ = Kind::stream;
+    return input;
+  }
   ImageFile file(path, open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.descriptor_ < 0) return file.failure("open", errno);
   if (auto measured = file.measure(); !measured) return std::unexpected(measured.error());
   return file;
 }
 
+ImageFile::Result<ImageFile> ImageFile::open_standard_output(std::uint64_t length) {
+  if (isatty(STDOUT_FILENO) == 1) {
+    return std::unexpected("Standard output is a terminal: send it to a file or to another command.");
+  }
+  ImageFile output("standard output", -1);
+  output.kind_ = Kind::stream;
+  output.length_ = length;
+  return output;
+}
+
 ImageFile::Result<ImageFile> ImageFile::open_target(const std::string& path, std::uint64_t length, bool force) {
+  if (path == standard_stream) return open_standard_output(length);
   struct stat status {};
   const bool exists = stat(path.c_str(), &status) == 0;
   if (exists && !force) {
@@ -73,7 +93,7 @@ ImageFile::Result<ImageFile> ImageFile::open_target(const std::string& path, std
     ImageFile file(path, open(path.c_str(), O_RDWR | O_CLOEXEC));
     if (file.descriptor_ < 0) return file.failure("open", errno);
     if (auto measured = file.measure(); !measured) return std::unexpected(measured.error());
-    if (file.is_block_device_) {
+    if (file.is_block_device()) {
       if (file.length_ < length) {
         return std::unexpected(fmt::format("{} has {} bytes, but {} are to be written.", path, file.length_, length));
       }
@@ -109,7 +129,7 @@ bool ImageFile::holds_store() const {
 
 ImageFile::Result<std::optional<Range>> ImageFile::next_data(std::uint64_t offset) const {
   if (offset >= length_) return std::nullopt;
-  if (is_block_device_) return Range{offset, length_};
+  if (is_block_device()) return Range{offset, length_};
   const off_t begin = lseek(descriptor_, static_cast<off_t>(offset), SEEK_DATA);
   if (begin < 0 && errno == ENXIO) return std::nullopt;
   if (begin < 0) return Range{offset, length_};  // a file system that does not tell
@@ -131,7 +151,27 @@ ImageFile::Result<> ImageFile::read(std::uint64_t offset, std::span<std::uint8_t
   return {};
 }
 
+ImageFile::Result<std::size_t> ImageFile::read_next(std::span<std::uint8_t> out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::read(descriptor_, out.data() + done, out.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failure("read", errno);
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+/// Through stdout, which knows what to do when its reader has gone.
+ImageFile::Result<> ImageFile::write_stream(std::span<const std::uint8_t> bytes) const {
+  const bool is_written = std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
+  if (!is_written || output_is_closed()) return failure("write", output_is_closed() ? EPIPE : errno);
+  return {};
+}
+
 ImageFile::Result<> ImageFile::write(std::uint64_t offset, std::span<const std::uint8_t> bytes) const {
+  if (is_stream()) return write_stream(bytes);
   while (!bytes.empty()) {
     const ssize_t put = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
@@ -143,9 +183,10 @@ ImageFile::Result<> ImageFile::write(std::uint64_t offset, std::span<const std::
 }
 
 ImageFile::Result<> ImageFile::write_zeros(std::uint64_t offset, std::uint64_t count) const {
-  if (!is_block_device_ || count == 0) return {};
+  if (starts_empty() || count == 0) return {};
   for (const int mode : {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE}) {
-    if (fallocate(descriptor_, mode, static_cast<off_t>(offset), static_cast<off_t>(count)) == 0) return {};
+    if (is_block_device() && fallocate(descriptor_, mode, static_cast<off_t>(offset), static_cast<off_t>(count)) == 0)
+      return {};
   }
   const std::vector<std::uint8_t> zeros(std::min<std::uint64_t>(count, 1 << 20));
   for (std::uint64_t done = 0; done < count;) {
@@ -157,17 +198,21 @@ ImageFile::Result<> ImageFile::write_zeros(std::uint64_t offset, std::uint64_t c
 }
 
 ImageFile::Result<> ImageFile::sync() const {
+  if (is_stream()) {
+    if (std::fflush(stdout) != 0) return failure("write", errno);
+    return {};
+  }
   if (fsync(descriptor_) != 0) return failure("write", errno);
   return {};
 }
 
 ImageFile::Result<> ImageFile::keep() const {
-  if (!is_block_device_ && rename(partial_path().c_str(), path_.c_str()) != 0) return failure("replace", errno);
+  if (kind_ == Kind::file && rename(partial_path().c_str(), path_.c_str()) != 0) return failure("replace", errno);
   return {};
 }
 
 void ImageFile::discard() const {
-  if (!is_block_device_) unlink(partial_path().c_str());
+  if (kind_ == Kind::file) unlink(partial_path().c_str());
 }
 
 bool is_same_file(const std::string& one, const std::string& other) {

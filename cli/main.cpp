@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <sstream>
 
+#include "assembler/nearest.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "vm/version.h"
 
 namespace {
@@ -19,6 +21,40 @@ constexpr const char* footer =
     "A STORE is a file or a block device, or :memory: for one that is gone at the end.\n"
     "An ADDRESS is unix:PATH or tcp:HOST:PORT, of a running server.\n"
     "`chimera COMMAND --help` tells more and gives examples.";
+
+/// What is wrong with the command line, as a sentence.
+std::string what_is_wrong(const CLI::App& program, const CLI::ParseError& error) {
+  const auto chosen = program.get_subcommands();
+  if (!chosen.empty()) return fmt::format("chimera {}: {}", chosen.front()->get_name(), error.what());
+  const auto words = program.remaining();
+  if (words.empty()) return "chimera: no command was given";
+  if (words.front().starts_with('-')) return fmt::format("chimera: there is no option {}", words.front());
+  chimera::assembler::Nearest nearest(words.front());
+  std::vector<std::string> names;
+  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  for (const std::string& name : names) nearest.offer(name);
+  const std::string_view meant = nearest.best();
+  return fmt::format("chimera: there is no command {}{}", words.front(),
+                     meant.empty() ? "" : fmt::format("; did you mean {}?", meant));
+}
+
+/// For help and the version, which the parser reports as errors too; and for wrong usage.
+int report(const CLI::App& program, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {
+    std::ostringstream text;
+    program.exit(error, text, text);
+    fmt::print("{}", text.str());
+    return exit_done;
+  }
+  const std::string wrong = what_is_wrong(program, error);
+  const auto chosen = program.get_subcommands();
+  fmt::print(stderr, "{}{}\nchimera {}--help tells more.\n", wrong,
+             wrong.ends_with('?') || wrong.ends_with('.') ? "" : ".",
+             chosen.empty() ? "" : chosen.front()->get_name() + " ");
+  return exit_wrong_usage;
+}
 
 /// Parses the command line and runs what it chose.
 int run_chosen(int argument_count, char** arguments) {
@@ -38,7 +74,7 @@ int run_chosen(int argument_count, char** arguments) {
   try {
     program.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? exit_done : exit_wrong_usage;
+    return report(program, error);
   }
   for (const Command& command : commands) {
     if (command.parser->parsed()) return command.run();
@@ -49,12 +85,12 @@ int run_chosen(int argument_count, char** arguments) {
 }  // namespace
 
 int main(int argument_count, char** arguments) {
-  // A reader that goes away shows as a failed write, not as a signal.
-  std::signal(SIGPIPE, SIG_IGN);
+  guard_output();
   try {
     const int status = run_chosen(argument_count, arguments);
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-    return fail("Standard output could not be written.");
+    const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+    if (output_is_closed()) end_by_closed_output();
+    return is_written ? status : fail("Standard output could not be written.");
   } catch (const std::bad_alloc&) {
     return fail("There is not enough memory.");
   } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
-#include <map>
+#include <array>
+#include <utility>
 
 #include "isa/limits.h"
 #include "isa/text.h"
@@ -12,9 +13,21 @@ namespace {
 std::string normalise_size(std::string& text) {
   const auto bytes = parse_size(text);
   if (!bytes) return "\"" + text + "\" is not a size: write a whole number, with K, M, G or T behind it if you like";
-  if (*bytes == 0) return "a size of 0 is too small";
+  if (*bytes == 0) return "a size of 0 is none";
   text = std::to_string(*bytes);
   return {};
+}
+
+/// Turns a kind's name into its number, which is what an option of that type reads.
+std::string normalise_loop(std::string& text) {
+  constexpr std::array kinds{std::pair{"uring", io::LoopKind::uring}, std::pair{"posix", io::LoopKind::posix},
+                             std::pair{"auto", io::LoopKind::automatic}};
+  for (const auto& [name, kind] : kinds) {
+    if (text != name) continue;
+    text = std::to_string(static_cast<int>(kind));
+    return {};
+  }
+  return "it takes uring, posix or auto, and not \"" + text + "\"";
 }
 
 }  // namespace
@@ -25,10 +38,8 @@ CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::ui
 }
 
 void add_store_options(CLI::App& command, StoreOptions& options) {
-  static const std::map<std::string, io::LoopKind> loops{
-      {"auto", io::LoopKind::automatic}, {"uring", io::LoopKind::uring}, {"posix", io::LoopKind::posix}};
-  command.add_option("--io", options.loop, "How to reach the kernel: auto, uring or posix")
-      ->transform(CLI::CheckedTransformer(loops).description(""))
+  command.add_option("--io", options.loop, "How to reach the kernel: uring, posix or auto (uring if there is one)")
+      ->transform(CLI::Validator(normalise_loop, ""))
       ->type_name("KIND")
       ->group("Machine");
   add_size_option(command, "--cache", options.cache_bytes, "Memory for cached blocks (default 256M, at least 128M)")

@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
+
+#include "isa/utf8.h"
 
 namespace chimera::cli {
 namespace {
@@ -27,6 +30,17 @@ std::expected<std::string, std::string> read_stream(std::FILE* file, const std::
   } while (std::feof(file) == 0 && std::ferror(file) == 0);
   if (std::ferror(file) != 0) return std::unexpected(fmt::format("Cannot read {}: {}.", name, std::strerror(errno)));
   return content;
+}
+
+/// Where text stops being text; nothing where all of it is.
+std::optional<std::size_t> first_odd_byte(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Character character = first_character(text.substr(at));
+    const bool is_blank = character.point == '\t' || character.point == '\n' || character.point == '\r';
+    if (character.size == 0 || (is_control(character.point) && !is_blank)) return at;
+    at += character.size;
+  }
+  return std::nullopt;
 }
 
 std::string display_name(const std::string& path) { return path == "-" ? "standard input" : path; }
@@ -57,6 +71,11 @@ std::expected<LoadedProgram, std::string> assemble_program(std::string_view sour
   if (assembled.ok()) {
     std::vector<std::uint8_t> bytes = std::move(assembled.bytes);
     return LoadedProgram{name, std::move(bytes), std::move(assembled)};
+  }
+  if (const auto odd = first_odd_byte(source)) {
+    return std::unexpected(fmt::format(
+        "{} is no assembly text: the byte at offset {} is 0x{:02x}. Instructions are read by chimera disasm.", name,
+        *odd, static_cast<std::uint8_t>(source[*odd])));
   }
   const std::size_t count = assembled.diagnostics.size();
   return std::unexpected(

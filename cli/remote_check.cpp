@@ -2,25 +2,25 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "cli/device_list.h"
 #include "cli/progress.h"
-#include "cli/render.h"
-#include "isa/builder.h"
+#include "cli/remote_plane.h"
+#include "devices/check_damage.h"
 
 namespace chimera::cli {
 namespace {
 
-/// Bytes that one instruction verifies: damage is told apart no finer.
 constexpr std::uint64_t data_piece = 16 << 20;
 constexpr std::uint64_t metadata_piece = 1 << 20;
+constexpr std::size_t most_problems = 100;
 
 using Done = std::expected<void, std::string>;
 
 /// Walks all devices; every answer that is not ok is a problem, but for devices that have gone.
-class RemoteCheck {
+class RemoteCheck final : private PlaneReport {
  public:
   RemoteCheck(Endpoint& endpoint, std::size_t device_count) : endpoint_(endpoint), bar_("check", device_count) {}
 
@@ -50,85 +50,97 @@ class RemoteCheck {
     return answer;
   }
 
-  void note_problem(std::string_view where, const Answer& answer) {
-    if (!answer.ok() && !gone_) {
-      report_.problems.push_back(fmt::format("{} ({}): {}", quote(device_->name), where, describe_failure(answer)));
-    }
+  [[nodiscard]] std::string owner() const { return fmt::format("{} of \"{}\"", plane_, device_->name); }
+
+  void add_problem(std::string line) {
+    ++report_.problem_count;
+    if (report_.problems.size() < most_problems) report_.problems.push_back(std::move(line));
+  }
+
+  void note_problem(const Answer& answer) {
+    if (!answer.ok() && !gone_) add_problem(fmt::format("{}: {}", owner(), describe_failure(answer)));
   }
 
   Done check_columns() {
+    plane_ = "columns";
     Program program;
     program.read_columns(device_->uuid);
     const auto answer = ask(program);
     if (!answer) return std::unexpected(answer.error());
-    note_problem("columns", *answer);
+    note_problem(*answer);
     return {};
   }
 
   Done check_data() {
+    plane_ = "data";
+    verified_ = &report_.data_bytes;
     Program program;
     program.read_length(device_->uuid);
     const auto answer = ask(program);
     if (!answer) return std::unexpected(answer.error());
-    note_problem("length", *answer);
+    note_problem(*answer);
     if (!answer->ok()) return {};
-    const auto ask_extents = [this](Program& p, std::uint64_t offset, std::uint64_t count) {
-      p.read_extents(device_->uuid, offset, count);
-    };
-    const auto ask_piece = [this](Program& p, std::uint64_t offset, std::uint64_t count) {
-      p.read_digest(device_->uuid, offset, count);
-    };
-    return walk("data", u64_of(*answer), data_piece, report_.data_bytes, ask_extents, ask_piece);
+    const Uuid& uuid = device_->uuid;
+    return run(
+        {.extents = [&](Program& p, std::uint64_t offset, std::uint64_t count) { p.read_extents(uuid, offset, count); },
+         .verify = [&](Program& p, std::uint64_t offset, std::uint64_t count) { p.read_digest(uuid, offset, count); },
+         .piece = data_piece},
+        u64_of(*answer));
   }
 
   Done check_metadata() {
-    const auto ask_extents = [this](Program& p, std::uint64_t offset, std::uint64_t count) {
-      p.read_metadata_extents(device_->uuid, offset, count);
-    };
-    const auto ask_piece = [this](Program& p, std::uint64_t offset, std::uint64_t count) {
-      p.read_metadata_bytes(device_->uuid, offset, static_cast<std::uint32_t>(count));
-    };
-    constexpr std::uint64_t whole_range = std::numeric_limits<std::uint64_t>::max();
-    return walk("metadata", whole_range, metadata_piece, report_.metadata_bytes, ask_extents, ask_piece);
+    plane_ = "metadata";
+    verified_ = &report_.metadata_bytes;
+    const Uuid& uuid = device_->uuid;
+    return run(
+        {.extents = [&](Program& p, std::uint64_t offset,
+                        std::uint64_t count) { p.read_metadata_extents(uuid, offset, count); },
+         .verify = [&](Program& p, std::uint64_t offset,
+                       std::uint64_t count) { p.read_metadata_bytes(uuid, offset, static_cast<std::uint32_t>(count)); },
+         .piece = metadata_piece},
+        std::numeric_limits<std::uint64_t>::max());
   }
 
-  /// Verifies all that is no hole, piece by piece.
-  template <typename AskExtents, typename AskPiece>
-  Done walk(std::string_view plane, std::uint64_t length, std::uint64_t piece, std::uint64_t& verified,
-            const AskExtents& ask_extents, const AskPiece& ask_piece) {
-    std::uint64_t offset = 0;
-    while (offset < length && !gone_) {
-      Program program;
-      ask_extents(program, offset, length - offset);
-      const auto answer = ask(program);
-      if (!answer) return std::unexpected(answer.error());
-      if (!answer->ok()) {
-        note_problem(fmt::format("extents of its {} from {:#x} on", plane, offset), *answer);
-        return {};
-      }
-      const std::uint64_t before = offset;
-      for (const Extent& extent : extents_of(*answer)) {
-        const std::uint64_t end = offset + std::min(extent.length, length - offset);
-        const bool is_hole = (extent.flags & extent_flags::hole) != 0;
-        for (; offset < end && !gone_; offset += is_hole ? end - offset : std::min(piece, end - offset)) {
-          if (is_hole) continue;
-          const std::uint64_t count = std::min(piece, end - offset);
-          program.clear();
-          ask_piece(program, offset, count);
-          const auto verdict = ask(program);
-          if (!verdict) return std::unexpected(verdict.error());
-          note_problem(fmt::format("{} from {:#x} on", plane, offset), *verdict);
-          if (verdict->ok()) verified += count;
-        }
-      }
-      if (offset == before) break;
+  Done run(PlaneCheck::Questions questions, std::uint64_t length) {
+    PlaneCheck check(endpoint_, std::move(questions), *this);
+    auto done = check.run(length);
+    gone_ = gone_ || check.device_has_gone();
+    note_range();
+    return done;
+  }
+
+  void verified(std::uint64_t bytes) override { *verified_ += bytes; }
+
+  void damaged(const DamagedRange& range) override {
+    if (range_ && range_->end == range.begin && range_->is_map == range.is_map &&
+        range_->is_readable == range.is_readable) {
+      range_->end = range.end;
+      return;
     }
-    return {};
+    note_range();
+    range_ = range;
+  }
+
+  void refused(std::uint64_t offset, const Answer& answer) override {
+    note_range();
+    add_problem(fmt::format("{}, at offset {}: {}", owner(), offset, describe_failure(answer)));
+  }
+
+  /// The damaged range that may still have gone on.
+  void note_range() {
+    if (range_ && !gone_) {
+      add_problem(devices::describe_damage(owner(), range_->begin, range_->end - range_->begin, range_->is_map,
+                                           range_->is_readable));
+    }
+    range_.reset();
   }
 
   Endpoint& endpoint_;
   ProgressBar bar_;
   const NamedDevice* device_ = nullptr;
+  std::string_view plane_;
+  std::uint64_t* verified_ = nullptr;
+  std::optional<DamagedRange> range_;
   bool gone_ = false;  ///< deleted while it was being checked
   RemoteCheckReport report_;
 };

@@ -15,10 +15,12 @@ struct RemoteCheckReport {
   std::uint64_t devices = 0;
   std::uint64_t data_bytes = 0;      ///< verified
   std::uint64_t metadata_bytes = 0;  ///< verified
-  std::vector<std::string> problems;
+  std::uint64_t problem_count = 0;
+  std::vector<std::string> problems;  ///< a line each, at most 100, by device, plane and offset
 };
 
-/// An error only where the server has gone away; whatever it answers about its data is in the report.
+/// Damage is told apart down to the block; blocks side by side are one line. An error only where the server has gone
+/// away; whatever it answers about its data is in the report.
 [[nodiscard]] std::expected<RemoteCheckReport, std::string> check_through(Endpoint& endpoint);
 
 }  // namespace chimera::cli

@@ -15,6 +15,7 @@ namespace chimera::cli {
 namespace {
 
 using Bytes = std::span<const std::uint8_t>;
+using Json = nlohmann::ordered_json;
 
 constexpr std::size_t bytes_a_row = 16;
 constexpr std::size_t most_rows = 16;
@@ -89,7 +90,7 @@ std::vector<std::string> split_lines(std::string_view text) {
 }
 
 RenderedAnswer render_text(std::string_view text, std::size_t width) {
-  const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_object()) {
     if (text.size() <= width) return {std::string(text), {}};
     return {fmt::format("{} values", json.size()), split_lines(json.dump(2))};
@@ -128,8 +129,8 @@ std::string hex_digits(Bytes bytes) {
   return digits;
 }
 
-nlohmann::json extents_to_json(const Answer& answer) {
-  auto json = nlohmann::json::array();
+Json extents_to_json(const Answer& answer) {
+  auto json = Json::array();
   for (const Extent& extent : extents_of(answer)) {
     json.push_back({{"length", extent.length},
                     {"hole", (extent.flags & extent_flags::hole) != 0},
@@ -139,7 +140,7 @@ nlohmann::json extents_to_json(const Answer& answer) {
   return json;
 }
 
-nlohmann::json greeting_to_json(const Greeting& greeting) {
+Json greeting_to_json(const Greeting& greeting) {
   return {{"version", fmt::format("{}.{}.{}", greeting.major, greeting.minor, greeting.patch)},
           {"block_size", greeting.block_size},
           {"largest_transfer", greeting.largest_transfer},
@@ -148,21 +149,21 @@ nlohmann::json greeting_to_json(const Greeting& greeting) {
           {"features", greeting.features}};
 }
 
-nlohmann::json uuids_to_json(const Answer& answer) {
-  auto json = nlohmann::json::array();
+Json uuids_to_json(const Answer& answer) {
+  auto json = Json::array();
   for (const Uuid& uuid : uuids_of(answer)) json.push_back(to_string(uuid));
   return json;
 }
 
-nlohmann::json devices_to_json(const Answer& answer) {
-  auto json = nlohmann::json::array();
+Json devices_to_json(const Answer& answer) {
+  auto json = Json::array();
   for (const ListedDevice& device : devices_of(answer)) {
     json.push_back({{"uuid", to_string(device.uuid)}, {"name", device.name}});
   }
   return json;
 }
 
-nlohmann::json result_to_json(Result kind, const Answer& answer) {
+Json result_to_json(Result kind, const Answer& answer) {
   switch (kind) {
     case Result::none: return nullptr;
     case Result::byte: return answer.result[0];
@@ -192,8 +193,8 @@ RenderedAnswer render_answer(const Instruction& instruction, const Answer& answe
   return render_in_words(instruction, answer);
 }
 
-nlohmann::json answer_to_json(const Instruction& instruction, const Answer& answer) {
-  nlohmann::json json{{"status", static_cast<unsigned>(answer.status)}, {"meaning", status_text(answer.status)}};
+Json answer_to_json(const Instruction& instruction, const Answer& answer) {
+  Json json{{"status", static_cast<unsigned>(answer.status)}, {"meaning", status_text(answer.status)}};
   const Result kind = row_of(instruction.operation).result;
   if (!answer.ok()) {
     json["message"] = answer.message;
@@ -203,8 +204,8 @@ nlohmann::json answer_to_json(const Instruction& instruction, const Answer& answ
   return json;
 }
 
-std::string to_text(const nlohmann::json& json, int indent) {
-  return json.dump(indent, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
+std::string to_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 std::string quote(std::string_view text) {

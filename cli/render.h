@@ -25,10 +25,10 @@ struct RenderedAnswer {
 
 /// `{"status": 0, "meaning": "ok", "result": …}`, the result in JSON's terms (bytes as hex digits), or
 /// `{"status": 3, "meaning": "not found", "message": …}`.
-[[nodiscard]] nlohmann::json answer_to_json(const Instruction& instruction, const Answer& answer);
+[[nodiscard]] nlohmann::ordered_json answer_to_json(const Instruction& instruction, const Answer& answer);
 
 /// As text, over several lines where `indent` is not negative; what is not UTF-8 in it is replaced.
-[[nodiscard]] std::string to_text(const nlohmann::json& json, int indent = -1);
+[[nodiscard]] std::string to_text(const nlohmann::ordered_json& json, int indent = -1);
 
 /// `"text\n"`: in double quotes with the assembler's escapes.
 [[nodiscard]] std::string quote(std::string_view text);

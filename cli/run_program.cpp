@@ -13,6 +13,7 @@
 #include "cli/terminal.h"
 #include "isa/decoder.h"
 #include "isa/limits.h"
+#include "isa/opcodes.h"
 
 namespace chimera::cli {
 namespace {
@@ -59,8 +60,7 @@ class Steps {
         step.bytes = rest.first(std::min<std::uint64_t>(decoded.size, rest.size()));
         break;
     }
-    const bool is_whole = decoded.kind == Decoded::Kind::complete;
-    step.text = source_line().value_or(is_whole ? assembler::disassemble(step.instruction) : describe_raw(step.bytes));
+    step.text = source_line().value_or(describe(decoded, step));
     step.cost = step.bytes.size() + std::min<std::uint64_t>(step.instruction.count, limits::largest_transfer);
     at_ += step.bytes.size();
     return step;
@@ -74,9 +74,15 @@ class Steps {
     return std::string(program_.source.text_of(lines[line_]));
   }
 
-  static std::string describe_raw(std::span<const std::uint8_t> bytes) {
-    constexpr std::size_t most_shown = 8;
-    return fmt::format("hex\"{}\"", hex_bytes(bytes, most_shown));
+  /// What stands for an instruction where there is no source.
+  static std::string describe(const Decoded& decoded, const Step& step) {
+    switch (decoded.kind) {
+      case Decoded::Kind::complete: return assembler::disassemble(step.instruction);
+      case Decoded::Kind::too_large: return fmt::format("{} …", mnemonic(step.instruction.operation));
+      case Decoded::Kind::incomplete:
+      case Decoded::Kind::illegal: break;
+    }
+    return fmt::format("opcode 0x{:02X}", step.bytes.front());
   }
 
   const LoadedProgram& program_;
@@ -140,8 +146,8 @@ class Printer {
   }
 
   static void print_json(const Step& step, const Answer& answer) {
-    nlohmann::json json = answer_to_json(step.instruction, answer);
-    json["instruction"] = step.text;
+    nlohmann::ordered_json json{{"instruction", step.text}};
+    json.update(answer_to_json(step.instruction, answer));
     fmt::print("{}\n", to_text(json));
   }
 

@@ -30,25 +30,41 @@ class Importer {
       : endpoint_(endpoint), image_(image), options_(options), bar_("import", image.length()) {}
 
   std::expected<Transferred, std::string> run() {
-    std::vector<std::uint8_t> buffer(piece_size);
-    std::uint64_t offset = 0;
-    while (true) {
-      const auto data = image_.next_data(offset);
-      if (!data) return std::unexpected(data.error());
-      if (!data->has_value()) break;
-      for (offset = (*data)->begin; offset < (*data)->end;) {
-        const std::uint64_t end = piece_end(offset, (*data)->end);
-        const auto piece = std::span(buffer).first(end - offset);
-        if (auto read = image_.read(offset, piece); !read) return std::unexpected(read.error());
-        if (auto sent = send_piece(offset, piece); !sent) return std::unexpected(sent.error());
-        offset = end;
-        bar_.show(offset);
-      }
-    }
+    if (auto sent = image_.is_stream() ? send_stream() : send_file(); !sent) return std::unexpected(sent.error());
     return finish();
   }
 
  private:
+  std::expected<void, std::string> send_stream() {
+    std::vector<std::uint8_t> buffer(piece_size);
+    while (true) {
+      const auto size = image_.read_next(buffer);
+      if (!size) return std::unexpected(size.error());
+      if (auto sent = send_piece(done_.length, std::span(buffer).first(*size)); !sent) return sent;
+      done_.length += *size;
+      if (*size < buffer.size()) return {};
+    }
+  }
+
+  std::expected<void, std::string> send_file() {
+    std::vector<std::uint8_t> buffer(piece_size);
+    done_.length = image_.length();
+    std::uint64_t offset = 0;
+    while (true) {
+      const auto data = image_.next_data(offset);
+      if (!data) return std::unexpected(data.error());
+      if (!data->has_value()) return {};
+      for (offset = (*data)->begin; offset < (*data)->end;) {
+        const std::uint64_t end = piece_end(offset, (*data)->end);
+        const auto piece = std::span(buffer).first(end - offset);
+        if (auto read = image_.read(offset, piece); !read) return std::unexpected(read.error());
+        if (auto sent = send_piece(offset, piece); !sent) return sent;
+        offset = end;
+        bar_.show(offset);
+      }
+    }
+  }
+
   std::expected<void, std::string> send_piece(std::uint64_t offset, std::span<const std::uint8_t> piece) {
     Program program;
     for_each_data_run(piece, [&](std::size_t within, std::span<const std::uint8_t> run) {
@@ -61,7 +77,6 @@ class Importer {
   }
 
   std::expected<Transferred, std::string> finish() {
-    done_.length = image_.length();
     Program program;
     if (!options_.fixed_length) program.write_length(implied, done_.length);
     program.flush_device();
@@ -101,7 +116,7 @@ class Exporter {
       for (const Extent& extent : *extents) {
         const std::uint64_t end = std::min(offset + extent.length, done_.length);
         const bool is_empty = (extent.flags & (extent_flags::hole | extent_flags::zeros)) != 0;
-        const auto taken = is_empty ? image_.write_zeros(offset, end - offset) : take_data(offset, end);
+        const auto taken = is_empty ? leave_out(offset, end) : take_data(offset, end);
         if (!taken) return std::unexpected(taken.error());
         offset = end;
       }
@@ -120,6 +135,12 @@ class Exporter {
     const auto answer = endpoint_.ask(program.bytes());
     if (!answer) return std::unexpected(answer.error());
     return extents_of(*answer);
+  }
+
+  std::expected<void, std::string> leave_out(std::uint64_t offset, std::uint64_t end) {
+    // What is under way stands before it in a stream.
+    if (auto taken = receive_down_to(image_.is_stream() ? 0 : most_under_way); !taken) return taken;
+    return image_.write_zeros(offset, end - offset);
   }
 
   std::expected<void, std::string> take_data(std::uint64_t offset, std::uint64_t end) {
@@ -248,6 +269,7 @@ std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const I
   const auto uuid = create_for_import(endpoint, image, name, options);
   if (!uuid) return std::unexpected(uuid.error());
   auto done = Importer(endpoint, image, options).run();
+  if (done) done->uuid = *uuid;
   if (!done) {
     // The answers to what is still under way come first; what they say no longer matters, nor whether this works.
     endpoint.send_all(Program().delete_device(*uuid).bytes());
@@ -262,19 +284,26 @@ std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const I
   return done;
 }
 
-std::expected<std::uint64_t, std::string> open_for_export(Endpoint& endpoint, const std::string& name) {
+std::expected<OpenedDevice, std::string> open_for_export(Endpoint& endpoint, const std::string& name) {
+  OpenedDevice device{};
   Program program;
   program.open_device(name);
-  if (auto opened = endpoint.ask(program.bytes()); !opened) return std::unexpected(opened.error());
+  auto answer = endpoint.ask(program.bytes());
+  if (!answer) return std::unexpected(answer.error());
+  device.uuid = uuid_of(*answer);
   program.clear();
   program.read_length();
-  const auto answer = endpoint.ask(program.bytes());
+  answer = endpoint.ask(program.bytes());
   if (!answer) return std::unexpected(answer.error());
-  return u64_of(*answer);
+  device.length = u64_of(*answer);
+  return device;
 }
 
-std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image) {
-  return Exporter(endpoint, image).run();
+std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image,
+                                                     const OpenedDevice& device) {
+  auto done = Exporter(endpoint, image).run();
+  if (done) done->uuid = device.uuid;
+  return done;
 }
 
 }  // namespace chimera::cli

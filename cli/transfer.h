@@ -7,10 +7,12 @@
 
 #include "cli/endpoint.h"
 #include "cli/image_file.h"
+#include "isa/uuid.h"
 
 namespace chimera::cli {
 
 struct Transferred {
+  Uuid uuid{};                   ///< of the device
   std::uint64_t length = 0;      ///< of the image
   std::uint64_t data_bytes = 0;  ///< moved; the rest are holes
 };
@@ -26,9 +28,13 @@ struct ImportOptions {
                                                                    const std::string& name,
                                                                    const ImportOptions& options);
 
-/// Opens the device of that name; its length in bytes.
-[[nodiscard]] std::expected<std::uint64_t, std::string> open_for_export(Endpoint& endpoint, const std::string& name);
-/// Writes the current device, whose length is the image's, into the image.
-[[nodiscard]] std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image);
+struct OpenedDevice {
+  Uuid uuid;
+  std::uint64_t length;  ///< in bytes
+};
+[[nodiscard]] std::expected<OpenedDevice, std::string> open_for_export(Endpoint& endpoint, const std::string& name);
+/// Writes the device, which is the current one, into the image, which has its length.
+[[nodiscard]] std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image,
+                                                                   const OpenedDevice& device);
 
 }  // namespace chimera::cli

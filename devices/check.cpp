@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "devices/check_damage.h"
 #include "devices/crc32c.h"
 #include "devices/io_buffer.h"
 #include "devices/open.h"
@@ -75,6 +76,7 @@ class Check {
         space_(pool.blocks().space()),
         progress_(progress),
         reader_(loop, pool.disk()),
+        damage_(loop, pool.disk(), space_.block_count()),
         used_(space_.block_count()),
         all_(space_.block_count() - space_.free_count()) {}
 
@@ -85,6 +87,7 @@ class Check {
     pool_.each_tree([&](const std::string& name, Tree& tree) {
       if (!tree.empty()) walk(name, tree.root().slot, tree.root().height);
     });
+    find_damage();
     compare_counts();
     compare_bitmaps();
     report_.problem_count = problems_;
@@ -117,16 +120,22 @@ class Check {
     return true;
   }
 
-  bool verify(const Slot& slot, const Block* bytes, const std::string& owner) {
-    if (bytes == nullptr) {
-      ++report_.unreadable_blocks;
-      problem("{}: block {} could not be read", owner, slot.address());
-      return false;
-    }
-    if (block_checksum(slot.address(), slot.generation(), bytes) == slot.checksum()) return true;
-    ++report_.bad_checksums;
-    problem("{}: block {} of the store does not match its checksum", owner, slot.address());
-    return false;
+  bool verify(const Slot& slot, const Block* bytes) {
+    const bool is_good =
+        bytes != nullptr && block_checksum(slot.address(), slot.generation(), bytes) == slot.checksum();
+    if (!is_good) ++(bytes == nullptr ? report_.unreadable_blocks : report_.bad_checksums);
+    return is_good;
+  }
+
+  /// Who holds what is damaged, once all of it is known.
+  void find_damage() {
+    if (!damage_.any()) return;
+    pool_.each_tree([&](const std::string& name, Tree& tree) {
+      if (!tree.empty()) damage_.look_in(name, tree.root().slot, tree.root().height);
+    });
+    const std::size_t room = most_problems - report_.problems.size();
+    for (std::string& line : damage_.lines(room)) report_.problems.push_back(std::move(line));
+    problems_ += damage_.count();
   }
 
   void mark_fixed_blocks() {
@@ -141,7 +150,11 @@ class Check {
   void visit_page(const Slot& slot) {
     if (!in_range(slot, "the list of devices") || !mark(slot)) return;
     ++report_.other_blocks;
-    reader_.read({slot}, [&](std::size_t, const Block* bytes) { verify(slot, bytes, "the list of devices"); });
+    reader_.read({slot}, [&](std::size_t, const Block* bytes) {
+      if (verify(slot, bytes)) return;
+      problem("the list of devices: block {} of the store {}", slot.address(),
+              bytes == nullptr ? "could not be read" : "does not match its checksum");
+    });
   }
 
   void walk(const std::string& name, const Slot& root, unsigned height) {
@@ -166,7 +179,10 @@ class Check {
     std::vector<std::pair<Node, std::uint64_t>> nodes;
     reader_.read(sorted, [&](std::size_t n, const Block* bytes) {
       const std::uint64_t index = slots[n].second;
-      if (!verify(slots[n].first, bytes, fmt::format("{}, at offset {}", name, offset_of(index, level)))) return;
+      if (!verify(slots[n].first, bytes)) {
+        damage_.add(slots[n].first.address(), bytes != nullptr);
+        return;
+      }
       if (level == 0) {
         ++(counts ? report_.other_blocks : report_.data_blocks);
         if (counts) take_counts(index, *bytes);
@@ -184,8 +200,6 @@ class Check {
     }
     descend();
   }
-
-  static std::uint64_t offset_of(std::uint64_t index, unsigned level) { return index * block_size << 8 * level; }
 
   void take_counts(std::uint64_t page, const Block& bytes) {
     constexpr std::uint64_t per_block = block_size / sizeof(std::uint32_t);
@@ -256,6 +270,7 @@ class Check {
   const SpaceMap& space_;
   const std::function<void(std::uint64_t, std::uint64_t)>& progress_;
   RunReader reader_;
+  DamageHolders damage_;
   std::vector<bool> used_;
   std::unordered_map<std::uint64_t, std::uint64_t> references_;  ///< beyond the first
   std::unordered_map<std::uint64_t, std::uint64_t> booked_;

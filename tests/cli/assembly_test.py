@@ -44,16 +44,50 @@ class Assembly(ChimeraTest):
         text = self.run_command("disasm", "-", data=BYTES).stdout
         self.assertEqual(self.run_command("asm", "-", data=text).stdout, BYTES)
         self.write_file("p.bin", BYTES + b"\x92")  # and half an instruction
-        self.chimera("disasm", "p.bin", "--annotate", "-o", "again.asm")
+        self.assertIn(f"offset {len(BYTES)} ", self.fails("disasm", "p.bin", "--annotate", "-o", "again.asm"))
         self.assertEqual(self.run_command("asm", "again.asm").stdout, BYTES + b"\x92")
 
     def test_disassembly_as_json(self):
-        lines = self.chimera("disasm", "-", "--json", data=BYTES + b"\x47").splitlines()
-        objects = [json.loads(line) for line in lines]
-        self.assertEqual(objects[0]["text"], 'open device "disk0"')
+        done = self.run_command("disasm", "-", "--json", data=BYTES + b"\x47")
+        self.assertEqual(done.returncode, 1)
+        objects = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(objects[0]["instruction"], 'open device "disk0"')
         self.assertEqual(objects[1], {"offset": 8, "size": 1, "opcode": 0x54, "mnemonic": "read length",
-                                      "text": "read length"})
-        self.assertEqual(objects[-1], {"offset": len(BYTES), "rest": 1, "why": "illegal"})
+                                      "instruction": "read length"})
+        self.assertEqual(objects[-1], {"offset": len(BYTES), "size": 1, "why": "illegal"})
+
+    def test_what_is_whole_is_disassembled_before_the_rest_fails(self):
+        for rest, said in ((b"\x47", "none begins with 0x47"), (b"\x92\x00", "breaks off")):
+            done = self.run_command("disasm", "-", data=BYTES + rest)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"read length\n", done.stdout)
+            self.assertIn(said, done.stderr.decode())
+            self.assertIn(f"offset {len(BYTES)} ", done.stderr.decode())
+        # One that is too large is passed over, as a machine does.
+        large = b"\x94" + ((32 << 20) + 1).to_bytes(4, "little") + bytes((32 << 20) + 1)
+        objects = [json.loads(line) for line in self.chimera("disasm", "-", "--json", data=large + b"\x54").splitlines()]
+        self.assertEqual([item["mnemonic"] for item in objects], ["write bytes", "read length"])
+        self.assertEqual(objects[0]["why"], "too large")
+
+    def test_a_binary_is_not_assembled_and_not_printed(self):
+        done = self.run_command("asm", "-", data=BYTES)
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertEqual(done.stderr, b"chimera: standard input is no assembly text: the byte at offset 1 is 0x05. "
+                                      b"Instructions are read by chimera disasm.\n")
+        self.write_file("noise", bytes(range(256)))
+        said = self.run_command("asm", "-", text='.include "noise"\n').stderr
+        self.assertIn(b"noise:1:1:", said)
+        self.assertEqual([byte for byte in said if byte < 0x20 and byte not in b"\n\t"], [])
+
+    def test_a_string_without_quotes(self):
+        for line, hint in (("open device disk0", 'a name is a string: write "disk0"'),
+                           ('create device disk "" "size=1M"', 'a name is a string: write "disk"'),
+                           ('create device "disk" cols', 'columns are a string: write "cols"'),
+                           ("write bytes @0 hello", 'payload bytes are a string: write "hello"'),
+                           ('write bytes @begin "x"', "'begin' is not declared"),
+                           ('clone device disk "copy"', "'disk' is not declared")):
+            with self.subTest(line):
+                self.assertIn(hint, self.fails("asm", "-", text=line + "\n"))
 
     def test_errors_are_located_and_counted_and_nothing_is_written(self):
         self.write_file("bad.asm", 'open device "a"\nraed byte\nwrite byte @1\nread bytes #x\n')

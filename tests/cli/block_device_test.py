@@ -52,6 +52,15 @@ class BlockDevice(ChimeraTest):
         self.assertIn("--force", self.fails("format", device))
         self.chimera("format", device, "--force")
 
+    def test_what_file_systems_and_partition_tables_leave_behind_is_seen(self):
+        for place in (64 << 10, 64 * MIB, 96 * MIB - 512):
+            with self.subTest(place):
+                device, _ = self.make_device(f"disk{place}", 96 * MIB)
+                with open(device, "r+b") as file:
+                    file.seek(place)
+                    file.write(b"x")
+                self.assertIn("--force", self.fails("format", device))
+
     def test_an_image_onto_a_device_overwrites_what_was_there_with_its_holes_too(self):
         self.format()
         content = bytes(3 * MIB) + random.Random(2).randbytes(5000) + bytes(2 * MIB)

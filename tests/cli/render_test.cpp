@@ -62,7 +62,7 @@ TEST_CASE("a failure is its status and its message") {
   const Answer answer{.status = Status::not_found, .result = {}, .message = "nobody is called so"};
   CHECK(render_answer({.operation = Operation::open_device}, answer, 60).summary == "not found: nobody is called so");
   const auto json = answer_to_json({.operation = Operation::open_device}, answer);
-  CHECK(json.dump() == R"({"meaning":"not found","message":"nobody is called so","status":3})");
+  CHECK(json.dump() == R"({"status":3,"meaning":"not found","message":"nobody is called so"})");
 }
 
 TEST_CASE("texts: columns quoted, objects laid out where they are long") {
@@ -81,7 +81,7 @@ TEST_CASE("results as JSON") {
   CHECK_FALSE(answer_to_json({.operation = Operation::sync}, ok({})).contains("result"));
   const Bytes extents{1, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0};
   CHECK(answer_to_json({.operation = Operation::read_extents}, ok(extents))["result"].dump() ==
-        R"([{"differs":false,"hole":true,"length":4096,"zeros":true}])");
+        R"([{"length":4096,"hole":true,"zeros":true,"differs":false}])");
 }
 
 TEST_CASE("numbers in groups, bytes in pairs") {

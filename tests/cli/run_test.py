@@ -2,9 +2,11 @@
 """chimera run: what is printed, what it ends with, what stays."""
 
 import json
+import signal
+import subprocess
 import unittest
 
-from harness import ChimeraTest, create_device, open_device
+from harness import CHIMERA, ChimeraTest, create_device, open_device
 
 HELLO = """\
 create device "disk" "" "size=1M"
@@ -90,7 +92,7 @@ class Run(ChimeraTest):
     def test_an_illegal_instruction_ends_the_stream(self):
         done = self.run_command("run", ":memory:", "-", data=b"\xfb\x47\xfb")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("illegal instruction", done.stdout.decode())
+        self.assertRegex(done.stdout.decode(), r"opcode 0x47 +illegal instruction")
         self.assertIn("was not run", done.stderr.decode())
         self.assertEqual(done.stdout.decode().count("sync"), 1)
 
@@ -111,6 +113,24 @@ class Run(ChimeraTest):
         program = create_device("d") + b"\x94" + (1 << 30).to_bytes(4, "little") + b"the beginning of it"
         said = self.fails("run", ":memory:", "-", data=program)
         self.assertIn("too large", said)
+
+    def test_a_reader_that_goes_away_ends_it_quietly_and_costs_nothing(self):
+        self.format()
+        # More than a pipe holds.
+        program = self.write_file("many.asm", "".join(f'create device "d{i:04}" ""\n' for i in range(4000)))
+        with subprocess.Popen([CHIMERA, "run", self.store, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+            self.assertIn(b"d0000", run.stdout.readline())
+            run.stdout.close()
+            self.assertEqual(run.stderr.read(), b"")
+        self.assertEqual(run.returncode, -signal.SIGPIPE)
+        self.assertEqual(len(json.loads(self.chimera("devices", self.store, "--json"))), 4000)
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            for arguments in (["--help"], ["isa"], ["info", ":memory:"]):
+                done = subprocess.run([CHIMERA, *arguments], stdout=full, stderr=subprocess.PIPE)
+                self.assertEqual(done.returncode, 1)
+                self.assertNotEqual(done.stderr, b"")
 
     def test_too_large_a_count_is_answered_and_the_stream_goes_on(self):
         done = self.run_command("run", ":memory:", "-", text='create device "d" ""\nread bytes @0 #33M\nread length\n')

@@ -61,6 +61,11 @@ class Sockets(ChimeraTest):
         self.assertIn(str(path), self.fails("serve", ":memory:", "--listen", server.addresses[0]))
         self.assertIn("hello", self.chimera("send", server.addresses[0], "-", text="hello\n"))
 
+    def test_who_cannot_listen_says_nothing_else(self):
+        done = self.run_command("serve", ":memory:", "--listen", "tcp:0", "--listen", "unix:no/such/folder")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn(b"Cannot listen on unix:no/such/folder", done.stderr)
+
     def test_send_is_as_run(self):
         server = self.serve(":memory:")
         text = 'create device "d" ""\nwrite bytes @0 "abc"\nread bytes @0 #3\n'
@@ -75,7 +80,7 @@ class Sockets(ChimeraTest):
     def test_posix_loop_serves_too(self):
         self.format()
         server = self.serve(options=["--io", "posix"])
-        self.assertIn("posix", "".join(server.banner))
+        self.assertEqual(server.banner[0], f"{self.store}: posix I/O, a cache of 256M, at most 4,096 connections\n")
         self.chimera("send", server.addresses[0], "-", text='create device "d" ""\nwrite bytes @0 "abc"\n')
         self.assertEqual(server.stop()[0], 0)
         self.assertEqual(json.loads(self.chimera("devices", self.store, "--json"))[0]["length"], 3)

@@ -126,7 +126,7 @@ TEST_CASE("an export does not go on for ever where the device has become shorter
   const std::string path = "/tmp/chimera-export-" + std::to_string(getpid());
   const auto image = ImageFile::open_target(path, 1 << 20, false);
   REQUIRE(image.has_value());
-  const auto done = export_image(endpoint, *image);
+  const auto done = export_image(endpoint, *image, {.uuid = {}, .length = 1 << 20});
   image->discard();
   REQUIRE_FALSE(done.has_value());
   CHECK(done.error().find("shorter") != std::string::npos);

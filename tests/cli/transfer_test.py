@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import random
+import signal
+import subprocess
 import unittest
 
-from harness import ChimeraTest
+from harness import CHIMERA, ChimeraTest
 
 MIB = 1 << 20
 
@@ -132,6 +134,47 @@ class Transfer(ChimeraTest):
         self.assertEqual(kept.read_bytes(), b"precious")
         self.assertEqual([path.name for path in self.folder.iterdir() if "partial" in path.name], [])
 
+    def test_through_pipes(self):
+        image = self.make_image(9 * MIB + 77, [(0, 10), (3 * MIB, 2 * MIB), (7 * MIB, 5000)])
+        for label, target in self.targets():
+            with self.subTest(label):
+                report = json.loads(self.chimera("import", target, "-", "disk", "--json", data=image.read_bytes()))
+                self.assertEqual((report["length"], report["data_bytes"]), (9 * MIB + 77, 2 * MIB + 3 * 4096))
+                done = self.run_command("export", target, "-", "disk", "--json")
+                self.assertEqual((done.returncode, done.stdout), (0, image.read_bytes()))
+                self.assertEqual(json.loads(done.stderr), report)
+                self.assertFalse((self.folder / "-").exists())
+        self.chimera("import", self.store, "-", "nothing", data=b"")
+        self.assertEqual(self.run_command("export", self.store, "-", "nothing").stdout, b"")
+
+    def test_a_redirected_file_keeps_its_holes(self):
+        self.format("16M")
+        with open(self.make_image(1 << 40, [(4096, 10)]), "rb") as image:
+            done = subprocess.run([CHIMERA, "import", self.store, "-", "vast", "--fixed"], stdin=image,
+                                  stdout=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(json.loads(self.chimera("devices", self.store, "--json"))[0]["length"], 1 << 40)
+
+    def test_what_pipes_cannot_do(self):
+        self.format()
+        self.assertIn("--fixed", self.fails("import", self.store, "-", "disk", "--fixed", data=b"abc"))
+        self.chimera("import", self.store, "-", "disk", data=bytes(MIB))
+        self.assertIn("terminal", self.run_on_terminal("export", self.store, "-", "disk"))
+        with subprocess.Popen([CHIMERA, "export", self.store, "-", "disk"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as export:
+            export.stdout.read(10)
+            export.stdout.close()
+            self.assertEqual(export.stderr.read(), b"")
+        self.assertEqual(export.returncode, -signal.SIGPIPE)
+
+    def test_json_has_the_same_keys_both_ways(self):
+        self.format()
+        imported = json.loads(self.chimera("import", self.store, self.write_file("image", b"abc"), "disk", "--json"))
+        exported = json.loads(self.chimera("export", self.store, "back", "disk", "--json"))
+        self.assertEqual(list(imported), ["name", "uuid", "length", "data_bytes"])
+        self.assertEqual(imported["uuid"], json.loads(self.chimera("devices", self.store, "--json"))[0]["uuid"])
+        self.assertEqual({**imported, "data_bytes": exported["data_bytes"]}, exported)
+
     def test_what_does_not_fit_leaves_nothing_behind(self):
         self.format("16M")
         self.chimera("import", self.store, self.make_image(MIB, [(0, MIB)]), "before")
@@ -151,7 +194,7 @@ class Transfer(ChimeraTest):
         self.assertFalse((self.folder / "back").exists())
         self.chimera("import", self.store, self.write_file("a", "a"), "disk")
         self.assertIn("No such file", self.fails("export", self.store, "no/such/back", "disk"))
-        self.assertIn("ad name", self.fails("import", self.store, "a", "bad\nname"))
+        self.assertIn("this one holds a control character", self.fails("import", self.store, "a", "bad\nname"))
 
     def test_the_main_job(self):
         """An image is loaded, changed by an assembled program over a socket, and read back; ordinary tools agree."""

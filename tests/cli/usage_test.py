@@ -54,6 +54,22 @@ class Usage(ChimeraTest):
                 self.fails(*arguments, status=2)
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_wrong_usage_says_what_is_wrong(self):
+        for arguments, said in ((["formt", "a"], "there is no command formt; did you mean format?"),
+                                (["frobnicate"], "there is no command frobnicate."),
+                                ([], "no command was given."),
+                                (["--frobnicate"], "there is no option --frobnicate."),
+                                (["run", ":memory:", "p", "--io", "magic"],
+                                 '--io: it takes uring, posix or auto, and not "magic".'),
+                                (["format", "a", "b"], "not expected: b.")):
+            with self.subTest(arguments):
+                self.assertIn(said, self.fails(*arguments, status=2))
+
+    def test_help_of_format_says_the_least_size_and_what_is_looked_at(self):
+        text = self.chimera("format", "--help")
+        self.assertIn("at least 16M", text)
+        self.assertIn("first and last MiB", text)
+
     def test_one_listen_takes_one_address(self):
         # The store may stand behind it.
         server = self.serve("--listen", [f"unix:{self.folder}/one"], [f"unix:{self.folder}/two", ":memory:"])
