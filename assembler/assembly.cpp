@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <iterator>
 
 #include "assembler/compose.h"
 #include "assembler/mnemonics.h"
@@ -216,6 +217,7 @@ Assembly::Wrong Assembly::instruction(Place place) {
   operands_.clear();
   const Cursor behind_mnemonic = cursor;
   if (auto wrong = read_operands(cursor, context_, operands_)) {
+    if (auto unquoted = unquoted_string(**row, *wrong)) return unquoted;
     const std::string_view longer = longer_mnemonic(**row, behind_mnemonic);
     if (operands_.empty() && !longer.empty()) wrong->message += fmt::format("; did you mean '{}'?", longer);
     return wrong;
@@ -224,6 +226,22 @@ Assembly::Wrong Assembly::instruction(Place place) {
   if (auto wrong = compose(**row, operands_, cursor.column(), result_.bytes)) return wrong;
   note_line(place, offset);
   return check_output();
+}
+
+Assembly::Wrong Assembly::unquoted_string(const Row& row, const Problem& wrong) const {
+  const auto is_string = [](const Token& token) {
+    return token.kind == Token::Kind::string || token.kind == Token::Kind::file;
+  };
+  const auto word = std::ranges::find(tokens_, wrong.column, &Token::column);
+  if (word == tokens_.end() || word == tokens_.begin() || word->kind != Token::Kind::word ||
+      symbols_.find(word->text) != nullptr) {
+    return std::nullopt;
+  }
+  // Behind a symbol it is part of an expression. Where all the row's strings stand elsewhere it is none of them.
+  const auto strings = static_cast<std::size_t>(std::ranges::count_if(tokens_, is_string));
+  if (std::prev(word)->kind == Token::Kind::symbol || string_rule(row, strings).empty()) return std::nullopt;
+  const auto before = static_cast<std::size_t>(std::count_if(tokens_.begin(), word, is_string));
+  return Problem{wrong.column, wrong.length, fmt::format("{}: write \"{}\"", string_rule(row, before), word->text)};
 }
 
 Assembly::Wrong Assembly::check_output() {

@@ -8,6 +8,7 @@
 #include "assembler/files.h"
 #include "assembler/operands.h"
 #include "assembler/symbols.h"
+#include "isa/opcodes.h"
 
 namespace chimera::assembler {
 
@@ -39,6 +40,8 @@ class Assembly {
   Wrong run_turns(Place place, std::size_t last, std::uint64_t turns);
   Wrong raw_bytes(Cursor& cursor, Place place);
   Wrong instruction(Place place);
+  /// A better word for a mistake that is a string written without quotes.
+  [[nodiscard]] Wrong unquoted_string(const Row& row, const Problem& wrong) const;
   Wrong check_output();
 
   /// The name that a declaration begins with.

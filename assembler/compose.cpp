@@ -270,7 +270,28 @@ class Composer {
   std::vector<std::uint8_t> list_;
 };
 
+/// Empty for what is no string.
+std::string_view meaning_of(Operand operand) {
+  switch (operand) {
+    case Operand::name: return "a name is a string";
+    case Operand::prefix: return "a name's beginning is a string";
+    case Operand::after: return "a name to start after is a string";
+    case Operand::columns: return "columns are a string";
+    case Operand::options: return "options are a string";
+    case Operand::bytes: return "payload bytes are a string";
+    default: return {};
+  }
+}
+
 }  // namespace
+
+std::string_view string_rule(const Row& row, std::size_t number) {
+  for (Operand operand : row.operands) {
+    const std::string_view meaning = meaning_of(operand);
+    if (!meaning.empty() && number-- == 0) return meaning;
+  }
+  return {};
+}
 
 Wrong compose(const Row& row, std::span<WrittenOperand> operands, std::size_t end, std::vector<std::uint8_t>& stream) {
   Composer composer{row, operands, end};

@@ -23,6 +23,19 @@ std::string blank_of(std::string_view text) {
   return blank;
 }
 
+/// What a terminal would obey rather than show, and what is not UTF-8, is shown as �; tabs stay.
+std::string printable(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const Utf8Character character = first_character(text);
+    const std::size_t size = std::max<std::size_t>(character.size, 1);
+    const bool is_shown = character.size != 0 && (!is_control(character.point) || character.point == '\t');
+    shown += is_shown ? text.substr(0, size) : "�";
+    text.remove_prefix(size);
+  }
+  return shown;
+}
+
 /// Moves `at` back to where a character begins.
 std::size_t character_begin(std::string_view text, std::size_t at) {
   while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
@@ -46,8 +59,8 @@ std::string Diagnostic::text() const {
   }
   const std::string_view meant = shown.substr(std::min(at, shown.size())).substr(0, length);
   const std::size_t carets = std::max<std::size_t>(blank_of(meant).size(), 1);
-  return fmt::format("{}:{}:{}: {}\n    {}{}{}\n    {}{}{:^>{}}", file, line, column, message, before, shown, behind,
-                     blank_of(before), blank_of(shown.substr(0, at)), "", carets);
+  return fmt::format("{}:{}:{}: {}\n    {}{}{}\n    {}{}{:^>{}}", file, line, column, message, before, printable(shown),
+                     behind, blank_of(before), blank_of(shown.substr(0, at)), "", carets);
 }
 
 }  // namespace chimera::assembler
