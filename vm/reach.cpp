@@ -1,7 +1,10 @@
 // What comes before an instruction's own work: its devices, its cursor, and the checks of its operands. The order in
 // which the handlers call these is the order of the statuses in the contract.
 
+#include <fmt/format.h>
+
 #include <boost/uuid/uuid_io.hpp>
+#include <string>
 
 #include "isa/text.h"
 #include "vm/dispatcher.h"
@@ -74,8 +77,16 @@ Outcome Dispatcher::check_store_writable() {
 
 Outcome Dispatcher::check_name(std::string_view name, std::string_view what) {
   if (is_valid_name(name)) return Outcome::ready();
-  return fail(Status::bad_text, "{} is 1 to {} bytes of UTF-8 without control characters; this one has {} bytes", what,
-              limits::longest_name, name.size());
+  std::string wrong = "holds a control character";
+  if (name.empty()) {
+    wrong = "is empty";
+  } else if (name.size() > limits::longest_name) {
+    wrong = fmt::format("has {} bytes", name.size());
+  } else if (!is_utf8(name)) {
+    wrong = "is not UTF-8";
+  }
+  return fail(Status::bad_text, "{} is 1 to {} bytes of UTF-8 without control characters; this one {}", what,
+              limits::longest_name, wrong);
 }
 
 Outcome Dispatcher::check_aligned(const Target& target) {
