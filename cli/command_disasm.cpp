@@ -101,8 +101,7 @@ Command make_disasm_command(CLI::App& program) {
   command.add_option("-o,--output", options->output, "Where the text goes (default: standard output)")
       ->type_name("FILE");
   command.add_flag("-a,--annotate", options->annotate, "Put each instruction's offset and bytes in a comment");
-  command.add_flag("--json", options->json,
-                   "One JSON object a line, one an instruction: offset, size, opcode, mnemonic, instruction");
+  command.add_flag("--json", options->json, "One JSON object a line: offset, size, opcode, mnemonic, instruction");
   return {&command, [options] { return run(*options); }};
 }
 

@@ -154,14 +154,14 @@ Command make_info_command(CLI::App& program) {
 }
 
 Command make_devices_command(CLI::App& program) {
-  CLI::App& command = add_command(program, "devices", "List the devices of a store",
-                                  "  chimera devices store.img\n"
-                                  "  chimera devices tcp:localhost:4096 --json\n"
-                                  "\nA fixed device keeps its length; LENGTH is in bytes.");
+  CLI::App& command =
+      add_command(program, "devices", "List the devices of a store",
+                  "  chimera devices store.img\n"
+                  "  chimera devices tcp:localhost:4096 --json\n"
+                  "\nA fixed device keeps its length; LENGTH is in bytes. The objects of --json have name, uuid,\n"
+                  "kind, length, fixed_length, read_only, columns_length and family.");
   auto options = std::make_shared<Options>();
-  add_options(command, *options,
-              "Print a JSON array, one object a device: name, uuid, kind, length, fixed_length, read_only, "
-              "columns_length, family");
+  add_options(command, *options, "Print a JSON array, one object a device");
   return {&command, [options] { return run_devices(*options); }};
 }
 

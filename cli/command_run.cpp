@@ -31,9 +31,8 @@ void add_program_options(CLI::App& command, Options& options) {
   command.add_flag("--binary", options.binary, "The programs are instructions, whatever they look like")
       ->excludes(text);
   CLI::Option* raw = command.add_flag("--raw", options.raw, "Write just the answers' bytes");
-  CLI::Option* json =
-      command.add_flag("--json", options.json,
-                       "One JSON object a line, one an answer: instruction, status, meaning, and result or message");
+  CLI::Option* json = command.add_flag("--json", options.json,
+                                       "One JSON object a line: instruction, status, meaning, result or message");
   CLI::Option* bytes = command.add_flag("--bytes", options.bytes, "Show each instruction's first bytes as well");
   json->excludes(raw);
   bytes->excludes(raw)->excludes(json);

@@ -105,6 +105,21 @@ class Damage(ChimeraTest):
             self.assertIn("… and 412 more\n512 problems were found.", said)
             server.stop()
 
+    def test_damage_side_by_side_is_one_line_of_a_server(self):
+        self.format()
+        content = os.urandom(MIB)
+        self.chimera("import", self.store, self.write_file("image", content), "disk")
+        stored = self.store.read_bytes()
+        for number in (100, 101, 102, 104):
+            self.change_file(stored.index(content[number * BLOCK:][:64]), b"damage")
+        server = self.serve()
+        said = json.loads(self.run_command("check", server.addresses[0], "--json").stdout)
+        self.assertEqual(said["problems"], [
+            f'data of "disk", at offset {100 * BLOCK}: {3 * BLOCK} bytes do not match their checksum',
+            f'data of "disk", at offset {104 * BLOCK}: {BLOCK} bytes do not match their checksum',
+        ])
+        self.assertEqual(said["data_bytes"], MIB - 4 * BLOCK)
+
     def test_a_damaged_map_hides_what_it_leads_to(self):
         self.format()
         self.chimera("import", self.store, self.write_file("image", os.urandom(4 * MIB)), "disk")
