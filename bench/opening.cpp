@@ -3,6 +3,7 @@
 #include "bench/subject.h"
 #include "devices/open.h"
 #include "io/file_disk.h"
+#include "vm/recovery.h"
 
 namespace chimera::bench {
 namespace {
@@ -20,7 +21,7 @@ class Opening final : public Subject {
     const Stopwatch watch;
     const auto disk = io::FileDisk::open(*loop_, path_, io::OpenMode::read_write);
     if (!disk) fail(disk.error());
-    const auto store = devices::open_store(*loop_, **disk, {.cache_bytes = cache_});
+    const auto store = vm::open_store(*loop_, **disk, {.cache_bytes = cache_});
     if (!store) fail(store.error());
     return watch.seconds();
   }

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <nlohmann/json.hpp>
 
 #include "cli/blank.h"
@@ -19,6 +20,7 @@
 #include "devices/open.h"
 #include "isa/limits.h"
 #include "isa/text.h"
+#include "vm/recovery.h"
 
 namespace chimera::cli {
 namespace {
@@ -32,6 +34,7 @@ struct Options {
   bool force = false;
   bool preallocate = false;
   bool json = false;
+  std::optional<std::uint64_t> journal;
   StoreOptions open;
 };
 
@@ -70,7 +73,7 @@ Done report(const Options& options, const devices::Store& store, std::string_vie
 
 /// What a store holds that is worth asking before it is overwritten; nothing for an empty one.
 std::string contents_of_store(io::Loop& loop, io::Disk& disk) {
-  const auto store = devices::open_store(loop, disk, {.read_only = true});
+  const auto store = vm::open_store(loop, disk, {.read_only = true});
   if (!store) return "holds a damaged store";
   return (*store)->device_count() > 0 ? "holds a store with devices" : "";
 }
@@ -137,8 +140,8 @@ Done format_disk(io::Loop& loop, io::FileDisk& disk, const Options& options, boo
     const auto show = [&bar](std::uint64_t done, std::uint64_t) { bar.show(done); };
     if (auto written = devices::preallocate(loop, disk, show); !written) return written;
   }
-  if (auto formatted = devices::format(loop, disk); !formatted) return formatted;
-  const auto store = devices::open_store(loop, disk, {.read_only = true});
+  if (auto formatted = devices::format(loop, disk, {.journal_bytes = options.journal}); !formatted) return formatted;
+  const auto store = vm::open_store(loop, disk, {.read_only = true});
   if (!store) return std::unexpected(store.error());
   return report(options, **store,
                 fmt::format("an empty store of {}", human_size(disk.block_count() * limits::block_size)));
@@ -199,6 +202,9 @@ Command make_format_command(CLI::App& program) {
       ->required();
   add_size_option(command, "--size", options->size,
                   "Of the store, at least 16M (default: what the file or device has, else 1G)");
+  add_size_option(command, "--journal", options->journal,
+                  "Of the journal, from 2M to 112M and a quarter of the store, or 0: then every flush is a checkpoint "
+                  "(default: a sixteenth of the store, from 2M to 64M)");
   command.add_flag("--preallocate", options->preallocate,
                    "Write zeros over all of it first: slow now, but a file's writes are faster from then on");
   command.add_flag("--force", options->force, "Overwrite whatever stands there");

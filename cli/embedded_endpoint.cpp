@@ -6,6 +6,7 @@
 
 #include "devices/open.h"
 #include "isa/status.h"
+#include "vm/recovery.h"
 
 namespace chimera::cli {
 namespace {
@@ -82,8 +83,9 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
   auto disk = io::FileDisk::open(*opened.loop, path, mode);
   if (!disk) return std::unexpected(disk.error());
   opened.disk = std::move(*disk);
-  auto store = devices::open_store(*opened.loop, *opened.disk,
-                                   {.cache_bytes = options.cache_bytes, .read_only = options.read_only});
+  auto store = vm::open_store(
+      *opened.loop, *opened.disk,
+      {.cache_bytes = options.cache_bytes, .read_only = options.read_only, .without_journal = options.without_journal});
   if (!store) return std::unexpected(fmt::format("Cannot open the store {}: {}", path, store.error()));
   opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::move(*store));
   return opened;

@@ -37,6 +37,11 @@ CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::ui
   return command.add_option(name, bytes, description)->type_name("SIZE")->transform(CLI::Validator(normalise_size, ""));
 }
 
+CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,
+                             const std::string& description) {
+  return command.add_option(name, bytes, description)->type_name("SIZE")->transform(CLI::Validator(normalise_size, ""));
+}
+
 void add_store_options(CLI::App& command, StoreOptions& options) {
   command.add_option("--io", options.loop, "How to reach the kernel: uring, posix or auto (uring if there is one)")
       ->transform(CLI::Validator(normalise_loop, ""))

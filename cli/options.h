@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "io/loop.h"
@@ -14,6 +15,7 @@ struct StoreOptions {
   io::LoopKind loop = io::LoopKind::automatic;
   std::uint64_t cache_bytes = 256ull << 20;
   bool read_only = false;
+  bool without_journal = false;  ///< the state of the last checkpoint, to be looked at
 };
 
 /// `--io` and `--cache`.
@@ -21,6 +23,8 @@ void add_store_options(CLI::App& command, StoreOptions& options);
 
 /// An option whose value is a size: a whole number with an optional K, M, G or T behind it.
 CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::uint64_t& bytes,
+                             const std::string& description);
+CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,
                              const std::string& description);
 
 /// The name of a store that is gone when the program ends.

@@ -235,6 +235,15 @@ void BlockCache::written(FrameId id) {
   }
 }
 
+bool BlockCache::name(FrameId id) {
+  Frame& frame = frames_[id];
+  assert((frame.flags & Frame::is_dirty) != 0);
+  frame.flags |= Frame::is_named;
+  if ((frame.flags & (Frame::is_writing | Frame::is_written)) != 0) return false;
+  frame.flags |= Frame::is_writing;
+  return true;
+}
+
 bool BlockCache::is_clean(FrameId id) const {
   return (frames_[id].flags & (Frame::is_loading | Frame::is_dirty | Frame::is_frozen)) == 0;
 }
@@ -272,7 +281,7 @@ std::vector<BlockCache::Placed> BlockCache::freeze() {
     const std::uint16_t flags = frames_[id].flags;
     const bool on_disk = (flags & Frame::is_written) != 0;
     change(id, [&](Frame& frame) {
-      frame.flags = static_cast<std::uint16_t>((flags & ~(Frame::is_dirty | Frame::is_written)) |
+      frame.flags = static_cast<std::uint16_t>((flags & ~(Frame::is_dirty | Frame::is_written | Frame::is_named)) |
                                                (on_disk ? 0 : Frame::is_frozen));
     });
     if (on_disk) continue;

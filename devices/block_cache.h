@@ -104,6 +104,10 @@ class BlockCache {
   /// there are fewer. They stay as they are until `written`.
   [[nodiscard]] std::vector<Placed> take_settled(std::size_t lag, std::size_t count);
   void written(FrameId id);
+  /// A record of the journal says where this dirty block is: it is not changed any more. True if its bytes have to be
+  /// written now; then they stay as they are until `written`.
+  [[nodiscard]] bool name(FrameId id);
+  [[nodiscard]] bool named(FrameId id) const { return (frames_[id].flags & Frame::is_named) != 0; }
   /// Hands all dirty frames over to a checkpoint and returns those that it has to write; of the others the bytes are on
   /// the disk already, or on their way. They can be read, not changed, until `thaw`.
   [[nodiscard]] std::vector<Placed> freeze();
@@ -129,7 +133,7 @@ class BlockCache {
   struct Frame {
     static constexpr std::uint16_t is_loading = 1, is_dirty = 2, is_frozen = 4, is_doomed = 8, was_used = 16,
                                    is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256, has_unsettled = 512,
-                                   was_spared = 1024;
+                                   was_spared = 1024, is_named = 2048;
     std::uint64_t address = 0;
     FrameId next = no_frame;  ///< in its bucket, or in the list of free frames
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_

@@ -33,6 +33,7 @@ BlockStore::~BlockStore() = default;
 
 /// What someone has to leave, beside the needs of a checkpoint.
 std::uint64_t BlockStore::kept_for(Purpose purpose) const {
+  if (keeps_nothing_back) return 0;
   const auto all = std::clamp<std::uint64_t>(space_.block_count() / 64, 256, 16384);
   switch (purpose) {
     case Purpose::user: return all;

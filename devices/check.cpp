@@ -83,6 +83,7 @@ class Check {
   CheckReport run(std::uint64_t device_count) {
     report_.devices = device_count;
     mark_fixed_blocks();
+    mark_journal();
     pool_.manifest().each_page([&](const Slot& slot) { visit_page(slot); });
     pool_.each_tree([&](const std::string& name, Tree& tree) {
       if (!tree.empty()) walk(name, tree.root().slot, tree.root().height);
@@ -145,6 +146,19 @@ class Check {
         ++report_.other_blocks;
       }
     }
+  }
+
+  void mark_journal() {
+    const Superblock& superblock = pool_.checkpoint().superblock();
+    for (std::uint64_t n = 0; n < superblock.journal_blocks; ++n) used_[superblock.journal_first_block + n] = true;
+    report_.other_blocks += superblock.journal_blocks;
+    if (superblock.journal_blocks == 0) return;
+    const auto log = scan_journal(loop_, pool_.disk(), superblock);
+    if (!log) {
+      problem("{}", log.error());
+      return;
+    }
+    report_.journal_records = log->records.size();
   }
 
   void visit_page(const Slot& slot) {

@@ -52,7 +52,7 @@ void Checkpoint::open(const Superblock& superblock, unsigned place) {
 }
 
 bool Checkpoint::anything_changed() const {
-  return blocks_.cache().dirty_count() != 0 || manifest_.changed() || blocks_.space().dirty();
+  return forced_ || blocks_.cache().dirty_count() != 0 || manifest_.changed() || blocks_.space().dirty();
 }
 
 std::uint64_t Checkpoint::ticket() const {
@@ -96,8 +96,10 @@ bool Checkpoint::freeze() {
     blocks_.wake_waiting();
     return false;
   }
+  forced_ = false;
   auto& next = *new (next_superblock_.get()) Superblock(superblock_);
-  next.version = Superblock::current_version;
+  next.version = next.journal_blocks == 0 ? Superblock::version_without_journal : Superblock::current_version;
+  source_.freeze_journal(next);
   next.generation = blocks_.generation();
   next.block_count = space.block_count();
   next.references = blocks_.references().root().slot;
@@ -205,7 +207,17 @@ void Checkpoint::finished(Write& write) {
 
 unsigned Checkpoint::next_place() const { return safeguards::superblocks_alternate ? 1 - place_ : place_; }
 
+void Checkpoint::fail() {
+  failed_ = true;
+  blocks_.wake_waiting();
+}
+
+void Checkpoint::go_on() {
+  if (!failed_ && stage_ == Stage::blocks && next_piece_ == pieces_.size() && in_flight_ == 0) advance();
+}
+
 void Checkpoint::advance() {
+  if (stage_ == Stage::blocks && safeguards::checkpoint_waits_for_journal && !source_.journal_is_written()) return;
   if (stage_ == Stage::last_flush || (stage_ == Stage::superblock && !safeguards::superblocks_are_flushed)) {
     publish();
     return;
@@ -230,6 +242,7 @@ void Checkpoint::publish() {
   pieces_.clear();
   ++count_;
   blocks_.space().published();
+  source_.published();
   blocks_.wake_waiting();
 }
 

@@ -23,6 +23,11 @@ class Checkpoint {
     /// Settles every tree and marks the records that have changed. Called first when a state is frozen.
     virtual void settle() = 0;
     virtual void fill(std::uint32_t number, DeviceRecord& record) = 0;
+    /// Notes where the journal goes on behind this state.
+    virtual void freeze_journal(Superblock& next) = 0;
+    /// All that the journal was writing then has been written.
+    [[nodiscard]] virtual bool journal_is_written() const = 0;
+    virtual void published() = 0;
 
    protected:
     ~Source() = default;
@@ -36,6 +41,7 @@ class Checkpoint {
 
   /// One is to begin as soon as it can.
   void want() { wanted_ = true; }
+  void want_even_if_unchanged() { wanted_ = forced_ = true; }
   /// Goes on as far as is possible without waiting. Call it often. True if it did something.
   bool work();
   [[nodiscard]] bool idle() const { return stage_ == Stage::idle; }
@@ -51,6 +57,10 @@ class Checkpoint {
   [[nodiscard]] bool refused() const { return refused_; }
   /// A write or a flush has failed, or what should be written contradicts itself: nothing more is written, ever.
   [[nodiscard]] bool failed() const { return failed_; }
+  /// Somebody else's write has.
+  void fail();
+  /// The journal has come further: perhaps this can too.
+  void go_on();
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] const Superblock& superblock() const { return superblock_; }
 
@@ -76,6 +86,7 @@ class Checkpoint {
   Source& source_;
   Stage stage_ = Stage::idle;
   bool wanted_ = false;
+  bool forced_ = false;
   bool failed_ = false;
   bool refused_ = false;
   std::uint64_t refusals_ = 0;

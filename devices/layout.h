@@ -117,10 +117,38 @@ inline constexpr std::uint64_t most_store_blocks =
 static_assert(most_store_blocks <= Slot::most_address);
 inline constexpr std::uint64_t smallest_store_blocks = (16u << 20) / block_size;
 
+/// A place in the journal, and what a record there continues.
+struct JournalPosition {
+  std::uint64_t block;  ///< counted from the journal's first one, and on over its end; where it lies, modulo its size
+  std::uint64_t sequence;  ///< of the record
+  std::uint32_t chain;     ///< the header checksum of the record before; anything for the first of an epoch
+  std::uint32_t epoch;
+};
+static_assert(sizeof(JournalPosition) == 24);
+
+/// What a record of the journal begins with; its instructions follow at once, and zeros up to the end of a block.
+struct JournalHeader {
+  static constexpr std::array<char, 8> right_magic = {'C', 'h', 'J', 'o', 'u', 'r', 'n', '\n'};
+  std::array<char, 8> magic;
+  std::uint64_t sequence;
+  std::uint64_t durable;  ///< when this was written, all records up to this sequence were on the medium
+  std::uint32_t epoch;    ///< changes with every recovery
+  std::uint32_t chain;    ///< `checksum` of the record before
+  std::uint64_t length;   ///< bytes of instructions
+  std::uint64_t reserved;
+  std::uint32_t reserved2;
+  std::uint32_t content;  ///< CRC-32C of the instructions
+  std::uint32_t reserved3;
+  std::uint32_t checksum;  ///< CRC-32C of all before it, begun with the block's address
+};
+static_assert(sizeof(JournalHeader) == 64);
+
 struct Superblock {
   static constexpr std::array<char, 8> right_magic = {'C', 'h', 'i', 'm', 'e', 'r', 'a', '\n'};
   /// A store is opened if the first number is the same and the second not greater.
-  static constexpr std::array<std::uint8_t, 3> current_version = {1, 0, 0};
+  static constexpr std::array<std::uint8_t, 3> current_version = {1, 1, 0};
+  /// What a store without a journal says, so that programs of before can open it.
+  static constexpr std::array<std::uint8_t, 3> version_without_journal = {1, 0, 0};
 
   std::array<char, 8> magic;
   std::array<std::uint8_t, 3> version;
@@ -131,11 +159,16 @@ struct Superblock {
   Slot manifest;                      ///< its root page
   Slot references;                    ///< root of the tree of reference counts
   SpaceEntry space;                   ///< root of the free-space map
-  std::uint64_t journal_first_block;  ///< the place of a journal; 0 while a store has none
+  std::uint64_t journal_first_block;  ///< the place of the journal; 0: the store has none
   std::uint64_t journal_blocks;
   std::uint64_t shared_references;  ///< sum of all counts in the tree of reference counts
   std::uint8_t references_height;
-  std::array<std::uint8_t, block_size - 4 - 121> reserved2;
+  /// The blocks that later records of the journal name are booked as used already.
+  static constexpr std::uint8_t amid_replay = 1;
+  std::uint8_t flags;
+  std::array<std::uint8_t, 6> reserved2;
+  JournalPosition journal;  ///< of the first record that is not part of this state
+  std::array<std::uint8_t, block_size - 4 - 152> reserved3;
   std::uint32_t checksum;  ///< CRC-32C of all before it
 };
 static_assert(sizeof(Superblock) == block_size && offsetof(Superblock, checksum) == block_size - 4);

@@ -202,9 +202,11 @@ Outcome PoolDevice::share(Waiter& waiter, std::uint64_t offset, Device& from_dev
   const std::uint64_t blocks = count / block_size;
   Tree& data = tree(Plane::data);
   if (blocks <= piece_blocks) {
+    pool_.journal().sharing();
     const Outcome outcome = share_piece(pool_, waiter, data, to_block, from.tree(Plane::data), from_block, blocks);
     if (!outcome.is_ready()) return outcome;
     from.mark();
+    pool_.journal().copied(from, from_offset, *this, offset, count);
   } else {
     if (waiter.progress == nullptr) {
       Tree* const trees[] = {&data, &from.tree(Plane::data)};
@@ -227,6 +229,8 @@ Outcome PoolDevice::share(Waiter& waiter, std::uint64_t offset, Device& from_dev
     if (!safeguards::pieces_are_hidden) mark();
     if (progress.done < blocks) return yield_turn(pool_, waiter);
     if (safeguards::pieces_are_hidden) std::swap(data, progress.target.tree());
+    // The source may have changed since the hold was taken.
+    pool_.journal().break_off();
   }
   length_ = std::max(length_, offset + count);
   mark();

@@ -5,6 +5,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "devices/store.h"
@@ -16,6 +17,7 @@ namespace chimera::devices {
 struct OpenOptions {
   std::uint64_t cache_bytes = 256ull << 20;  ///< at least limits::smallest_cache
   bool read_only = false;                    ///< nothing is written to the disk; writing instructions answer 17
+  bool without_journal = false;              ///< the state of the last checkpoint, to be looked at
 };
 
 /// What the first blocks of a disk say it is.
@@ -26,9 +28,15 @@ enum class Contents : std::uint8_t { blank, store, damaged_store, newer_store, o
 /// in it: writes are faster then, and never find the file system full. `progress` counts blocks.
 [[nodiscard]] std::expected<void, std::string> preallocate(
     io::Loop&, io::Disk&, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress);
+struct FormatOptions {
+  /// Bytes of the journal: 0 for none (a flush is a checkpoint then), else from limits::smallest_journal to
+  /// limits::largest_journal and a quarter of the store. By default a sixteenth of the store within 2 to 64 MiB.
+  std::optional<std::uint64_t> journal_bytes;
+};
 /// Makes an empty store that fills the disk (at least 16 MiB). Overwrites without asking.
-[[nodiscard]] std::expected<void, std::string> format(io::Loop&, io::Disk&);
-/// Opens a store; the loop and the disk must outlive it. Errors are whole sentences for the user.
+[[nodiscard]] std::expected<void, std::string> format(io::Loop&, io::Disk&, const FormatOptions& = {});
+/// Opens a store; the loop and the disk must outlive it. Errors are whole sentences for the user. To use it, open a
+/// machine on it (vm::Machine::open), which replays the journal.
 [[nodiscard]] std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop&, io::Disk&, const OpenOptions&);
 /// Takes the disk's present size into use, on an open store; durable when it returns.
 [[nodiscard]] std::expected<void, std::string> grow(io::Loop&, Store&);
@@ -38,6 +46,7 @@ struct CheckReport {
   std::uint64_t bad_checksums = 0, leaked_blocks = 0, misbooked_blocks = 0;  ///< misbooked: used but marked free, or
                                                                              ///< a wrong reference count
   std::uint64_t unreadable_blocks = 0;
+  std::uint64_t journal_records = 0;  ///< that wait to be replayed
   std::uint64_t problem_count = 0;
   std::vector<std::string> problems;  ///< a line each, at most 100
 };

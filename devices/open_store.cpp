@@ -78,7 +78,7 @@ std::expected<void, std::string> settle_store(io::Loop& loop, Pool& pool) {
     void wake() override {}
   } waiter;
   while (true) {
-    const Outcome outcome = pool.sync(waiter);
+    const Outcome outcome = pool.checkpoint(waiter);
     if (!outcome.waits()) {
       waiter.progress.reset();
       pool.release(waiter);
@@ -97,7 +97,30 @@ std::expected<Contents, std::string> identify(io::Loop& loop, io::Disk& disk) {
   return found->contents;
 }
 
-std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk) {
+namespace {
+
+/// Where the journal of a new store is to be: behind what is fixed in the first group.
+std::expected<void, std::string> place_journal(Superblock& blank, std::uint64_t disk_blocks,
+                                               const FormatOptions& options) {
+  const std::uint64_t store_bytes = disk_blocks * block_size;
+  const std::uint64_t most = std::min(limits::largest_journal, store_bytes / 4);
+  const std::uint64_t usual = std::clamp<std::uint64_t>(store_bytes / 16, limits::smallest_journal, 64u << 20);
+  const std::uint64_t bytes = options.journal_bytes.value_or(usual) / block_size * block_size;
+  if (bytes == 0) return {};
+  if (bytes < limits::smallest_journal || bytes > most) {
+    return std::unexpected(fmt::format("a journal has {} to {} MiB in a store of {} MiB, or there is none (0)",
+                                       limits::smallest_journal >> 20, most >> 20, store_bytes >> 20));
+  }
+  blank.journal_first_block = SpaceMap::fixed_blocks(0);
+  blank.journal_blocks = bytes / block_size;
+  blank.journal.sequence = 1;
+  blank.journal.epoch = crc32c(0, blank.store.data, sizeof blank.store.data);
+  return {};
+}
+
+}  // namespace
+
+std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk, const FormatOptions& options) {
   if (disk.block_count() < smallest_store_blocks) {
     return std::unexpected(fmt::format("a store needs at least {} MiB, and there are {} KiB",
                                        smallest_store_blocks * block_size >> 20,
@@ -112,6 +135,7 @@ std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk) {
   blank.magic = Superblock::right_magic;
   blank.version = Superblock::current_version;
   blank.store = boost::uuids::random_generator()();
+  if (const auto placed = place_journal(blank, disk.block_count(), options); !placed) return placed;
   if (const std::string error = pool.make(blank); !error.empty()) return std::unexpected(error);
   // Twice, so that both places hold a superblock from the first day.
   for (int n = 0; n < 2; ++n) {
@@ -144,6 +168,7 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   }
   auto pool = std::make_unique<Pool>(loop, disk, options.cache_bytes);
   if (options.read_only) pool->set_read_only();
+  if (options.without_journal) pool->leave_journal();
   if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
   return std::make_unique<Store>(std::move(pool));
 }

@@ -11,6 +11,7 @@
 #include "devices/crc32c.h"
 #include "devices/read_now.h"
 #include "devices/reference_counts.h"
+#include "devices/safeguards.h"
 #include "isa/text.h"
 
 namespace chimera::devices {
@@ -25,6 +26,8 @@ constexpr std::size_t most_pending_groups = 1024;
 /// So many pages of the manifest, and a checkpoint writes them before they use up what is kept back for them.
 constexpr std::size_t most_changed_pages = 100;
 constexpr unsigned reaps_at_once = 16;
+/// A snapshot of more devices than this is left to a checkpoint.
+constexpr std::size_t most_recorded_clones = 256;
 /// A page and the index page above it.
 constexpr std::size_t new_record_blocks = 2;
 
@@ -51,9 +54,19 @@ bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t gen
 }  // namespace
 
 Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
-    : loop_(loop), disk_(disk), blocks_(disk, cache_bytes), checkpoint_(disk, blocks_, manifest_, *this) {
+    : loop_(loop),
+      disk_(disk),
+      blocks_(disk, cache_bytes),
+      checkpoint_(disk, blocks_, manifest_, *this),
+      journal_(disk, blocks_.cache(), devices_) {
+  journal_.writer().progressed = [this] {
+    journal_.work();
+    checkpoint_.go_on();
+    blocks_.wake_waiting();
+  };
+  journal_.writer().failed = [this] { checkpoint_.fail(); };
   blocks_.want_checkpoint = [this] { checkpoint_.want(); };
-  blocks_.can_clean = [this] { return !failed() && !checkpoint_.refused(); };
+  blocks_.can_clean = [this] { return may_change() && !checkpoint_.refused(); };
   blocks_.checkpoint_needs = [this] { return manifest_.most_blocks_needed(); };
   blocks_.is_freeing = [this] {
     return std::any_of(graves_.begin(), graves_.end(), [](const auto& grave) { return !grave.second.held; });
@@ -69,6 +82,10 @@ std::string Pool::make(const Superblock& blank) {
   if (disk_.block_count() > most_store_blocks) return "the disk is larger than a store can be";
   checkpoint_.open(blank, 1);
   blocks_.space().make(disk_.block_count());
+  if (blank.journal_blocks > 0) {
+    blocks_.space().claim_run(blank.journal_first_block, blank.journal_blocks);
+    journal_.open(blank.journal_first_block, blank.journal_blocks, blank.journal);
+  }
   return {};
 }
 
@@ -117,7 +134,7 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
     return "the list of devices is damaged";
   if (!read_only_ && !make_durable(superblock, place))
     return "the disk could not be written; the store can be opened for reading only";
-  return {};
+  return open_journal(superblock);
 }
 
 /// What was read may be in a cache and nowhere else: whoever wrote it was killed before his flush, or that failed. The
@@ -126,6 +143,59 @@ bool Pool::make_durable(const Superblock& superblock, unsigned place) {
   const BlockBuffer buffer = make_block_buffer();
   std::memcpy(buffer.get(), &superblock, sizeof superblock);
   return write_now(loop_, disk_, superblock_places[place], buffer.get()) && write_now(loop_, disk_, 0, nullptr);
+}
+
+/// Finds what the journal holds beyond this state, and keeps its blocks from being used for anything else.
+std::string Pool::open_journal(const Superblock& superblock) {
+  if (superblock.journal_blocks == 0 || without_journal_) return {};
+  auto log = scan_journal(loop_, disk_, superblock);
+  if (!log) return log.error();
+  log_ = std::move(*log);
+  JournalPosition next = log_.next;
+  if (log_.records.empty()) {
+    journal_.open(superblock.journal_first_block, superblock.journal_blocks, next);
+    journal_.go_on();
+    return {};
+  }
+  SpaceMap& space = blocks_.space();
+  const bool can_be = std::ranges::all_of(log_.named, [&](std::uint64_t address) { return space.may_hold(address); });
+  const bool may_be_booked = (superblock.flags & Superblock::amid_replay) != 0;
+  if (!can_be || (safeguards::named_blocks_are_claimed && !space.claim(loop_, log_.named, may_be_booked)))
+    return "the journal names blocks that hold something else; run `chimera check --salvage`";
+  blocks_.set_generation(std::max(blocks_.generation(), log_.newest_generation + 1));
+  // What lies behind the last good record is from now on of another epoch, even if it comes to light again.
+  next.epoch = crc32c(superblock.journal.epoch, &superblock.generation, sizeof superblock.generation);
+  journal_.open(superblock.journal_first_block, superblock.journal_blocks, next);
+  replaying_ = blocks_.keeps_nothing_back = true;
+  return {};
+}
+
+bool Pool::replayed(std::size_t count) {
+  if (!replaying_) return true;
+  replayed_ = count;
+  if (count == log_.records.size()) {
+    log_ = {};
+    replaying_ = blocks_.keeps_nothing_back = false;
+    checkpoint_.want_even_if_unchanged();
+    return true;
+  }
+  const BlockCache& cache = blocks_.cache();
+  if (read_only_ || failed()) return true;
+  if (checkpoint_.idle() && cache.dirty_count() < cache.frame_count() / 4) return true;
+  if (checkpoint_.idle()) checkpoint_.want();
+  (void)checkpoint_.work();
+  return false;
+}
+
+void Pool::freeze_journal(Superblock& next) {
+  next.flags = 0;
+  if (next.journal_blocks == 0) return;
+  if (replaying_) {
+    next.journal = log_.records[replayed_].position;
+    next.flags = Superblock::amid_replay;
+  } else {
+    next.journal = journal_.freeze();
+  }
 }
 
 void Pool::settle() {
@@ -146,6 +216,17 @@ void Pool::fill(std::uint32_t number, DeviceRecord& record) {
   record.share_generation = tree.share_generation();
   record.roots[0] = tree.root().slot;
   record.heights[0] = tree.root().height;
+}
+
+Outcome Pool::admit(Waiter& waiter) {
+  if (replaying_) return Outcome::ready();
+  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (journal_.has_room()) return Outcome::ready();
+  journal_.work();
+  if (journal_.has_room()) return Outcome::ready();
+  checkpoint_.want();
+  blocks_.wait_for_event(waiter);
+  return Outcome::wait();
 }
 
 Outcome Pool::check_health(Waiter& waiter) const {
@@ -186,7 +267,7 @@ void Pool::share_trees(std::span<Tree> trees) {
 
 Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, std::span<const std::uint8_t> columns,
                      bool fixed_length, std::uint64_t length, std::unique_ptr<PoolDevice>& made) {
-  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
   auto device = std::make_unique<PoolDevice>(*this, uuid, std::string(name));
   if (!columns.empty()) {
     if (const Outcome room = device->prepare(waiter, Plane::columns, 0, columns.size()); !room.is_ready()) return room;
@@ -200,14 +281,18 @@ Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, st
   device->fixed_length_ = fixed_length;
   device->length_ = fixed_length ? length : 0;
   device->family_ = uuid;
-  if (!columns.empty()) device->write(Plane::columns, 0, columns);
-  device->columns_length_ = columns.size();
+  journal_.created(*device);
+  if (!columns.empty()) {
+    device->write(Plane::columns, 0, columns);
+    device->set_columns_length(columns.size());
+  }
   made = std::move(device);
   return Outcome::ready();
 }
 
 Outcome Pool::clone(Waiter& waiter, std::span<const Clone> clones, std::vector<std::unique_ptr<PoolDevice>>& made) {
-  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
+  journal_.sharing();
   std::vector<std::uint64_t> roots;
   for (const Clone& clone : clones) {
     for (const Tree& tree : clone.origin->trees_) {
@@ -234,8 +319,10 @@ Outcome Pool::clone(Waiter& waiter, std::span<const Clone> clones, std::vector<s
     device->fixed_length_ = origin.fixed_length_;
     device->family_ = origin.family_;
     mark(origin);
+    if (clones.size() <= most_recorded_clones) journal_.cloned(origin, *device);
     made.push_back(std::move(device));
   }
+  if (clones.size() > most_recorded_clones) journal_.break_off();
   blocks_.begin_generation();
   return Outcome::ready();
 }
@@ -243,6 +330,7 @@ Outcome Pool::clone(Waiter& waiter, std::span<const Clone> clones, std::vector<s
 Outcome Pool::roll_back(Waiter& waiter, PoolDevice& device, PoolDevice& content) {
   if (const Outcome writable = device.check_writable(waiter); !writable.is_ready()) return writable;
   if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
+  journal_.sharing();
   std::vector<std::uint64_t> roots;
   for (const Tree& tree : content.trees_) {
     if (!tree.empty()) roots.push_back(tree.root().slot.address());
@@ -265,12 +353,13 @@ Outcome Pool::roll_back(Waiter& waiter, PoolDevice& device, PoolDevice& content)
   device.fixed_length_ = content.fixed_length_;
   mark(device);
   mark(content);
+  journal_.rolled_back(device, content);
   blocks_.begin_generation();
   return Outcome::ready();
 }
 
 Outcome Pool::remove(Waiter& waiter, PoolDevice& device) {
-  if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
   if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
   const Needs needs{.blocks = device.trees_.size() * new_record_blocks};
   const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::freeing);
@@ -278,25 +367,38 @@ Outcome Pool::remove(Waiter& waiter, PoolDevice& device) {
   for (const Tree& tree : device.trees_) {
     if (!tree.empty()) bury(tree);
   }
+  journal_.removed(device);
   devices_.erase(device.number_);
   manifest_.remove(device.number_);
   return Outcome::ready();
 }
 
-Outcome Pool::sync(Waiter& waiter) {
+Outcome Pool::sync(Waiter& waiter) { return wait_until_durable(waiter, journal_.ticket()); }
+Outcome Pool::checkpoint(Waiter& waiter) { return wait_until_durable(waiter, 0); }
+
+/// Waits for this record to be durable (0: for none), or for a checkpoint that makes it superfluous.
+Outcome Pool::wait_until_durable(Waiter& waiter, std::uint64_t record) {
   class Ticket final : public Progress {
    public:
-    Ticket(std::uint64_t number, std::uint64_t refused) : generation(number), refusals(refused) {}
+    Ticket(std::uint64_t sequence, std::uint64_t number, std::uint64_t refused)
+        : record(sequence), generation(number), refusals(refused) {}
+    std::uint64_t record;
     std::uint64_t generation;
     std::uint64_t refusals;  ///< of checkpoints, before it was taken
   };
   if (read_only_) return Outcome::ready();
   if (waiter.progress == nullptr) {
-    waiter.progress = std::make_unique<Ticket>(checkpoint_.ticket(), checkpoint_.refusals());
+    waiter.progress = std::make_unique<Ticket>(record, checkpoint_.ticket(), checkpoint_.refusals());
   }
   const auto& ticket = static_cast<const Ticket&>(*waiter.progress);
-  if (ticket.generation <= checkpoint_.published() && !blocks_.contradictory()) return Outcome::ready();
+  const bool recorded = ticket.record != 0 && ticket.record <= journal_.durable();
+  if ((recorded || ticket.generation <= checkpoint_.published()) && !blocks_.contradictory()) return Outcome::ready();
   if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
+  if (ticket.record != 0) {
+    journal_.want(ticket.record);
+    blocks_.wait_for_event(waiter);
+    return Outcome::wait();
+  }
   if (ticket.refusals != checkpoint_.refusals()) {
     waiter.message = "there is no space for a checkpoint, or the map of free space could not be read";
     return Outcome::fail(Status::io_error);
@@ -358,7 +460,10 @@ bool Pool::work() {
   if (much_has_changed && !checkpoint_.refused()) {
     checkpoint_.want();
   }
-  return (may_change() && checkpoint_.work()) || more;
+  if (!may_change() || replaying_) return more;
+  if (journal_.wants_checkpoint()) checkpoint_.want();
+  journal_.work();
+  return checkpoint_.work() || more;
 }
 
 bool Pool::at_rest() const {
@@ -368,7 +473,8 @@ bool Pool::at_rest() const {
 }
 
 bool Pool::io_pending() const {
-  return !checkpoint_.at_rest() || blocks_.cache().any_loading() || blocks_.space().any_loading();
+  return !checkpoint_.at_rest() || !journal_.at_rest() || blocks_.cache().any_loading() ||
+         blocks_.space().any_loading();
 }
 
 std::string Pool::describe(std::size_t device_count) const {

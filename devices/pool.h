@@ -13,6 +13,8 @@
 
 #include "devices/block_store.h"
 #include "devices/checkpoint.h"
+#include "devices/journal.h"
+#include "devices/journal_scan.h"
 #include "devices/manifest.h"
 #include "devices/pool_device.h"
 #include "io/loop.h"
@@ -45,10 +47,20 @@ class Pool final : private Checkpoint::Source {
   Outcome remove(Waiter&, PoolDevice&);
   /// Its name, length or flags have changed.
   void mark(PoolDevice& device) { manifest_.mark(device.number_); }
-  Outcome sync(Waiter&);
+  void renamed(PoolDevice& device) { mark(device), journal_.renamed(device); }
+  void protection_changed(PoolDevice& device) { mark(device), journal_.protection_changed(device); }
+  Outcome sync(Waiter&);        ///< all is durable, in the journal or in a checkpoint
+  Outcome checkpoint(Waiter&);  ///< all is part of a published checkpoint
   void release(Waiter& waiter);
-  /// Whether anything may be written: not read only, and no write has failed.
-  Outcome check_health(Waiter&) const;
+  /// Whether anything may be written: not read only, no write has failed, and the journal has room.
+  Outcome admit(Waiter&);
+
+  /// The records of the journal that are not part of the state on the disk, as `open` found them: to be run by the
+  /// machine, in their order, before anything else.
+  [[nodiscard]] const JournalLog& log() const { return log_; }
+  /// This many of them have been run. False: wait, because what they have changed has to be on the disk before more is
+  /// (drive `work` and the loop, and ask again).
+  [[nodiscard]] bool replayed(std::size_t count);
   /// The JSON object of `describe store`.
   [[nodiscard]] std::string describe(std::size_t device_count) const;
   /// A slice of background work. True if more could be done at once.
@@ -56,6 +68,7 @@ class Pool final : private Checkpoint::Source {
 
   [[nodiscard]] BlockStore& blocks() { return blocks_; }
   [[nodiscard]] Manifest& manifest() { return manifest_; }
+  [[nodiscard]] Journal& journal() { return journal_; }
   [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] bool failed() const { return checkpoint_.failed(); }
   [[nodiscard]] io::Loop& loop() { return loop_; }
@@ -68,7 +81,11 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] bool read_only() const { return read_only_; }
   /// False where everything stays as it is: read only, or the disk has failed.
   [[nodiscard]] bool may_change() const { return !read_only_ && !failed(); }
+  /// The log is being replayed: records of the journal's own are carried out, and changes find all room there is.
+  [[nodiscard]] bool replaying() const { return replaying_; }
   void set_read_only() { read_only_ = true; }
+  /// Only the state of the last checkpoint is wanted, and only to be read. Before `open`.
+  void leave_journal() { read_only_ = without_journal_ = true; }
   /// Every tree of the store with its share generation, for the check.
   void each_tree(const std::function<void(const std::string& name, Tree&)>& visit);
 
@@ -84,6 +101,12 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] bool make_durable(const Superblock& superblock, unsigned place);
   void settle() override;
   void fill(std::uint32_t number, DeviceRecord& record) override;
+  void freeze_journal(Superblock& next) override;
+  [[nodiscard]] bool journal_is_written() const override { return journal_.frozen_is_written(); }
+  void published() override { journal_.published(); }
+  Outcome check_health(Waiter&) const;
+  Outcome wait_until_durable(Waiter&, std::uint64_t record);
+  [[nodiscard]] std::string open_journal(const Superblock& superblock);
   Outcome wait_for_graves(Waiter&);
   std::uint32_t bury(const Tree& tree);
   void share_trees(std::span<Tree> trees);
@@ -101,12 +124,17 @@ class Pool final : private Checkpoint::Source {
   Manifest manifest_;
   Checkpoint checkpoint_;
   std::unordered_map<std::uint32_t, PoolDevice*> devices_;  ///< by record number
-  std::unordered_map<std::uint32_t, Grave> graves_;         ///< by record number
+  Journal journal_;
+  JournalLog log_;
+  std::unordered_map<std::uint32_t, Grave> graves_;  ///< by record number
   std::vector<std::unique_ptr<PoolDevice>> opened_;
   /// Devices that a long copy is being made into, and by whom.
   std::vector<std::pair<std::uint32_t, const Waiter*>> locks_;
   Reaper reaper_;
   bool read_only_ = false;
+  bool without_journal_ = false;
+  bool replaying_ = false;
+  std::size_t replayed_ = 0;  ///< records
 };
 
 /// Runs a pool that nobody else uses until all that was done to it is durable. The error is a sentence.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "devices/pool.h"
 #include "devices/reference_counts.h"
@@ -67,7 +68,7 @@ void PoolDevice::fill(DeviceRecord& record) const {
 void PoolDevice::mark() { pool_.mark(*this); }
 
 Outcome PoolDevice::check_writable(Waiter& waiter) {
-  if (const Outcome health = pool_.check_health(waiter); !health.is_ready()) return health;
+  if (const Outcome admitted = pool_.admit(waiter); !admitted.is_ready()) return admitted;
   for (const auto& [number, owner] : pool_.locks_) {
     if (number != number_ || owner == &waiter) continue;
     pool_.blocks().wait_for_event(waiter);
@@ -154,11 +155,58 @@ void PoolDevice::write(Plane plane, std::uint64_t offset, std::span<const std::u
   });
   if (plane == Plane::data) length_ = std::max(length_, offset + bytes.size());
   mark();
+  pool_.journal().wrote(*this, plane, offset, bytes);
+}
+
+/// Some of the entries, in one step.
+Outcome PoolDevice::place_piece(Waiter& waiter, Tree& blocks, std::span<const JournalEntry> entries) {
+  Collected collected;
+  Needs needs;
+  std::vector<std::uint64_t> counted;
+  for (const JournalEntry& entry : entries) {
+    blocks.prepare(waiter, entry.index, entry.index, true, true, collected, needs, counted);
+  }
+  if (const Outcome outcome = pool_.blocks().conclude(waiter, collected); !outcome.is_ready()) return outcome;
+  for (const JournalEntry& entry : entries) {
+    if (const Slot replaced = blocks.slot(entry.index); !replaced.empty()) counted.push_back(replaced.address());
+  }
+  pool_.blocks().references().prepare(waiter, counted, collected, needs);
+  if (const Outcome outcome = pool_.blocks().conclude(waiter, collected); !outcome.is_ready()) return outcome;
+  // The blocks themselves are there already.
+  needs.blocks -= entries.size();
+  needs.frames -= entries.size();
+  const Outcome room = pool_.blocks().provide(waiter, needs, BlockStore::Purpose::user);
+  if (!room.is_ready()) return room;
+  for (const JournalEntry& entry : entries) {
+    if (blocks.slot(entry.index) != entry.slot) blocks.put(entry.index, entry.slot);
+  }
+  return Outcome::ready();
+}
+
+Outcome PoolDevice::place(Waiter& waiter, Plane plane, std::span<const JournalEntry> entries) {
+  std::size_t piece = 64;
+  while (!entries.empty()) {
+    const std::size_t size = std::min(piece, entries.size());
+    const Outcome placed = place_piece(waiter, tree(plane), entries.first(size));
+    // Each is prepared as if it were alone, so many at a time seem to need more room than they do.
+    if (placed.status() == Status::no_space && std::exchange(piece, 1) > 1) continue;
+    if (!placed.is_ready()) return placed;
+    entries = entries.subspan(size);
+  }
+  mark();
+  return Outcome::ready();
+}
+
+void PoolDevice::set_lengths(std::uint64_t length, std::uint64_t columns_length) {
+  length_ = length;
+  columns_length_ = columns_length;
+  mark();
 }
 
 void PoolDevice::set_columns_length(std::uint64_t length) {
   columns_length_ = length;
   mark();
+  pool_.journal().set_columns_length(*this);
 }
 
 /// Empties [offset, end) of a tree, and sets the length if it is the data's, once everything for it is at hand.
@@ -206,18 +254,23 @@ Outcome PoolDevice::clear_range(Waiter& waiter, Tree& blocks, std::uint64_t offs
 
 Outcome PoolDevice::clear(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (count == 0) return Outcome::ready();
-  return clear_range(waiter, tree(plane), offset, count, length_);
+  const Outcome cleared = clear_range(waiter, tree(plane), offset, count, length_);
+  if (cleared.is_ready()) pool_.journal().cleared(*this, plane, offset, count);
+  return cleared;
 }
 
 Outcome PoolDevice::set_length(Waiter& waiter, std::uint64_t length) {
   if (length < length_) {
     // To the end of the last block: nothing lies behind the length.
     const std::uint64_t end = (length_ + block_size - 1) / block_size * block_size;
-    return clear_range(waiter, tree(Plane::data), length, end - length, length);
+    const Outcome cleared = clear_range(waiter, tree(Plane::data), length, end - length, length);
+    if (cleared.is_ready()) pool_.journal().set_length(*this);
+    return cleared;
   }
   if (const Outcome writable = check_writable(waiter); !writable.is_ready()) return writable;
   length_ = length;
   mark();
+  pool_.journal().set_length(*this);
   return Outcome::ready();
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "devices/device.h"
+#include "devices/journal_format.h"
 #include "devices/tree.h"
 
 namespace chimera::devices {
@@ -17,6 +18,13 @@ class PoolDevice final : public Device {
   /// As a record of the manifest has it.
   PoolDevice(Pool& pool, std::uint32_t number, const DeviceRecord& record);
   void fill(DeviceRecord& record) const;
+  [[nodiscard]] std::uint32_t number() const { return number_; }  ///< of its record in the manifest
+  /// The slot of a block that has changed since the last checkpoint began, its checksum up to date.
+  [[nodiscard]] Slot settled_slot(Plane plane, std::uint64_t index) { return tree(plane).settled_slot(index); }
+  /// Replay: puts blocks of a plane where the journal says that they are. Waits as often as it needs; what has been
+  /// put already stays when it is called again.
+  Outcome place(Waiter&, Plane, std::span<const JournalEntry> entries);
+  void set_lengths(std::uint64_t length, std::uint64_t columns_length);
 
   Outcome fetch(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
   Outcome prepare(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
@@ -41,6 +49,7 @@ class PoolDevice final : public Device {
   void mark();
   /// Refuses while another session's long copy into this device is under way, or the disk has failed.
   Outcome check_writable(Waiter&);
+  Outcome place_piece(Waiter&, Tree&, std::span<const JournalEntry> entries);
   Outcome clear_range(Waiter&, Tree&, std::uint64_t offset, std::uint64_t end, std::uint64_t new_length);
   template <typename Visit>
   void each_block(std::uint64_t offset, std::uint64_t count, Visit&& visit);
@@ -48,7 +57,7 @@ class PoolDevice final : public Device {
                      std::uint64_t count, std::vector<Extent>& out);
 
   Pool& pool_;
-  std::uint32_t number_ = 0;  ///< of its record in the manifest
+  std::uint32_t number_ = 0;
   std::array<Tree, 3> trees_;
 };
 

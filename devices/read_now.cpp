@@ -15,6 +15,11 @@ class Request final : public io::DiskRequest {
     first_block = address;
     if (bytes != nullptr) buffers = {&place_, 1};
   }
+  Request(std::uint64_t address, std::span<std::byte* const> places) {
+    kind = Kind::read;
+    first_block = address;
+    buffers = places;
+  }
   void finished() override { done_ = true; }
   bool carry_out(io::Loop& loop, io::Disk& disk) {
     disk.start(*this);
@@ -23,7 +28,7 @@ class Request final : public io::DiskRequest {
   }
 
  private:
-  std::byte* place_;
+  std::byte* place_ = nullptr;
   bool done_ = false;
 };
 
@@ -75,6 +80,26 @@ void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>&
     readers.back()->go_on();
   }
   while (list.done < addresses.size()) loop.step(io::Loop::forever);
+}
+
+void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count,
+                  const std::function<void(std::uint64_t address, const Block* bytes)>& take) {
+  std::vector<BlockBuffer> buffers;
+  std::vector<std::byte*> places;
+  for (std::uint64_t n = 0; n < std::min<std::uint64_t>(count, io::Disk::most_blocks); ++n) {
+    buffers.push_back(make_block_buffer());
+    places.push_back(reinterpret_cast<std::byte*>(buffers.back().get()));
+  }
+  for (const std::uint64_t end = first + count; first < end;) {
+    const std::size_t size = std::min<std::uint64_t>(end - first, places.size());
+    const bool good = Request(first, std::span(places).first(size)).carry_out(loop, disk);
+    for (std::size_t n = 0; n < size; ++n) {
+      // Which of several could not be read is found out by asking for them one by one.
+      const bool readable = good || read_now(loop, disk, first + n, *buffers[n]);
+      take(first + n, readable ? buffers[n].get() : nullptr);
+    }
+    first += size;
+  }
 }
 
 bool read_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block& bytes) {

@@ -18,6 +18,9 @@ namespace chimera::devices {
 /// it could not be read), in any order.
 void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>& addresses,
                const std::function<void(std::size_t index, const Block* bytes)>& take);
+/// The same for neighbours, in few, large requests.
+void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count,
+                  const std::function<void(std::uint64_t address, const Block* bytes)>& take);
 /// The same for a write; with no bytes, a flush.
 [[nodiscard]] bool write_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block* bytes);
 

@@ -28,6 +28,23 @@ CHIMERA_SAFEGUARD freed_blocks_are_held = true;
 /// An instruction in pieces works on a copy of the device's map until it is done.
 CHIMERA_SAFEGUARD pieces_are_hidden = true;
 
+/// What waits for a record waits for a flush.
+CHIMERA_SAFEGUARD records_are_flushed = true;
+/// A block whose place a record tells is not changed in place.
+CHIMERA_SAFEGUARD named_blocks_stay = true;
+/// A record counts only if its instructions match their checksum.
+CHIMERA_SAFEGUARD records_are_verified = true;
+/// The last records count only if the blocks that they name are on the medium too.
+CHIMERA_SAFEGUARD record_data_is_verified = true;
+/// What the journal names is marked as used before anything is replayed.
+CHIMERA_SAFEGUARD named_blocks_are_claimed = true;
+/// The journal's tail moves when the checkpoint that makes records superfluous is published.
+CHIMERA_SAFEGUARD tail_waits_for_publication = true;
+/// A checkpoint's first flush waits for the blocks that the journal is writing.
+CHIMERA_SAFEGUARD checkpoint_waits_for_journal = true;
+/// A record counts only if it continues the one before it.
+CHIMERA_SAFEGUARD records_are_chained = true;
+
 #undef CHIMERA_SAFEGUARD
 
 }  // namespace chimera::devices::safeguards

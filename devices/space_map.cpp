@@ -281,16 +281,42 @@ std::uint64_t SpaceMap::allocate(Use use) {
     bit = use == Use::data ? find_data(group) : find_node(group);
     assert(bit != group_blocks);
   }
-  set(group.used, bit);
-  levels_[0][number].free_and_flags -= 4;
-  --free_;
-  --reserved_blocks_;
-  mark_dirty(number, group);
+  take(number, group, bit);
   if (available_in(number) == 0) {
     group.reserved = false;
     reserved_.erase(reserved_.begin());
   }
   return std::uint64_t{number} * group_blocks + bit;
+}
+
+void SpaceMap::take(std::uint32_t number, Group& group, std::uint32_t bit) {
+  set(group.used, bit);
+  levels_[0][number].free_and_flags -= 4;
+  --free_;
+  if (group.reserved) --reserved_blocks_;
+  mark_dirty(number, group);
+}
+
+void SpaceMap::claim_run(std::uint64_t first, std::uint64_t count) {
+  assert(first >= fixed_blocks(0) && first + count <= blocks_in(0));
+  Group& group = *loaded(0);
+  for (std::uint64_t address = first; address < first + count; ++address) take(0, group, bit_of(address));
+}
+
+bool SpaceMap::claim(io::Loop& loop, const std::vector<std::uint64_t>& addresses, bool may_be_used) {
+  for (const std::uint64_t address : addresses) {
+    const std::uint32_t number = group_of(address);
+    if (loaded(number) == nullptr) {
+      if (!load(number)) return false;
+      while (any_loading()) loop.step(io::Loop::forever);
+    }
+    Group* const group = loaded(number);
+    if (group == nullptr) return false;
+    const bool used = test(group->used, bit_of(address));
+    if (used && !may_be_used) return false;
+    if (!used) take(number, *group, bit_of(address));
+  }
+  return true;
 }
 
 void SpaceMap::release(std::uint64_t address) {

@@ -67,6 +67,10 @@ class SpaceMap {
   /// long runs.
   [[nodiscard]] std::uint64_t allocate(Use use);
   void release(std::uint64_t address);
+  /// Of an empty store that has just been made: blocks of the first group that are nobody's to allocate.
+  void claim_run(std::uint64_t first, std::uint64_t count);
+  /// Marks these blocks (sorted) as used. False if one cannot be, or is, unless `may_be_used`.
+  [[nodiscard]] bool claim(io::Loop& loop, const std::vector<std::uint64_t>& addresses, bool may_be_used);
 
   // A checkpoint: `load_released` until it is ready, `images` in the run that freezes the state, `published` at its
   // end.
@@ -128,6 +132,7 @@ class SpaceMap {
   std::uint32_t find_data(Group& group) const;
   std::uint32_t find_node(Group& group) const;
   void mark_dirty(std::uint32_t group, Group& state);
+  void take(std::uint32_t number, Group& group, std::uint32_t bit);
   void unload_surplus();
 
   io::Disk& disk_;

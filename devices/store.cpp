@@ -56,7 +56,6 @@ Store::Store(MemoryOptions memory) : memory_(with_maker(std::move(memory))), mem
 
 Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory) : Store(std::move(memory)) {
   pool_ = std::move(pool);
-  read_only_ = pool_->read_only();
   for (auto& device : pool_->take_devices()) enter(std::move(device));
 }
 
@@ -80,6 +79,9 @@ std::vector<Device*> Store::list(std::string_view prefix, std::string_view after
   }
   return found;
 }
+
+bool Store::read_only() const { return pool_ != nullptr && pool_->read_only() && !pool_->replaying(); }
+bool Store::needs_replay() const { return pool_ != nullptr && pool_->replaying(); }
 
 std::size_t Store::device_count() const { return by_uuid_.size(); }
 
@@ -165,7 +167,7 @@ Outcome Store::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets,
   std::vector<Pool::Clone> wanted;
   for (const SnapshotTarget& target : targets) {
     if (target.origin->kind() == Kind::pool) {
-      wanted.push_back({&in_pool(*target.origin), unused_uuid(), target.name});
+      wanted.push_back({&in_pool(*target.origin), target.uuid ? *target.uuid : unused_uuid(), target.name});
     }
   }
   std::vector<std::unique_ptr<PoolDevice>> clones;
@@ -188,19 +190,19 @@ Outcome Store::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets,
 Outcome Store::rename(Waiter& waiter, Device& device, std::string_view name) {
   if (device.name() == name) return Outcome::ready();
   if (const Outcome fresh = check_new_name(waiter, name); !fresh.is_ready()) return fresh;
-  if (const Outcome health = check_health(waiter, device); !health.is_ready()) return health;
+  if (const Outcome admitted = admit(waiter, device); !admitted.is_ready()) return admitted;
   auto entry = by_name_.extract(device.name());
   entry.key() = name;
   by_name_.insert(std::move(entry));
   device.name_ = name;
-  if (device.kind() == Kind::pool) pool_->mark(in_pool(device));
+  if (device.kind() == Kind::pool) pool_->renamed(in_pool(device));
   return Outcome::ready();
 }
 
 Outcome Store::protect(Waiter& waiter, Device& device, bool read_only) {
-  if (const Outcome health = check_health(waiter, device); !health.is_ready()) return health;
+  if (const Outcome admitted = admit(waiter, device); !admitted.is_ready()) return admitted;
   device.read_only_ = read_only;
-  if (device.kind() == Kind::pool) pool_->mark(in_pool(device));
+  if (device.kind() == Kind::pool) pool_->protection_changed(in_pool(device));
   return Outcome::ready();
 }
 
@@ -225,11 +227,12 @@ Outcome Store::remove(Waiter& waiter, Device& device) {
   return Outcome::ready();
 }
 
-Outcome Store::check_health(Waiter& waiter, const Device& device) const {
-  return device.kind() == Kind::pool ? pool_->check_health(waiter) : Outcome::ready();
+Outcome Store::admit(Waiter& waiter, const Device& device) {
+  return device.kind() == Kind::pool ? pool_->admit(waiter) : Outcome::ready();
 }
 
 Outcome Store::sync(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->sync(waiter); }
+Outcome Store::checkpoint(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->checkpoint(waiter); }
 
 void Store::release(Waiter& waiter) {
   if (pool_ != nullptr) pool_->release(waiter);

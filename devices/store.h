@@ -39,6 +39,7 @@ struct CreateOptions {
 struct SnapshotTarget {
   Device* origin;
   std::string name;
+  std::optional<Uuid> uuid = std::nullopt;  ///< of the clone; a new one (random) if left out
 };
 
 /// Not thread-safe: it belongs to one machine. Names are checked by the caller (isa/text.h); uniqueness is checked
@@ -57,7 +58,9 @@ class Store {
   [[nodiscard]] std::vector<Device*> list(std::string_view prefix, std::string_view after, std::size_t most) const;
   [[nodiscard]] std::size_t device_count() const;
   /// Nothing of it may be changed.
-  [[nodiscard]] bool read_only() const { return read_only_; }
+  [[nodiscard]] bool read_only() const;
+  /// The journal's records are still to be run (vm::Machine::open).
+  [[nodiscard]] bool needs_replay() const;
 
   // Each waits as often as it needs and has its effect in the run that answers ready. `exists`: the name or
   // the UUID is taken; `no_space`: also where there are limits::most_devices already.
@@ -70,6 +73,8 @@ class Store {
   /// The device is gone when this is ready and must not be used any more; its space comes back in the background.
   Outcome remove(Waiter&, Device&);
   Outcome sync(Waiter&);  ///< everything answered before is durable
+  /// The same, and the store on the disk is in order without its journal: for an orderly end.
+  Outcome checkpoint(Waiter&);
 
   /// Gives back what an instruction holds; to be called when it has ended, however it ended.
   void release(Waiter&);
@@ -84,7 +89,7 @@ class Store {
 
  private:
   [[nodiscard]] Outcome check_new_name(Waiter&, std::string_view name) const;
-  [[nodiscard]] Outcome check_health(Waiter&, const Device&) const;
+  [[nodiscard]] Outcome admit(Waiter&, const Device&);
   [[nodiscard]] Outcome check_room(Waiter&, std::size_t new_devices) const;
   [[nodiscard]] Uuid unused_uuid() const;
   [[nodiscard]] std::unique_ptr<MemoryDevice> make_memory_device(const Uuid&, std::string_view name);
@@ -92,7 +97,6 @@ class Store {
   Outcome create_in_memory(Waiter&, std::string_view name, std::span<const std::uint8_t> columns, const CreateOptions&,
                            const Uuid&, Device*& made);
 
-  bool read_only_ = false;
   MemoryOptions memory_;
   MemoryBudget memory_budget_;  ///< must outlive the devices
   std::shared_ptr<Pool> pool_;

@@ -4,6 +4,7 @@
 
 #include "devices/crc32c.h"
 #include "devices/reference_counts.h"
+#include "devices/safeguards.h"
 
 namespace chimera::devices {
 namespace {
@@ -265,7 +266,9 @@ FrameId Tree::own(Slot& slot, FrameId& hint, unsigned level, bool whole) {
     slot = Slot();
     return own(slot, hint, level, false);
   }
-  if (is_mine && !cache.being_written(frame)) {
+  const bool must_stay =
+      is_mine && (cache.being_written(frame) || (safeguards::named_blocks_stay && cache.named(frame)));
+  if (is_mine && !must_stay) {
     cache.change_dirty(frame);
     slot.unsettle();
     return frame;
@@ -363,6 +366,18 @@ void Tree::clear(std::uint64_t first, std::uint64_t last, Tree& grave) {
   grave.share_generation_ = share_generation_;
   clear(root_.slot, root_hint_, root_.height, 0, {first, last, true, true}, grave);
   if (root_.slot.empty()) root_.height = 0;
+}
+
+Slot Tree::settled_slot(std::uint64_t index) {
+  FrameId* hint = nullptr;
+  Slot* const slot = find(index, hint);
+  if (slot == nullptr) return {};
+  const FrameId frame = pinned(*slot, *hint, 0);
+  if (frame == no_frame) return {};
+  if (slot->unsettled()) {
+    slot->settle(block_checksum(slot->address(), slot->generation(), blocks_->cache().bytes(frame)));
+  }
+  return *slot;
 }
 
 void Tree::settle(Slot& slot, unsigned level) {

@@ -15,6 +15,7 @@
 #include "isa/builder.h"
 #include "isa/decoder.h"
 #include "vm/machine.h"
+#include "vm/recovery.h"
 
 namespace {
 
@@ -38,7 +39,7 @@ std::expected<Embedded, std::string> open_machine(const char* path) {
     auto disk = io::FileDisk::open(*embedded.loop, path, io::OpenMode::read_write);
     if (!disk) return std::unexpected(disk.error());
     embedded.disk = std::move(*disk);
-    auto opened = devices::open_store(*embedded.loop, *embedded.disk, {});
+    auto opened = vm::open_store(*embedded.loop, *embedded.disk, {});
     if (!opened) return std::unexpected(opened.error());
     store = std::move(*opened);
   }

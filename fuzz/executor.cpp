@@ -17,6 +17,7 @@
 #include "io/seeded_random.h"
 #include "io/simulated_disk.h"
 #include "isa/builder.h"
+#include "vm/recovery.h"
 
 namespace {
 
@@ -54,7 +55,7 @@ io::DiskImage empty_store() {
 
 std::unique_ptr<devices::Store> make_store(io::SimulatedLoop& loop, io::SimulatedDisk& disk, const Choices& choices) {
   if (!choices.on_disk) return std::make_unique<devices::Store>(devices::MemoryOptions{.most_bytes = 16 << 20});
-  auto opened = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+  auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
   FUZZ_CHECK(opened);
   return std::move(*opened);
 }

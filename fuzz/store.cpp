@@ -13,6 +13,7 @@
 #include "io/seeded_random.h"
 #include "io/simulated_disk.h"
 #include "isa/builder.h"
+#include "vm/recovery.h"
 
 namespace {
 
@@ -37,7 +38,7 @@ io::DiskImage good_store() {
   io::SimulatedLoop loop(1);
   io::SimulatedDisk disk(loop, devices::smallest_store_blocks);
   FUZZ_CHECK(devices::format(loop, disk));
-  auto opened = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+  auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
   FUZZ_CHECK(opened);
   vm::Machine machine(loop, std::move(*opened));
   Program program;
@@ -110,7 +111,7 @@ void use(const io::DiskImage& image, Use how, bool is_good) {
   io::SimulatedLoop loop(1);
   io::SimulatedDisk disk(loop, image);
   const bool read_only = how == Use::look;
-  auto opened = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = read_only});
+  auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = read_only});
   if (!opened) {
     FUZZ_CHECK(!is_good && !opened.error().empty());
     return;

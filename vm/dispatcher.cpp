@@ -145,8 +145,7 @@ Dispatcher::Outcome Dispatcher::dispatch(const Instruction& instruction) {
     case Operation::outcome_of_token:
     case Operation::sync: return transaction_control(instruction);
 
-    case Operation::journal_record:
-      return fail(Status::denied, "7F {:02X} is a journal's own record; no session may send it", instruction.extension);
+    case Operation::journal_record: return journal_record(instruction);
     case Operation::extension:
       return fail(Status::unsupported, "there is no extension 7F {:02X} in this version", instruction.extension);
   }

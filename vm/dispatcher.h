@@ -126,6 +126,9 @@ class Dispatcher {
   Outcome snapshot(const Instruction&);
   Outcome describe_store();
 
+  // handlers_journal.cpp
+  Outcome journal_record(const Instruction&);
+
   // handlers_transaction.cpp
   Outcome transaction_control(const Instruction&);
 

@@ -56,7 +56,7 @@ Status MachineCore::sync() {
   SyncWaiter waiter;
   for (;;) {
     waiter.woken = false;
-    const devices::Outcome outcome = store_->sync(waiter);
+    const devices::Outcome outcome = store_->checkpoint(waiter);
     if (!outcome.waits()) {
       store_->release(waiter);
       return outcome.status();

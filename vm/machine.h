@@ -65,7 +65,8 @@ class Session {
 
 class Machine {
  public:
-  /// The loop must outlive the machine. The store may hold a pool on a disk of the same loop.
+  /// The loop must outlive the machine. The store may hold a pool on a disk of the same loop; it comes from
+  /// vm::open_store then.
   Machine(io::Loop& loop, std::unique_ptr<devices::Store> store);
   ~Machine();
 
@@ -80,7 +81,8 @@ class Machine {
   void turn(int timeout_ms);
   /// From now on every instruction answers 19 (shutting down) but those already begun.
   void shut_down();
-  /// Makes everything durable, driving the loop. The status of the sync.
+  /// Makes everything durable and leaves the store in order, with nothing to replay, driving the loop. The status of
+  /// the sync.
   [[nodiscard]] Status sync();
 
   [[nodiscard]] devices::Store& store();

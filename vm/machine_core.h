@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "devices/store.h"
@@ -21,6 +24,8 @@ class MachineCore {
   MachineCore& operator=(const MachineCore&) = delete;
 
   [[nodiscard]] devices::Store& store() { return *store_; }
+  /// The core ends here.
+  [[nodiscard]] std::unique_ptr<devices::Store> take_store() { return std::move(store_); }
   [[nodiscard]] io::Loop& loop() { return loop_; }
 
   /// Enters a session; returns its number, from 1, never used again.
@@ -34,7 +39,10 @@ class MachineCore {
   bool run_ready();
   [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
   void turn(int timeout_ms);
+  /// Makes everything durable and leaves the store in order, driving the loop.
   [[nodiscard]] Status sync();
+  /// Runs what the journal holds. An error is a sentence, and the machine must not be used.
+  [[nodiscard]] std::expected<void, std::string> recover();
 
   void shut_down() { shutting_down_ = true; }
   [[nodiscard]] bool shutting_down() const { return shutting_down_; }
@@ -46,6 +54,8 @@ class MachineCore {
   void forget(const StreamSession& asking, const Uuid& uuid, const devices::Device* gone);
 
  private:
+  std::string replay(std::span<const std::uint8_t> instructions);
+
   io::Loop& loop_;
   std::unique_ptr<devices::Store> store_;
   std::vector<StreamSession*> sessions_;

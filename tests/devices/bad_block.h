@@ -36,7 +36,7 @@ class BadBlockRig {
  public:
   explicit BadBlockRig(const Program& program) : disk_(rig.disk) {
     rig.run_well(program);
-    rig.sync();
+    rig.checkpoint();
     open();
   }
   /// The store in an image.
@@ -45,7 +45,7 @@ class BadBlockRig {
 
   void open() {
     rig.close();
-    auto opened = open_store(rig.loop, disk_, {.cache_bytes = limits::smallest_cache});
+    auto opened = vm::open_store(rig.loop, disk_, {.cache_bytes = limits::smallest_cache});
     REQUIRE_MESSAGE(opened.has_value(), error_of(opened));
     rig.machine = std::make_unique<vm::Machine>(rig.loop, std::move(*opened));
     rig.session = rig.machine->connect();

@@ -92,7 +92,7 @@ class DamageRun {
   }
 
   /// A store whose map of free space is damaged writes no more.
-  bool synced() { return rig_.run(Program().sync()).front().ok(); }
+  bool synced() { return rig_.machine->sync() == Status::ok; }
 
   void rot() {
     const std::uint64_t block = random_.chance(50) ? random_.below(400) : random_.below(rig_.disk.block_count());
@@ -100,13 +100,13 @@ class DamageRun {
     if (random_.chance(5)) {
       // The part of a superblock that says something.
       rig_.disk.flip_bit(superblock_places[random_.below(2)],
-                         static_cast<unsigned>(random_.below(offsetof(Superblock, reserved2) * 8)));
+                         static_cast<unsigned>(random_.below(offsetof(Superblock, reserved3) * 8)));
     }
   }
 
   bool reopen(std::uint64_t published) {
     rig_.disk.clear_faults();
-    auto opened = open_store(rig_.loop, rig_.disk, {.cache_bytes = limits::smallest_cache});
+    auto opened = vm::open_store(rig_.loop, rig_.disk, {.cache_bytes = limits::smallest_cache});
     if (!opened) {
       ++counts_.unopened;
       return false;

@@ -24,10 +24,14 @@ std::string judge(const Content& found, std::span<const Content> allowed) {
 std::string look(const io::DiskImage& image, std::span<const Content> allowed, std::uint64_t seed, Content& found) {
   io::SimulatedLoop loop(seed);
   io::SimulatedDisk disk(loop, image);
-  const auto store = open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = true});
-  if (!store) return fmt::format("it does not open: {}", store.error());
-  found = content_of(loop, **store);
-  if (const std::string wrong = judge(found, allowed); !wrong.empty()) return wrong;
+  {
+    const auto store = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = true});
+    if (!store) return fmt::format("it does not open: {}", store.error());
+    found = content_of(loop, **store);
+    if (const std::string wrong = judge(found, allowed); !wrong.empty()) return wrong;
+  }
+  const auto store = open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .without_journal = true});
+  if (!store) return fmt::format("it does not open without its journal: {}", store.error());
   const std::string problem = first_problem(check(loop, **store, [](std::uint64_t, std::uint64_t) {}));
   if (!problem.empty()) return fmt::format("the check says: {}", problem);
   if (disk.started(io::DiskRequest::Kind::write) != 0) return "reading has written";
@@ -125,9 +129,9 @@ std::string empty_the_store(PoolRig& rig) {
     const Reply gone = rig.run(Program().delete_device_by_force(uuid)).front();
     if (!gone.ok()) return fmt::format("a device could not be deleted: {}", gone.message);
   }
-  rig.sync();
+  rig.checkpoint();
   rig.settle();
-  rig.sync();
+  rig.checkpoint();
   const std::uint64_t free = rig.space().free_count();
   const std::uint64_t expected = PoolRig(rig.disk.block_count()).space().free_count();
   if (free != expected) return fmt::format("of an empty store {} blocks are free, not {}", free, expected);

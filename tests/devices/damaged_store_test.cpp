@@ -126,7 +126,7 @@ TEST_CASE("what cannot be is refused when the store is opened, whatever its chec
     refusal.plant(planted);
     io::SimulatedLoop loop(1);
     io::SimulatedDisk disk(loop, planted.image());
-    const auto opened = open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+    const auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
     REQUIRE_FALSE(opened.has_value());
     CHECK_NE(opened.error().find(refusal.reason), std::string::npos);
     CHECK_EQ(disk.started(io::DiskRequest::Kind::write), 0);

@@ -246,7 +246,7 @@ std::uint64_t requests_of_all(Kind kind) {
 
 TEST_CASE("a read fails: those who need it are told, and nothing else is different") {
   const std::uint64_t reads = requests_of_all(Kind::read);
-  REQUIRE_GT(reads, 40);
+  REQUIRE_GT(reads, 20);
   std::size_t told = 0;
   for (std::uint64_t nth = 1; nth <= reads; ++nth) {
     CAPTURE(nth);

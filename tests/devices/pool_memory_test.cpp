@@ -58,7 +58,7 @@ TEST_CASE("a read under way to an address that is freed and used again is not ta
   rig.close();
 
   HoldingDisk disk(rig.disk);
-  auto opened = open_store(rig.loop, disk, {.cache_bytes = limits::smallest_cache});
+  auto opened = vm::open_store(rig.loop, disk, {.cache_bytes = limits::smallest_cache});
   REQUIRE(opened);
   rig.machine = std::make_unique<vm::Machine>(rig.loop, std::move(*opened));
   rig.session = rig.machine->connect();
@@ -201,7 +201,7 @@ TEST_CASE("a session that goes away in the middle lets go of everything") {
   rig.settle();
   CHECK_EQ(rig.pool().grave_count(), 0);
   const BlockCache& cache = rig.pool().blocks().cache();
-  rig.sync();
+  rig.checkpoint();
   CHECK_EQ(cache.evictable_count(), cache.frame_count());
   CHECK_EQ(first_problem(rig.check()), "");
 }

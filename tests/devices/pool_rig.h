@@ -18,6 +18,7 @@
 #include "isa/decoder.h"
 #include "isa/limits.h"
 #include "vm/machine.h"
+#include "vm/recovery.h"
 
 namespace chimera::devices::testing {
 
@@ -91,9 +92,10 @@ template <typename Expected>
 class PoolRig {
  public:
   /// A new store on a disk of so many blocks.
-  explicit PoolRig(std::uint64_t blocks = smallest_store_blocks, std::uint64_t seed = 1)
+  explicit PoolRig(std::uint64_t blocks = smallest_store_blocks, std::uint64_t seed = 1,
+                   const FormatOptions& options = {})
       : loop(seed), disk(loop, blocks) {
-    const auto made = format(loop, disk);
+    const auto made = format(loop, disk, options);
     REQUIRE_MESSAGE(made.has_value(), error_of(made));
     open();
   }
@@ -101,7 +103,7 @@ class PoolRig {
   explicit PoolRig(io::DiskImage image, std::uint64_t seed = 1) : loop(seed), disk(loop, std::move(image)) { open(); }
 
   void open(bool read_only = false) {
-    auto opened = open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = read_only});
+    auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = read_only});
     REQUIRE_MESSAGE(opened.has_value(), error_of(opened));
     machine = std::make_unique<vm::Machine>(loop, std::move(*opened));
     session = machine->connect();
@@ -153,6 +155,8 @@ class PoolRig {
     return uuid_in(reply);
   }
   void sync() { run_well(Program().sync()); }
+  /// All is in a checkpoint, and nothing in the journal.
+  void checkpoint() { REQUIRE_EQ(machine->sync(), Status::ok); }
 
   [[nodiscard]] Store& store() { return machine->store(); }
   [[nodiscard]] Pool& pool() { return *machine->store().pool(); }

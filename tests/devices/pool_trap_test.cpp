@@ -56,7 +56,7 @@ TEST_CASE("misdirected writes and stale versions are found") {
   const Uuid device = rig.create("d");
   rig.run_well(
       Program().write_block(device, 0, as_block(block_of(1))).write_block(device, 4096, as_block(block_of(2))));
-  rig.sync();
+  rig.checkpoint();
   const std::uint64_t first = address_of(rig, "d", 0);
   const std::uint64_t second = address_of(rig, "d", 1);
   const BlockBuffer bytes = make_block_buffer();
@@ -76,13 +76,15 @@ TEST_CASE("a lost write leaves something old behind, which is not taken for the 
   for (std::uint64_t lost = 1; lost <= 6; ++lost) {
     PoolRig rig;
     const Uuid device = rig.create("d");
-    rig.run_well(Program().write_block(device, 0, as_block(block_of(1))).sync());
+    rig.run_well(Program().write_block(device, 0, as_block(block_of(1))));
+    rig.checkpoint();
     rig.disk.inject({io::DiskRequest::Kind::write, lost, false, io::Fault::Effect::lose});
-    rig.run_well(Program().write_block(device, 0, as_block(block_of(2))).sync());
+    rig.run_well(Program().write_block(device, 0, as_block(block_of(2))));
+    rig.checkpoint();
     CHECK_EQ(rig.run_well(Program().read_block(device, 0)).result, block_of(2));  // from memory
     const std::uint64_t generation = rig.pool().checkpoint().published();
     rig.close();
-    const auto store = open_store(rig.loop, rig.disk, {.cache_bytes = limits::smallest_cache});
+    const auto store = vm::open_store(rig.loop, rig.disk, {.cache_bytes = limits::smallest_cache});
     if (!store) {
       CHECK_NE(store.error(), "");
       continue;
@@ -304,16 +306,14 @@ TEST_CASE("what a checkpoint writes is not changed meanwhile") {
   const std::vector<std::uint8_t> old = pattern(1, 30 * block_size);
   const std::vector<std::uint8_t> changed = pattern(2, 30 * block_size);
   rig.run_well(Program().write_bytes(device, 0, old));
-  auto syncing = rig.machine->connect();
-  syncing->feed(Program().sync().bytes());
+  rig.pool().blocks().want_checkpoint();
   rig.machine->run_ready();
   REQUIRE_FALSE(rig.pool().checkpoint().idle());
   // The simulated disk asserts that the bytes of its writes stay as they are.
   rig.run_well(Program().write_bytes(device, 0, changed).check_bytes(device, 0, changed));
   REQUIRE_FALSE(rig.pool().checkpoint().idle());
-  rig.wait_for(*syncing);
+  rig.settle();
   rig.run_well(Program().check_bytes(device, 0, changed));
-  syncing.reset();
   const io::CrashImages images = rig.disk.crash_images();
   PoolRig after(images.at(0));
   after.run_well(Program().check_bytes(device, 0, old));

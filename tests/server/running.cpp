@@ -10,6 +10,7 @@
 #include "devices/store.h"
 #include "io/file_disk.h"
 #include "vm/machine.h"
+#include "vm/recovery.h"
 
 namespace chimera::server::testing {
 namespace {
@@ -58,7 +59,7 @@ void RunningServer::serve() {
   auto store = std::make_unique<devices::Store>();
   if (!setup_.store_file.empty()) {
     disk = std::move(io::FileDisk::open(**loop, setup_.store_file, io::OpenMode::read_write).value());
-    store = std::move(devices::open_store(**loop, *disk, {.cache_bytes = limits::smallest_cache}).value());
+    store = std::move(vm::open_store(**loop, *disk, {.cache_bytes = limits::smallest_cache}).value());
   }
   vm::Machine machine(**loop, std::move(store));
   auto server = Server::make(machine, **loop, setup_.options);

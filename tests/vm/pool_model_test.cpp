@@ -15,6 +15,7 @@
 #include "isa/limits.h"
 #include "tests/vm/conversation.h"
 #include "tests/vm/model_test.h"
+#include "vm/recovery.h"
 
 namespace chimera::vm::testing {
 namespace {
@@ -22,7 +23,7 @@ namespace {
 constexpr std::uint64_t disk_blocks = 512ull << 20 >> 12;
 
 std::unique_ptr<devices::Store> open_pool(io::Loop& loop, io::Disk& disk) {
-  auto store = devices::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+  auto store = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
   REQUIRE(store);
   return std::move(*store);
 }

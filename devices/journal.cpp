@@ -1,0 +1,252 @@
+#include "devices/journal.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "devices/pool_device.h"
+#include "devices/safeguards.h"
+#include "isa/bytes.h"
+#include "isa/limits.h"
+
+namespace chimera::devices {
+namespace {
+
+/// A window of so many bytes or blocks is sealed although nobody waits, so that whoever will has little to wait for.
+constexpr std::size_t large_window_bytes = 256 << 10;
+constexpr std::size_t large_window_blocks = 1024;
+/// What one instruction adds to a window at most: a name for each block of the largest transfer, the ends of it, and
+/// some instructions around them.
+constexpr std::uint64_t largest_addition =
+    (limits::largest_transfer / block_size + 2) * sizeof(JournalEntry) + 4 * block_size;
+static_assert(sizeof(Uuid) == 16);
+
+template <typename Value>
+void put(std::vector<std::uint8_t>& bytes, const Value& value) {
+  const auto* const begin = reinterpret_cast<const std::uint8_t*>(&value);
+  bytes.insert(bytes.end(), begin, begin + sizeof value);
+}
+
+}  // namespace
+
+void Journal::open(std::uint64_t first_block, std::uint64_t block_count, const JournalPosition& next) {
+  writer_.open(first_block, block_count, next);
+  state_ = writer_.exists() ? State::broken : State::off;
+}
+
+// ── Effects ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
+  if (!records() || bytes.empty()) return;
+  const std::size_t head = std::min<std::size_t>(bytes.size(), (block_size - offset % block_size) % block_size);
+  const std::size_t blocks = (bytes.size() - head) / block_size;
+  const std::size_t tail = bytes.size() - head - blocks * block_size;
+  if (head > 0) write_piece(device, plane, offset, bytes.first(head));
+  for (std::size_t n = 0; n < blocks; ++n) {
+    changed_.push_back({device.number(), plane, (offset + head) / block_size + n});
+  }
+  if (tail > 0) write_piece(device, plane, offset + (bytes.size() - tail), bytes.last(tail));
+  if (blocks > 0 && plane == Plane::data) lengths_.insert(device.number());
+}
+
+/// A part of a block.
+void Journal::write_piece(const PoolDevice& device, Plane plane, std::uint64_t offset,
+                          std::span<const std::uint8_t> bytes) {
+  switch (plane) {
+    case Plane::data: window_.write_bytes(device.uuid(), offset, bytes); break;
+    case Plane::metadata: window_.write_metadata_bytes(device.uuid(), offset, bytes); break;
+    case Plane::columns: {
+      std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
+      put(operands, offset);
+      operands.insert(operands.end(), bytes.begin(), bytes.end());
+      window_.extension(static_cast<std::uint8_t>(JournalOpcode::write_columns), operands);
+      break;
+    }
+  }
+}
+
+void Journal::set_length(const PoolDevice& device) {
+  if (records()) window_.write_length(device.uuid(), device.length());
+}
+
+void Journal::set_columns_length(const PoolDevice& device) {
+  if (records()) lengths_.insert(device.number());
+}
+
+void Journal::cleared(const PoolDevice& device, Plane plane, std::uint64_t offset, std::uint64_t count) {
+  if (!records()) return;
+  if (plane == Plane::data) {
+    window_.clear_extents(device.uuid(), offset, count);
+  } else {
+    window_.clear_metadata(device.uuid(), offset, count);
+  }
+}
+
+void Journal::created(const PoolDevice& device) {
+  if (!records()) return;
+  const std::string options = device.fixed_length() ? fmt::format("size={}", device.length()) : std::string();
+  window_.create_device(device.name(), {}, options, device.uuid());
+}
+
+void Journal::renamed(const PoolDevice& device) {
+  if (records()) window_.rename_device(device.uuid(), device.name());
+}
+
+void Journal::protection_changed(const PoolDevice& device) {
+  if (!records()) return;
+  // What was written before belongs before it.
+  drain();
+  window_.protect_device(device.uuid(), device.read_only());
+}
+
+void Journal::removed(const PoolDevice& device) {
+  if (!records()) return;
+  std::erase_if(changed_, [&](const Changed& changed) { return changed.number == device.number(); });
+  lengths_.erase(device.number());
+  window_.delete_device_by_force(device.uuid());
+}
+
+void Journal::sharing() {
+  if (records()) drain();
+}
+
+void Journal::cloned(const PoolDevice& origin, const PoolDevice& clone) {
+  if (!records()) return;
+  std::vector<std::uint8_t> operands(origin.uuid().begin(), origin.uuid().end());
+  operands.insert(operands.end(), clone.uuid().begin(), clone.uuid().end());
+  put(operands, static_cast<std::uint16_t>(clone.name().size()));
+  operands.insert(operands.end(), clone.name().begin(), clone.name().end());
+  window_.extension(static_cast<std::uint8_t>(JournalOpcode::clone_as), operands);
+}
+
+void Journal::rolled_back(const PoolDevice& device, const PoolDevice& content) {
+  if (records()) window_.roll_back_device(device.uuid(), content.uuid());
+}
+
+void Journal::copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
+                     std::uint64_t count) {
+  if (records()) window_.copy_bytes(from.uuid(), from_offset, to.uuid(), to_offset, count);
+}
+
+void Journal::break_off() {
+  if (state_ == State::off) return;
+  state_ = State::broken;
+  clear_window();
+}
+
+// ── The window ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::uint64_t Journal::window_bytes() const {
+  constexpr std::uint64_t for_a_device = 64;
+  return window_.bytes().size() + (changed_.size() + lengths_.size()) * for_a_device;
+}
+
+void Journal::clear_window() {
+  window_.clear();
+  changed_.clear();
+  lengths_.clear();
+  wanted_ = false;
+}
+
+/// Names the places of the blocks that were written whole, and has them written.
+void Journal::place_changed() {
+  std::sort(changed_.begin(), changed_.end());
+  changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
+  std::vector<BlockCache::Placed> to_write;
+  const std::span<const Changed> all(changed_);
+  for (std::size_t first = 0; first < all.size();) {
+    std::size_t last = first + 1;
+    while (last < all.size() && all[last].number == all[first].number && all[last].plane == all[first].plane) ++last;
+    place(*devices_.at(all[first].number), all[first].plane, all.subspan(first, last - first), to_write);
+    first = last;
+  }
+  changed_.clear();
+  writer_.write_data(std::move(to_write));
+}
+
+void Journal::place(PoolDevice& device, Plane plane, std::span<const Changed> changed,
+                    std::vector<BlockCache::Placed>& to_write) {
+  std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
+  put(operands, static_cast<std::uint8_t>(plane));
+  const std::size_t before = operands.size();
+  for (const Changed& block : changed) {
+    const Slot slot = device.settled_slot(plane, block.index);
+    if (slot.empty()) continue;  // cleared since
+    put(operands, JournalEntry{block.index, slot});
+    const FrameId frame = cache_.find(slot.address());
+    assert(frame != no_frame);
+    if (cache_.name(frame)) to_write.push_back({slot.address(), frame});
+  }
+  if (operands.size() == before) return;
+  window_.extension(static_cast<std::uint8_t>(JournalOpcode::place_blocks), operands);
+}
+
+/// All effects so far are said by instructions.
+void Journal::drain() {
+  place_changed();
+  for (const std::uint32_t number : lengths_) {
+    const PoolDevice& device = *devices_.at(number);
+    std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
+    put(operands, device.length());
+    put(operands, device.columns_length());
+    window_.extension(static_cast<std::uint8_t>(JournalOpcode::set_lengths), operands);
+  }
+  lengths_.clear();
+}
+
+void Journal::seal() {
+  assert(state_ == State::on);
+  drain();
+  writer_.append(window_.bytes());
+  clear_window();
+}
+
+bool Journal::has_room() const {
+  if (!records()) return true;
+  const std::uint64_t blocks = JournalWriter::blocks_for(window_bytes() + largest_addition);
+  return writer_.used_blocks() + blocks <= writer_.block_count() &&
+         window_bytes() < writer_.block_count() * block_size / 4;
+}
+
+bool Journal::wants_checkpoint() const {
+  return state_ == State::broken || (state_ == State::on && writer_.used_blocks() > writer_.block_count() / 2);
+}
+
+void Journal::work() {
+  if (state_ != State::on || window_empty()) return;
+  const bool large = window_bytes() > large_window_bytes || changed_.size() > large_window_blocks;
+  // While a record is on its way, those that wait gather for the next one.
+  if (large || (wanted_ && !writer_.writing())) seal();
+}
+
+std::uint64_t Journal::ticket() const {
+  if (state_ != State::on) return 0;
+  return writer_.last() + (window_empty() ? 0 : 1);
+}
+
+void Journal::want(std::uint64_t ticket) {
+  wanted_ = wanted_ || ticket > writer_.last();
+  writer_.want(ticket);
+}
+
+// ── Checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+JournalPosition Journal::freeze() {
+  if (state_ == State::on && !window_empty()) seal();
+  if (state_ == State::broken) {
+    writer_.skip();
+    state_ = State::held;
+  }
+  frozen_sequence_ = writer_.last();
+  frozen_block_ = writer_.next().block;
+  if (!safeguards::tail_waits_for_publication) writer_.pass(frozen_block_);
+  return writer_.next();
+}
+
+void Journal::published() {
+  writer_.pass(frozen_block_);
+  if (state_ == State::held) state_ = State::on;
+}
+
+}  // namespace chimera::devices

@@ -1,0 +1,121 @@
+#pragma once
+// The journal: what has been done to the pool's devices, as instructions to be run again after a crash. The effects of
+// one moment to the next are collected in a window; a window is sealed into a record, and a record is durable as soon
+// as it and the blocks that it refers to are on the medium, without a checkpoint.
+//
+// Small payloads stand in the record. Whole blocks are written to their place in the pool, where the next checkpoint
+// wants them too, and the record says where that is (7F 80). A block that a record names is not changed any more, and
+// not used again before the record is superfluous.
+//
+// Some effects cannot be written down (a copy of what has changed since it began): after one of these nothing is
+// recorded until a checkpoint has begun, and nothing sealed until it is published, so that no record has a gap before
+// it.
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "devices/block_cache.h"
+#include "devices/device.h"
+#include "devices/journal_format.h"
+#include "devices/journal_writer.h"
+#include "isa/builder.h"
+
+namespace chimera::devices {
+
+class PoolDevice;
+
+class Journal {
+ public:
+  /// The devices by their number; the map outlives the journal.
+  using Devices = std::unordered_map<std::uint32_t, PoolDevice*>;
+  Journal(io::Disk& disk, BlockCache& cache, const Devices& devices)
+      : writer_(disk, cache), cache_(cache), devices_(devices) {}
+
+  /// Goes on at this position, once a checkpoint has said so on the disk.
+  void open(std::uint64_t first_block, std::uint64_t block_count, const JournalPosition& next);
+  /// The same for a store that nothing has to be replayed for: records may follow at once.
+  void go_on() { state_ = writer_.exists() ? State::on : State::off; }
+
+  // Effects, told after they have happened (`sharing` before: until then blocks belong to nobody else).
+  void wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes);
+  void set_length(const PoolDevice& device);
+  void set_columns_length(const PoolDevice& device);
+  void cleared(const PoolDevice& device, Plane plane, std::uint64_t offset, std::uint64_t count);
+  void created(const PoolDevice& device);
+  void renamed(const PoolDevice& device);
+  void protection_changed(const PoolDevice& device);
+  void removed(const PoolDevice& device);
+  /// Blocks are about to be shared: what has been written so far gets its place in the record now.
+  void sharing();
+  void cloned(const PoolDevice& origin, const PoolDevice& clone);
+  void rolled_back(const PoolDevice& device, const PoolDevice& content);
+  void copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
+              std::uint64_t count);
+  /// Something happened that a record cannot say.
+  void break_off();
+
+  /// Whether one more instruction, of whatever size, is sure to find room. If not, `relieve` and wait.
+  [[nodiscard]] bool has_room() const;
+  /// A checkpoint should begin soon.
+  [[nodiscard]] bool wants_checkpoint() const;
+  /// Seals a window that has grown large, or that somebody waits for. Call it often.
+  void work();
+
+  /// What makes all that has been recorded so far durable; 0: only a checkpoint does.
+  [[nodiscard]] std::uint64_t ticket() const;
+  void want(std::uint64_t ticket);
+  [[nodiscard]] std::uint64_t durable() const { return writer_.durable(); }
+
+  // A checkpoint.
+  /// The state is being frozen: gives the position of the first record that will not be part of it.
+  JournalPosition freeze();
+  /// The blocks that records of before the freeze refer to are written, so a flush would cover them.
+  [[nodiscard]] bool frozen_is_written() const { return writer_.written() >= frozen_sequence_; }
+  void published();
+
+  [[nodiscard]] bool at_rest() const { return writer_.at_rest(); }
+  [[nodiscard]] const JournalWriter& writer() const { return writer_; }
+  [[nodiscard]] JournalWriter& writer() { return writer_; }
+
+ private:
+  enum class State : std::uint8_t {
+    off,     ///< there is none
+    broken,  ///< nothing is recorded before the next checkpoint begins
+    held,    ///< recorded, but not sealed before that checkpoint is published
+    on,
+  };
+  struct Changed {
+    std::uint32_t number;
+    Plane plane;
+    std::uint64_t index;
+    auto operator<=>(const Changed&) const = default;
+  };
+
+  [[nodiscard]] bool records() const { return state_ == State::on || state_ == State::held; }
+  [[nodiscard]] bool window_empty() const { return window_.empty() && changed_.empty() && lengths_.empty(); }
+  [[nodiscard]] std::uint64_t window_bytes() const;
+  void write_piece(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes);
+  void place_changed();
+  void place(PoolDevice& device, Plane plane, std::span<const Changed> changed,
+             std::vector<BlockCache::Placed>& to_write);
+  void drain();
+  void seal();
+  void clear_window();
+
+  JournalWriter writer_;
+  BlockCache& cache_;
+  const Devices& devices_;
+  State state_ = State::off;
+  bool wanted_ = false;  ///< somebody waits for the window
+  Program window_;
+  std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
+  std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed
+  std::uint64_t frozen_sequence_ = 0;
+  std::uint64_t frozen_block_ = 0;
+};
+
+}  // namespace chimera::devices

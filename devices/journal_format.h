@@ -1,0 +1,46 @@
+#pragma once
+// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 83); docs/store-format.md
+// describes them. Other instructions stand in it as in any stream.
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "devices/crc32c.h"
+#include "devices/layout.h"
+
+namespace chimera::devices {
+
+enum class JournalOpcode : std::uint8_t {
+  place_blocks = 0x80,   ///< D, plane u8, then entries: whole blocks that lie where the record says
+  clone_as = 0x81,       ///< D of an origin, D of its clone, name: several in a row are one snapshot
+  write_columns = 0x82,  ///< D, offset u64, bytes: a part of the columns
+  set_lengths = 0x83,    ///< D, length u64, columns length u64
+};
+
+struct JournalEntry {
+  std::uint64_t index;  ///< of the block in its plane
+  Slot slot;            ///< never empty
+};
+static_assert(sizeof(JournalEntry) == 24);
+
+/// The checksum of a header whose record begins at this block of the disk.
+[[nodiscard]] inline std::uint32_t header_checksum(const JournalHeader& header, std::uint64_t address) {
+  return crc32c(crc32c(0, &address, sizeof address), &header, offsetof(JournalHeader, checksum));
+}
+
+[[nodiscard]] inline JournalHeader journal_header(const JournalPosition& at, std::uint64_t durable,
+                                                  std::uint64_t address, std::span<const std::uint8_t> instructions) {
+  JournalHeader header{};
+  header.magic = JournalHeader::right_magic;
+  header.sequence = at.sequence;
+  header.durable = durable;
+  header.epoch = at.epoch;
+  header.chain = at.chain;
+  header.length = instructions.size();
+  header.content = crc32c(0, instructions.data(), instructions.size());
+  header.checksum = header_checksum(header, address);
+  return header;
+}
+
+}  // namespace chimera::devices

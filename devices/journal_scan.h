@@ -1,0 +1,35 @@
+#pragma once
+// Reading a journal back: which of its records count.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "devices/layout.h"
+#include "io/disk.h"
+#include "io/loop.h"
+
+namespace chimera::devices {
+
+struct JournalRecord {
+  JournalPosition position{};
+  std::uint64_t blocks = 0;  ///< that it takes in the journal
+  std::vector<std::uint8_t> instructions;
+};
+
+/// The records that are not part of the state of a superblock, and what is needed to replay them.
+struct JournalLog {
+  std::vector<JournalRecord> records;
+  JournalPosition next{};               ///< behind the last of them
+  std::vector<std::uint64_t> named;     ///< addresses of the blocks that they name, sorted
+  std::uint64_t newest_generation = 0;  ///< of those blocks
+};
+
+/// Reads the records from the superblock's position on. The first one that is not whole ends the log, and so does one
+/// that names blocks that are not on the medium, if nothing says that it was durable. An error, for the user, where
+/// something behind that end says that more was durable: the journal is damaged, and going on would lose it.
+[[nodiscard]] std::expected<JournalLog, std::string> scan_journal(io::Loop& loop, io::Disk& disk,
+                                                                  const Superblock& superblock);
+
+}  // namespace chimera::devices

@@ -1,0 +1,167 @@
+#include "devices/journal_writer.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "devices/crc32c.h"
+#include "devices/journal_format.h"
+#include "devices/safeguards.h"
+
+namespace chimera::devices {
+
+class JournalWriter::Request final : public io::DiskRequest {
+ public:
+  explicit Request(JournalWriter& writer) : writer_(writer) {}
+  void finished() override { writer_.finished(*this); }
+
+  std::vector<std::byte*> places;
+  std::vector<FrameId> frames;
+  Group* group = nullptr;  ///< null: a flush
+
+ private:
+  JournalWriter& writer_;
+};
+
+JournalWriter::JournalWriter(io::Disk& disk, BlockCache& cache) : disk_(disk), cache_(cache), groups_(1) {}
+JournalWriter::~JournalWriter() { assert(at_rest()); }
+
+void JournalWriter::open(std::uint64_t first_block, std::uint64_t block_count, const JournalPosition& next) {
+  assert(at_rest() && groups_.size() == 1);
+  first_block_ = first_block;
+  block_count_ = block_count;
+  next_ = next;
+  tail_ = next.block;
+  written_ = durable_ = last();
+  groups_.front().sequence = next.sequence;
+}
+
+JournalWriter::Request& JournalWriter::idle_request() {
+  if (idle_.empty()) {
+    requests_.push_back(std::make_unique<Request>(*this));
+    idle_.push_back(requests_.back().get());
+  }
+  Request& request = *idle_.back();
+  idle_.pop_back();
+  request.places.clear();
+  request.frames.clear();
+  request.error = 0;
+  return request;
+}
+
+void JournalWriter::start(Request& request, Group& group) {
+  request.kind = io::DiskRequest::Kind::write;
+  request.buffers = request.places;
+  request.group = &group;
+  ++group.in_flight;
+  ++writes_in_flight_;
+  disk_.start(request);
+}
+
+void JournalWriter::write_data(std::vector<BlockCache::Placed> blocks) {
+  std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+  for (std::size_t n = 0; n < blocks.size();) {
+    Request& request = idle_request();
+    request.first_block = blocks[n].address;
+    do {
+      request.places.push_back(cache_.bytes(blocks[n].frame));
+      request.frames.push_back(blocks[n].frame);
+      ++n;
+    } while (n < blocks.size() && request.places.size() < io::Disk::most_blocks &&
+             blocks[n].address == blocks[n - 1].address + 1);
+    start(request, groups_.back());
+  }
+}
+
+std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions) {
+  const std::uint64_t blocks = blocks_for(instructions.size());
+  assert(used_blocks() + blocks <= block_count_ && !has_failed_);
+  Group& group = groups_.back();
+  group.bytes.reset(static_cast<std::byte*>(std::aligned_alloc(block_size, blocks * block_size)));
+  if (group.bytes == nullptr) throw std::bad_alloc();
+  std::byte* const bytes = group.bytes.get();
+  std::memset(bytes + (blocks - 1) * block_size, 0, block_size);
+  const std::uint64_t place = next_.block % block_count_;
+  const JournalHeader header = journal_header(next_, durable_, first_block_ + place, instructions);
+  std::memcpy(bytes, &header, sizeof header);
+  if (!instructions.empty()) std::memcpy(bytes + sizeof header, instructions.data(), instructions.size());
+
+  for (std::uint64_t n = 0; n < blocks;) {
+    const std::uint64_t at = (next_.block + n) % block_count_;
+    const std::uint64_t size = std::min({blocks - n, block_count_ - at, std::uint64_t{io::Disk::most_blocks}});
+    Request& request = idle_request();
+    request.first_block = first_block_ + at;
+    for (std::uint64_t i = 0; i < size; ++i) request.places.push_back(bytes + (n + i) * block_size);
+    start(request, group);
+    n += size;
+  }
+  next_.block += blocks;
+  next_.chain = header.checksum;
+  close_group();
+  return last();
+}
+
+void JournalWriter::skip() {
+  close_group();
+  advance();
+}
+
+void JournalWriter::close_group() {
+  groups_.back().closed = true;
+  ++next_.sequence;
+  groups_.emplace_back().sequence = next_.sequence;
+}
+
+void JournalWriter::want(std::uint64_t sequence) {
+  if (sequence <= durable_ || (!wanted_.empty() && wanted_.back() >= sequence)) return;
+  wanted_.push_back(sequence);
+  advance();
+}
+
+/// A flush is started when all that the first of those who wait needs has been written; it covers what else has been.
+void JournalWriter::advance() {
+  while (groups_.front().closed && groups_.front().in_flight == 0) {
+    written_ = groups_.front().sequence;
+    groups_.pop_front();
+  }
+  if (flushing_ || has_failed_ || wanted_.empty() || written_ < wanted_.front()) return;
+  if (!safeguards::records_are_flushed) {
+    durable_ = written_;
+    while (!wanted_.empty() && wanted_.front() <= durable_) wanted_.pop_front();
+    return;
+  }
+  Request& flush = idle_request();
+  flush.kind = io::DiskRequest::Kind::flush;
+  flush.buffers = {};
+  flush.group = nullptr;
+  flush_covers_ = written_;
+  flushing_ = true;
+  disk_.start(flush);
+}
+
+void JournalWriter::finished(Request& request) {
+  idle_.push_back(&request);
+  const bool was_flush = request.group == nullptr;
+  if (was_flush) {
+    flushing_ = false;
+  } else {
+    --writes_in_flight_;
+    --request.group->in_flight;
+  }
+  if (request.error != 0) has_failed_ = true;
+  if (has_failed_) {
+    // What was not written stays as it is in memory, where it can still be read.
+    failed();
+    return;
+  }
+  for (const FrameId frame : request.frames) cache_.written(frame);
+  if (was_flush) {
+    durable_ = std::max(durable_, flush_covers_);
+    while (!wanted_.empty() && wanted_.front() <= durable_) wanted_.pop_front();
+  }
+  advance();
+  progressed();
+}
+
+}  // namespace chimera::devices

@@ -1,0 +1,87 @@
+// The instructions that only a journal holds (devices/journal_format.h). They are run while a store is being opened, by
+// the session that replays its journal, and denied to everybody else.
+
+#include <cstring>
+
+#include "devices/pool_device.h"
+#include "vm/dispatcher.h"
+
+namespace chimera::vm {
+
+using devices::JournalEntry;
+using devices::JournalOpcode;
+using devices::PoolDevice;
+
+namespace {
+
+/// Takes fixed operands from the front of the payload; false once it is too short.
+class Operands {
+ public:
+  explicit Operands(std::span<const std::uint8_t> payload) : rest_(payload) {}
+
+  template <typename Value>
+  bool take(Value& value) {
+    if (rest_.size() < sizeof value) return false;
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_ = rest_.subspan(sizeof value);
+    return true;
+  }
+  [[nodiscard]] std::span<const std::uint8_t> rest() const { return rest_; }
+
+ private:
+  std::span<const std::uint8_t> rest_;
+};
+
+}  // namespace
+
+Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
+  if (!core_.store().needs_replay()) {
+    return fail(Status::denied, "7F {:02X} is a journal's own record; no session may send it", instruction.extension);
+  }
+  Operands operands(instruction.payload);
+  Uuid uuid{};
+  Device* const found = operands.take(uuid) ? core_.store().find(uuid) : nullptr;
+  if (found == nullptr || found->kind() != devices::Kind::pool) {
+    return fail(Status::not_found, "it names a device that is not there");
+  }
+  auto& device = static_cast<PoolDevice&>(*found);
+  Outcome outcome = fail(Status::illegal_instruction, "7F {:02X} has operands that cannot be", instruction.extension);
+  switch (static_cast<JournalOpcode>(instruction.extension)) {
+    case JournalOpcode::place_blocks: {
+      devices::Plane plane{};
+      if (!operands.take(plane) || plane > devices::Plane::columns) break;
+      std::vector<JournalEntry> entries(operands.rest().size() / sizeof(JournalEntry));
+      if (!entries.empty()) std::memcpy(entries.data(), operands.rest().data(), entries.size() * sizeof(JournalEntry));
+      outcome = device.place(waiter_, plane, entries);
+      break;
+    }
+    case JournalOpcode::clone_as: {
+      devices::SnapshotTarget clone{&device, {}, Uuid{}};
+      std::uint16_t length = 0;
+      if (!operands.take(*clone.uuid) || !operands.take(length) || operands.rest().size() != length) break;
+      clone.name.assign(operands.rest().begin(), operands.rest().end());
+      std::vector<Device*> made;
+      outcome = core_.store().snapshot(waiter_, {&clone, 1}, made);
+      break;
+    }
+    case JournalOpcode::write_columns: {
+      std::uint64_t offset = 0;
+      if (!operands.take(offset)) break;
+      outcome = device.prepare(waiter_, Plane::columns, offset, operands.rest().size());
+      if (outcome.is_ready()) device.write(Plane::columns, offset, operands.rest());
+      break;
+    }
+    case JournalOpcode::set_lengths: {
+      std::uint64_t length = 0;
+      std::uint64_t columns_length = 0;
+      if (!operands.take(length) || !operands.take(columns_length)) break;
+      device.set_lengths(length, columns_length);
+      outcome = Outcome::ready();
+      break;
+    }
+  }
+  if (outcome.is_ready()) answers_.succeed();
+  return outcome;
+}
+
+}  // namespace chimera::vm
