@@ -67,6 +67,7 @@ std::unique_ptr<Subject> make_random_reads(const Arguments&);
 std::unique_ptr<Subject> make_random_writes(const Arguments&);
 std::unique_ptr<Subject> make_sequential_reads(const Arguments&);
 std::unique_ptr<Subject> make_sequential_writes(const Arguments&);
+std::unique_ptr<Subject> make_commits(const Arguments&);
 std::unique_ptr<Subject> make_opening(const Arguments&);
 /// Fills a device and returns nothing to measure.
 std::unique_ptr<Subject> fill_device(const Arguments&);

@@ -60,8 +60,9 @@ class Scan {
   /// The record at the present position, which moves behind it.
   std::optional<JournalRecord> read_record(std::uint64_t begin, std::uint64_t& durable) {
     const auto header = read_header(at_.block);
-    if (!header || header->sequence != at_.sequence) return std::nullopt;
-    if (safeguards::records_are_chained && header->chain != at_.chain) return std::nullopt;
+    if (!header) return std::nullopt;
+    const bool continues = header->sequence == at_.sequence && header->chain == at_.chain;
+    if (safeguards::records_are_chained && !continues) return std::nullopt;
     JournalRecord record{
         .position = at_, .blocks = (sizeof *header + header->length + block_size - 1) / block_size, .instructions = {}};
     if (at_.block - begin + record.blocks > count_) return std::nullopt;

@@ -37,14 +37,15 @@ bool finds_something(const std::function<std::string()>& test) {
 }
 
 /// Programs of different kinds under a crash test.
-enum class Work { small, large, long_copies };
+enum class Work { small, large, long_copies, commits };
 
 std::string crash(Work work, std::uint64_t seeds) {
   CrashCounts counts;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const std::string problem = run_crash_test(seed,
-                                               {.steps = 200,
-                                                .boundary_percent = 20,
+                                               {.steps = work == Work::commits ? 4000u : 200u,
+                                                .boundary_percent = work == Work::commits ? 2u : 20u,
+                                                .sync_percent = work == Work::commits ? 90u : 15u,
                                                 .large_percent = work == Work::large ? 60u : 0u,
                                                 .long_copy_percent = work == Work::long_copies ? 40u : 0u},
                                                counts);
@@ -82,6 +83,20 @@ const Mutant mutants[] = {
      [] { return crash(Work::large, 12); }},
     {"a checkpoint publishes half an instruction", safeguards::pieces_are_hidden,
      [] { return crash(Work::long_copies, 12); }},
+    {"a record counts as durable before it is flushed", safeguards::records_are_flushed,
+     [] { return crash(Work::small, 8); }},
+    {"records that are damaged count", safeguards::records_are_verified, [] { return crash(Work::small, 40); }},
+    {"records count without the blocks that they name", safeguards::record_data_is_verified,
+     [] { return crash(Work::small, 12); }},
+    {"blocks that a record names are changed in place", safeguards::named_blocks_stay,
+     [] { return crash(Work::small, 24); }},
+    {"a replay allocates what the journal names", safeguards::named_blocks_are_claimed,
+     [] { return crash(Work::small, 12); }},
+    {"a checkpoint does not wait for what the journal writes", safeguards::checkpoint_waits_for_journal,
+     [] { return crash(Work::large, 24); }},
+    {"the journal's tail moves before the checkpoint is published", safeguards::tail_waits_for_publication,
+     [] { return crash(Work::commits, 8); }},
+    {"records of an earlier lap count", safeguards::records_are_chained, [] { return crash(Work::commits, 4); }},
 };
 
 TEST_CASE("the crash test notices when a safeguard is missing") {

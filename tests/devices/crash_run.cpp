@@ -76,7 +76,7 @@ class CrashRun {
     for (std::uint64_t n = 1 + random_.below(8); n > 0; --n) encode(generator_->next(model_, number), worker.stream);
     worker.program = instructions_of(worker.stream);
     worker.session->feed(worker.stream);
-    if (much || copies || random_.chance(15)) begin_sync();
+    if (much || copies || random_.chance(options_.sync_percent)) begin_sync();
   }
 
   /// So much at once that data is written ahead of the checkpoint that needs it.
