@@ -25,6 +25,7 @@ const std::map<std::string, Maker> subjects{
     {"random_writes", make_random_writes},
     {"sequential_reads", make_sequential_reads},
     {"sequential_writes", make_sequential_writes},
+    {"commits", make_commits},
     {"opening", make_opening},
     {"fill_device", fill_device},
 };

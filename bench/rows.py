@@ -71,5 +71,9 @@ ROWS = [
     bandwidth("sequential-writes", "sequential writes of 1 MiB, flushed", "fio write", Target(ratio_at_least=0.85), 9),
     thousands("random-writes", "random `write block`, flush each 4,096", "fio randwrite", Target(ratio_at_least=4)),
     thousands("aged-writes", "the same, store aged at 80 % full", "fio randwrite", Target(ratio_at_least=2)),
+    thousands("commit", "one durable write of 100 bytes at a time", "fio fdatasync=1", Target(ratio_at_least=0.8)),
+    thousands("commit-socket", "the same over a unix socket", "fio fdatasync=1", Target(ratio_at_least=0.6)),
+    thousands("commit-clients", "the same, 64 clients over the socket", "one client", Target(ratio_at_least=6)),
+    thousands("commit-blocks", "10 durable random blocks a program, 16 clients", "fio randwrite", Target(ratio_at_least=1)),
 ]
 BY_NAME = {row.name: row for row in ROWS}

@@ -25,12 +25,13 @@ class Sizes:
     written_bytes: int  # by a sample of sequential writes
     writes: int  # in a sample of random writes
     aged_store: int
+    commits: int  # in a sample, one at a time
     seconds: float  # of a sample of whatever is hot
     fio_seconds: int
 
 
-FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 1.0, 4)
-QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 0.25, 1)
+FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 16 * K, 1.0, 4)
+QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 2 * K, 0.25, 1)
 
 
 @dataclasses.dataclass
@@ -199,6 +200,32 @@ def measure_random_writes(bench, row, file, store, device, ageing):
     )
 
 
+def one_durable_write(bench, file):
+    return lambda: Fio(file, "operations", rw="write", bs="4k", fdatasync=1, size=256 * M,
+                       runtime=bench.sizes.fio_seconds, time_based=1)
+
+
+def commits(bench):
+    sizes = bench.sizes
+    one = {"bytes": sizes.large_bytes, "count": sizes.commits, "clients": 1, "writes": 1, "size": 100}
+    with fio_file(bench, 256 * M) as file, bench.store("commits.store", 2 * sizes.large_bytes) as store:
+        bench.measure("commit", bench.subject("commits", target=store, **one), one_durable_write(bench, file))
+        if not bench.wants("commit-socket", "commit-clients", "commit-blocks"):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            socket = f"unix:{folder}/socket"
+            with Server(bench.chimera, "serve", store, "--listen", socket):
+                bench.measure("commit-socket", bench.subject("commits", target=socket, **one),
+                              one_durable_write(bench, file))
+                many = {**one, "clients": 64, "count": 8 * sizes.commits}
+                bench.measure("commit-clients", bench.subject("commits", target=socket, **many),
+                              bench.subject("commits", target=socket, **one))
+                blocks = {**one, "clients": 16, "writes": 10, "size": 4096}
+                bench.measure("commit-blocks", bench.subject("commits", target=socket, **blocks),
+                              lambda: Fio(file, "operations", rw="randwrite", bs="4k", iodepth=64, size=256 * M,
+                                          runtime=sizes.fio_seconds, time_based=1))
+
+
 @contextlib.contextmanager
 def fio_file(bench, size=None):
     """A file that fio has written whole."""
@@ -223,4 +250,5 @@ SCENARIOS = [
     (["sequential-writes"], sequential_writes),
     (["random-writes"], random_writes),
     (["aged-writes"], aged_writes),
+    (["commit", "commit-socket", "commit-clients", "commit-blocks"], commits),
 ]

@@ -31,12 +31,22 @@ constexpr std::size_t most_recorded_clones = 256;
 /// A page and the index page above it.
 constexpr std::size_t new_record_blocks = 2;
 
+/// Whether the place of a journal, if there is one, can be.
+bool journal_can_be(const Superblock& superblock) {
+  if (superblock.journal_blocks == 0) return superblock.journal_first_block == 0 && superblock.flags == 0;
+  const std::uint64_t first_group = std::min<std::uint64_t>(superblock.block_count, group_blocks);
+  return superblock.journal_first_block >= SpaceMap::fixed_blocks(0) && superblock.journal_first_block < first_group &&
+         superblock.journal_blocks <= first_group - superblock.journal_first_block &&
+         superblock.journal_blocks >= limits::smallest_journal / block_size && superblock.journal.sequence >= 1 &&
+         superblock.flags <= Superblock::amid_replay;
+}
+
 /// Whether a superblock whose checksum is right says what can be.
 bool can_be(const Superblock& superblock) {
   constexpr std::uint64_t room_to_grow = 1u << 31;  // generations that are left
   return superblock.block_count >= smallest_store_blocks && superblock.block_count <= most_store_blocks &&
          superblock.generation >= 1 && superblock.generation < Slot::most_generation - room_to_grow &&
-         superblock.references_height <= most_height &&
+         superblock.references_height <= most_height && journal_can_be(superblock) &&
          (superblock.shared_references == 0 || !superblock.references.empty());
 }
 

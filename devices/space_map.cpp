@@ -307,11 +307,16 @@ bool SpaceMap::claim(io::Loop& loop, const std::vector<std::uint64_t>& addresses
   for (const std::uint64_t address : addresses) {
     const std::uint32_t number = group_of(address);
     if (loaded(number) == nullptr) {
-      if (!load(number)) return false;
+      load(number);
       while (any_loading()) loop.step(io::Loop::forever);
     }
     Group* const group = loaded(number);
-    if (group == nullptr) return false;
+    if (group == nullptr) {
+      const auto failure = failed_.find(number);
+      // In a lost group nothing is allocated anyway.
+      if (failure != failed_.end() && failure->second == lost_for_good) continue;
+      return false;
+    }
     const bool used = test(group->used, bit_of(address));
     if (used && !may_be_used) return false;
     if (!used) take(number, *group, bit_of(address));

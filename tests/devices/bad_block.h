@@ -60,7 +60,8 @@ class BadBlockRig {
     disk_.bad_block = (*reinterpret_cast<const Node*>(node.get()))[place].address();
   }
 
-  PoolRig rig;
+  /// Without a journal, so that a flush needs the maps.
+  PoolRig rig{smallest_store_blocks, 1, {.journal_bytes = 0}};
 
  private:
   std::uint64_t root_of(std::string_view device) {

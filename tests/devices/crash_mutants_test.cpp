@@ -45,8 +45,8 @@ std::string crash(Work work, std::uint64_t seeds) {
     const std::string problem = run_crash_test(seed,
                                                {.steps = work == Work::commits ? 4000u : 200u,
                                                 .boundary_percent = work == Work::commits ? 2u : 20u,
-                                                .sync_percent = work == Work::commits ? 90u : 15u,
                                                 .large_percent = work == Work::large ? 60u : 0u,
+                                                .sync_percent = work == Work::commits ? 90u : 15u,
                                                 .long_copy_percent = work == Work::long_copies ? 40u : 0u},
                                                counts);
     if (!problem.empty()) return problem;

@@ -82,7 +82,7 @@ TEST_CASE("a bitmap that cannot be read: who needs it is told, and it is tried a
 class TwoGroups {
  public:
   TwoGroups() : image_(two_groups) {
-    PoolRig rig(two_groups);
+    PoolRig rig(two_groups, 1, {.journal_bytes = 0});
     rig.run_well(two_devices().sync());
     group = fullest(rig);
     home = bitmap_of(rig, group);
@@ -166,7 +166,7 @@ TEST_CASE("a group whose bitmap is damaged is left out, and all goes on beside i
 }
 
 TEST_CASE("where the only bitmap is damaged the store is read, and refuses what takes space") {
-  PoolRig rig;
+  PoolRig rig(smallest_store_blocks, 1, {.journal_bytes = 0});
   rig.run_well(two_devices().sync());
   const std::uint64_t home = bitmap_of(rig, 0);
   rig.close();
