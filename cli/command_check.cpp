@@ -49,6 +49,7 @@ int print_store_report(const devices::CheckReport& report) {
                                                           {"unreadable blocks", report.unreadable_blocks},
                                                           {"leaked blocks", report.leaked_blocks},
                                                           {"misbooked blocks", report.misbooked_blocks}};
+  fmt::print("{:<20}{:>16}\n", "waiting records", grouped(report.journal_records));
   for (const auto& [name, count] : faults) fmt::print("{:<20}{:>16}\n", name, grouped(count));
   return print_verdict(report.problem_count, report.problems);
 }
@@ -60,6 +61,7 @@ Json to_json(const devices::CheckReport& report) {
           {"other_blocks", report.other_blocks},
           {"shared_blocks", report.shared_blocks},
           {"free_blocks", report.free_blocks},
+          {"journal_records", report.journal_records},
           {"bad_checksums", report.bad_checksums},
           {"unreadable_blocks", report.unreadable_blocks},
           {"leaked_blocks", report.leaked_blocks},

@@ -41,14 +41,24 @@ std::string value_text(std::string_view key, const Json& value) {
   return is_size(key) ? fmt::format("{} ({})", grouped(number), human_size(number)) : grouped(number);
 }
 
+/// What a value is called, `prefix` being that of the object that it stands in.
+std::string value_name(const std::string& prefix, const std::string& key) {
+  if (key == "being_freed") return "devices being freed";
+  if (prefix == "journal " && key == "last") return "last record of the journal";
+  if (prefix == "journal " && key == "durable") return "records are durable up to";
+  std::string name = prefix + key;
+  std::ranges::replace(name, '_', ' ');
+  return name;
+}
+
 /// A line a value; those of an object within stand behind its name.
 void print_values(const Json& object, const std::string& prefix) {
   constexpr std::size_t name_width = 32;
   for (const auto& [key, value] : object.items()) {
-    std::string name = prefix + (key == "being_freed" ? "devices being freed" : key);
-    std::ranges::replace(name, '_', ' ');
-    if (value.is_null()) continue;
-    if (value.is_object()) {
+    const std::string name = value_name(prefix, key);
+    if (value.is_null()) {
+      if (key == "journal") fmt::print("{}none\n", pad_to_width(name, name_width));
+    } else if (value.is_object()) {
       print_values(value, name + " ");
     } else {
       fmt::print("{}{}\n", pad_to_width(name, name_width), value_text(key, value));

@@ -28,6 +28,7 @@ struct Command {
 [[nodiscard]] Command make_import_command(CLI::App& program);
 [[nodiscard]] Command make_info_command(CLI::App& program);
 [[nodiscard]] Command make_isa_command(CLI::App& program);
+[[nodiscard]] Command make_journal_command(CLI::App& program);
 [[nodiscard]] Command make_run_command(CLI::App& program);
 [[nodiscard]] Command make_send_command(CLI::App& program);
 [[nodiscard]] Command make_serve_command(CLI::App& program);

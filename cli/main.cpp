@@ -69,7 +69,7 @@ int run_chosen(int argument_count, char** arguments) {
       make_send_command(program),    make_asm_command(program),    make_disasm_command(program),
       make_import_command(program),  make_export_command(program), make_info_command(program),
       make_devices_command(program), make_check_command(program),  make_grow_command(program),
-      make_isa_command(program),
+      make_journal_command(program), make_isa_command(program),
   };
   try {
     program.parse(argument_count, arguments);

@@ -10,12 +10,17 @@ namespace chimera::cli {
 namespace {
 
 /// Turns `1G` into `1073741824`, or says what is wrong with it.
-std::string normalise_size(std::string& text) {
+std::string normalise_size_or_zero(std::string& text) {
   const auto bytes = parse_size(text);
   if (!bytes) return "\"" + text + "\" is not a size: write a whole number, with K, M, G or T behind it if you like";
-  if (*bytes == 0) return "a size of 0 is none";
   text = std::to_string(*bytes);
   return {};
+}
+
+std::string normalise_size(std::string& text) {
+  std::string wrong = normalise_size_or_zero(text);
+  if (wrong.empty() && text == "0") wrong = "a size of 0 is none";
+  return wrong;
 }
 
 /// Turns a kind's name into its number, which is what an option of that type reads.
@@ -39,7 +44,9 @@ CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::ui
 
 CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,
                              const std::string& description) {
-  return command.add_option(name, bytes, description)->type_name("SIZE")->transform(CLI::Validator(normalise_size, ""));
+  return command.add_option(name, bytes, description)
+      ->type_name("SIZE")
+      ->transform(CLI::Validator(normalise_size_or_zero, ""));
 }
 
 void add_store_options(CLI::App& command, StoreOptions& options) {

@@ -24,6 +24,7 @@ void add_store_options(CLI::App& command, StoreOptions& options);
 /// An option whose value is a size: a whole number with an optional K, M, G or T behind it.
 CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::uint64_t& bytes,
                              const std::string& description);
+/// This one may be 0.
 CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,
                              const std::string& description);
 

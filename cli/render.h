@@ -36,5 +36,7 @@ struct RenderedAnswer {
 [[nodiscard]] std::string hex_bytes(std::span<const std::uint8_t> bytes, std::size_t most);
 /// 1234567 as "1,234,567".
 [[nodiscard]] std::string grouped(std::uint64_t number);
+/// "1 record", "1,234 records".
+[[nodiscard]] std::string counted(std::uint64_t count, std::string_view what);
 
 }  // namespace chimera::cli

@@ -41,6 +41,21 @@ struct FormatOptions {
 /// Takes the disk's present size into use, on an open store; durable when it returns.
 [[nodiscard]] std::expected<void, std::string> grow(io::Loop&, Store&);
 
+/// A record of the journal that is not part of the last checkpoint's state: opening the store runs it again.
+struct WaitingRecord {
+  std::uint64_t sequence = 0;
+  std::uint64_t offset = 0;  ///< bytes, of its first block in the store
+  std::uint64_t size = 0;    ///< bytes that it takes in the journal
+  std::vector<std::uint8_t> instructions;
+};
+struct WaitingJournal {
+  std::uint64_t size = 0;        ///< bytes; 0: the store has none
+  std::uint64_t generation = 0;  ///< of the checkpoint that the records follow
+  std::vector<WaitingRecord> records;
+};
+/// Reads the journal as it lies on the disk, of a store that was opened without it. The error is a sentence.
+[[nodiscard]] std::expected<WaitingJournal, std::string> read_journal(io::Loop&, Store&);
+
 struct CheckReport {
   std::uint64_t devices = 0, data_blocks = 0, map_blocks = 0, other_blocks = 0, shared_blocks = 0, free_blocks = 0;
   std::uint64_t bad_checksums = 0, leaked_blocks = 0, misbooked_blocks = 0;  ///< misbooked: used but marked free, or

@@ -9,6 +9,7 @@
 
 #include "devices/crc32c.h"
 #include "devices/io_buffer.h"
+#include "devices/journal_scan.h"
 #include "devices/pool.h"
 #include "devices/read_now.h"
 #include "devices/safeguards.h"
@@ -171,6 +172,26 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   if (options.without_journal) pool->leave_journal();
   if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
   return std::make_unique<Store>(std::move(pool));
+}
+
+std::expected<WaitingJournal, std::string> read_journal(io::Loop& loop, Store& store) {
+  WaitingJournal journal;
+  Pool* const pool = store.pool();
+  if (pool == nullptr) return journal;
+  const Superblock& superblock = pool->checkpoint().superblock();
+  journal.size = superblock.journal_blocks * block_size;
+  journal.generation = superblock.generation;
+  if (journal.size == 0) return journal;
+  auto log = scan_journal(loop, pool->disk(), superblock);
+  if (!log) return std::unexpected(log.error());
+  for (JournalRecord& record : log->records) {
+    const std::uint64_t block = superblock.journal_first_block + record.position.block % superblock.journal_blocks;
+    journal.records.push_back({.sequence = record.position.sequence,
+                               .offset = block * block_size,
+                               .size = record.blocks * block_size,
+                               .instructions = std::move(record.instructions)});
+  }
+  return journal;
 }
 
 std::expected<void, std::string> grow(io::Loop& loop, Store& store) {

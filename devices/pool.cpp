@@ -491,6 +491,14 @@ std::string Pool::describe(std::size_t device_count) const {
   const SpaceMap& space = blocks_.space();
   const BlockCache& cache = blocks_.cache();
   const std::uint64_t kept_back = std::min(blocks_.kept_back(), space.free_count());
+  const JournalWriter& writer = journal_.writer();
+  nlohmann::ordered_json journal;
+  if (writer.exists()) {
+    journal = {{"size", writer.block_count() * block_size},
+               {"used", writer.used_blocks() * block_size},
+               {"last", writer.last()},
+               {"durable", writer.used_blocks() == 0 ? writer.last() : writer.durable()}};
+  }
   const nlohmann::ordered_json description = {
       {"kind", "pool"},
       {"uuid", to_string(checkpoint_.superblock().store)},
@@ -505,7 +513,7 @@ std::string Pool::describe(std::size_t device_count) const {
        {{"size", cache.frame_count() * block_size},
         {"dirty", (cache.dirty_count() + cache.frozen_count()) * block_size},
         {"misses", cache.misses()}}},
-      {"journal", nullptr},
+      {"journal", journal},
       {"checkpoint", {{"generation", checkpoint_.published()}, {"since_open", checkpoint_.count()}}},
   };
   return description.dump();

@@ -12,6 +12,7 @@ import struct
 import unittest
 
 from harness import ROOT, ChimeraTest
+from journal_reader import JournalReader
 from store_reader import GROUP, StoreReader, crc32c
 
 
@@ -52,6 +53,7 @@ class StoreFormatTest(ChimeraTest):
             "other_blocks": reader.counts["other_blocks"],
             "shared_blocks": len(reader.references),
             "free_blocks": reader.superblock.block_count - len(reader.used),
+            "journal_records": len(JournalReader(reader).records),
             "problem_count": 0,
         }
         self.assertEqual({key: report[key] for key in expected}, expected)
@@ -68,10 +70,16 @@ class StoreFormatTest(ChimeraTest):
         reader = self.verify()
         first, second = reader.superblocks
         self.assertEqual((first.generation, second.generation), (1, 2))
-        self.assertEqual((second.version, second.block_count, second.journal), ((1, 0, 0), 4096, (0, 0)))
+        self.assertEqual((second.version, second.block_count, second.journal), ((1, 1, 0), 4096, (40, 512)))
         self.assertIsNone(second.manifest)
         self.assertIsNone(second.references)
-        self.assertEqual(len(reader.used), 40)
+        self.assertEqual(len(reader.used), 40 + 512)
+
+    def test_store_without_a_journal(self):
+        self.chimera("format", self.store, "--size", "16M", "--journal", "0")
+        self.run_program('create device "one" ""\nwrite bytes @0 "x"\n')
+        reader = self.verify()
+        self.assertEqual((reader.superblock.version, reader.superblock.journal), ((1, 0, 0), (0, 0)))
 
     def test_devices_of_every_kind(self):
         self.format("64M")
@@ -151,19 +159,21 @@ class StoreFormatTest(ChimeraTest):
             file.seek(place * 4096)
             file.write(block)
 
-    def test_a_torn_superblock_leaves_the_state_before(self):
-        self.format("16M")
-        self.run_program('create device "one" ""\nsync\n')
-        self.run_program('create device "two" ""\nsync\n')
-        newest = self.open().places[-1]
-        self.change_superblock(newest, 512, bytes(range(1, 256)))
-        names = [device["name"] for device in json.loads(self.chimera("devices", self.store, "--json"))]
-        self.assertEqual(names, ["one"])
-        self.change_superblock(16 - newest, 512, bytes(range(1, 256)))
-        self.assertIn("damaged", self.fails("check", self.store))
+    def test_a_torn_superblock_leaves_the_state_before_and_the_journal(self):
+        for journal, expected in (("0", ["one"]), ("2M", ["one", "two"])):
+            with self.subTest(journal=journal):
+                self.chimera("format", self.store, "--size", "16M", "--force", "--journal", journal)
+                self.run_program('create device "one" ""\nsync\n')
+                self.run_program('create device "two" ""\nsync\n')
+                newest = self.open().places[-1]
+                self.change_superblock(newest, 512, bytes(range(1, 256)))
+                names = [device["name"] for device in json.loads(self.chimera("devices", self.store, "--json"))]
+                self.assertEqual(names, expected)
+                self.change_superblock(16 - newest, 512, bytes(range(1, 256)))
+                self.assertIn("damaged", self.fails("check", self.store))
 
     def test_newer_versions_are_refused(self):
-        for version, is_refused in (((1, 0, 9), False), ((1, 1, 0), True), ((2, 0, 0), True)):
+        for version, is_refused in (((1, 1, 9), False), ((1, 2, 0), True), ((2, 0, 0), True)):
             for place in (0, 16):
                 with self.subTest(version=version, place=place):
                     self.chimera("format", self.store, "--size", "16M", "--force")
@@ -189,7 +199,7 @@ class StoreFormatTest(ChimeraTest):
     def test_the_tests_would_see_damage(self):
         self.format("16M")
         self.run_program('create device "one" ""\nwrite bytes @0 "some text to be found"\n')
-        place = self.store.read_bytes().index(b"some text to be found")
+        place = self.store.read_bytes().rindex(b"some text to be found")  # behind the journal
         with open(self.store, "r+b") as file:
             file.seek(place)
             file.write(b"S")

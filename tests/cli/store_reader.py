@@ -10,7 +10,9 @@ SUPERBLOCKS = (0, 16)
 Slot = collections.namedtuple("Slot", "address generation checksum")
 Entry = collections.namedtuple("Entry", "checksum free fresh home generation")
 Superblock = collections.namedtuple(
-    "Superblock", "version store generation block_count manifest references space journal shared references_height")
+    "Superblock",
+    "version store generation block_count manifest references space journal shared references_height flags position")
+Position = collections.namedtuple("Position", "block sequence chain epoch")  # in the journal
 Device = collections.namedtuple(
     "Device", "number name uuid family length columns_length share_generation flags heights roots")
 
@@ -60,12 +62,16 @@ def parse_superblock(data):
     """None unless it is whole."""
     if data[:8] != b"Chimera\n" or crc32c(data[:4092]) != struct.unpack_from("<I", data, 4092)[0]:
         return None
-    assert not any(data[11:16]) and not any(data[121:4092]), "reserved bytes of a superblock"
+    assert not any(data[11:16] + data[122:128] + data[152:4092]), "reserved bytes of a superblock"
+    first_block, blocks = struct.unpack_from("<QQ", data, 96)
+    if blocks == 0:
+        assert first_block == 0 and not any(data[121:152]), "the journal of a store that has none"
+    assert data[8] == 1 and (data[9] == 0) == (blocks == 0), "the version of a store with or without a journal"
     generation, block_count = struct.unpack_from("<QQ", data, 32)
     shared, height = struct.unpack_from("<QB", data, 112)
     return Superblock(tuple(data[8:11]), data[16:32], generation, block_count, parse_slot(data[48:64]),
-                      parse_slot(data[64:80]), parse_entry(data[80:96]), struct.unpack_from("<QQ", data, 96), shared,
-                      height)
+                      parse_slot(data[64:80]), parse_entry(data[80:96]), (first_block, blocks), shared, height,
+                      data[121], Position._make(struct.unpack_from("<QQII", data, 128)))
 
 
 def parse_device(number, data):
@@ -94,6 +100,7 @@ class StoreReader:
         self.counts = collections.Counter()
         self.group_count = self.count_groups()
         self.mark_fixed()
+        self.mark_journal()
         self.devices = self.read_manifest()
         for device in self.devices:
             for root, height in zip(device.roots, device.heights):
@@ -140,6 +147,12 @@ class StoreReader:
         for group in range(self.group_count):
             self.used.update(group * GROUP + block for block in range(self.fixed_blocks(group)))
         self.counts["other_blocks"] += len(self.used)
+
+    def mark_journal(self):
+        first, blocks = self.superblock.journal
+        assert blocks == 0 or self.fixed_blocks(0) <= first < first + blocks <= GROUP, "the place of the journal"
+        self.used.update(range(first, first + blocks))
+        self.counts["other_blocks"] += blocks
 
     def read_space(self):
         sizes = [self.group_count]

@@ -5,7 +5,7 @@ import unittest
 
 from harness import ChimeraTest
 
-SUBCOMMANDS = "format run serve send asm disasm import export info devices check grow isa".split()
+SUBCOMMANDS = "format run serve send asm disasm import export info devices check grow journal isa".split()
 
 
 class Usage(ChimeraTest):
@@ -47,6 +47,9 @@ class Usage(ChimeraTest):
             ["import", "store.img", "file"],
             ["export", "store.img"],
             ["grow", "store.img"],
+            ["journal"],
+            ["journal", "store.img", "--records", "-1"],
+            ["journal", "store.img", "--records", "some"],
             ["isa", "write", "--json"],
         ]
         for arguments in wrong:
