@@ -8,8 +8,10 @@ import unittest
 
 import golden_store
 from harness import ROOT, ChimeraTest
+from journal_reader import JournalReader
 from store_reader import BLOCK, SUPERBLOCKS, StoreReader, crc32c
 
+WAITING_RECORDS = {"1.0": 0, "1.1": 2}
 STORES = sorted((ROOT / "tests" / "golden" / "store").glob("*.xz"))
 
 
@@ -36,7 +38,7 @@ class GoldenStore(ChimeraTest):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def test_there_is_one_of_every_version(self):
-        self.assertIn("1.0", [packed.stem for packed in STORES])
+        self.assertEqual(["1.0", "1.1"], [packed.stem for packed in STORES])
 
     def test_it_is_of_its_version_and_still_being_freed(self):
         for packed in STORES:
@@ -48,6 +50,9 @@ class GoldenStore(ChimeraTest):
                 self.assertEqual(reader.superblock.version[:2], version_of(packed))
                 self.assertTrue(any(device.flags & 8 for device in reader.devices))
                 self.assertGreater(reader.group_count, 2)
+                self.assertEqual(len(JournalReader(reader).records), WAITING_RECORDS[packed.stem])
+                said = json.loads(self.chimera("journal", self.store, "--json", "--summary"))
+                self.assertEqual(said["record_count"], WAITING_RECORDS[packed.stem])
 
     def test_it_opens_and_holds_what_it_held(self):
         for packed in STORES:

@@ -1,5 +1,4 @@
-; Last, on a server that is killed when this has been answered.
+; The last program that ends in order: a checkpoint follows while the device's blocks are still being freed.
 
 open device "going"
 delete device
-sync

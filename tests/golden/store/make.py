@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Makes the golden store of a version of the format: NAME.xz, and NAME.json with what it holds.
 
-    tests/golden/store/make.py build/chimera 1.0
+    tests/golden/store/make.py build/chimera 1.1
+
+(1.0 was made by a program that had no journal yet: `sync` was a checkpoint.)
 
 Only for a version that has none yet: a store that is there stays as it is for ever.
 """
 
+import fcntl
 import json
 import pathlib
 import subprocess
@@ -16,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "cli"))
 
 import golden_store
+from journal_reader import JournalReader
 from store_reader import StoreReader
 
 # Three groups of the free-space map, one of which is never used.
@@ -30,7 +34,11 @@ def make(chimera, store, packed, expected):
     command("format", store, "--size", SIZE)
     command("run", store, HERE / "begin.asm")
     command("run", store, HERE / "go_on.asm")
-    stop_while_freeing(chimera, store)
+    # The end of the program makes a checkpoint, which does not wait for the device's blocks to be freed.
+    command("run", store, HERE / "end.asm")
+    devices = json.loads(command("devices", store, "--json"))
+    stop_with_records(chimera, store, next(device["uuid"] for device in devices if device["name"] == "twin"))
+    verify(store)
     golden_store.pack(store, packed)
     described = {
         "uuid": json.loads(command("info", store, "--json"))["uuid"],
@@ -42,20 +50,29 @@ def make(chimera, store, packed, expected):
     print(f"{packed.stat().st_size} bytes, {len(described['devices'])} devices")
 
 
-def stop_while_freeing(chimera, store):
-    """A server that is killed leaves a device behind whose blocks are still being freed."""
+def stop_with_records(chimera, store, twin):
+    """A server that is killed leaves records in the journal."""
     address = f"unix:{store}.socket"
     server = subprocess.Popen([chimera, "serve", str(store), "--listen", address], stdout=subprocess.PIPE, text=True)
     try:
         while not server.stdout.readline().startswith("listening"):
             assert server.poll() is None, "the server did not start"
-        subprocess.run([chimera, "send", address, str(HERE / "end.asm")], check=True, stdout=subprocess.DEVNULL)
+        for program in ("waiting.asm", "waiting_too.asm"):
+            text = f".device twin {twin}\n" + (HERE / program).read_text()
+            subprocess.run([chimera, "send", address, "-"], input=text, text=True, cwd=HERE, check=True,
+                           stdout=subprocess.DEVNULL)
     finally:
         server.kill()
         server.communicate()
+    with open(store, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # which the kernel may give back a moment later
+
+
+def verify(store):
     reader = StoreReader(store)
     reader.load()
     assert any(device.flags & 8 for device in reader.devices), "it was freed too soon; try again"
+    assert len(JournalReader(reader).records) == 2, "a checkpoint came in between; try again"
     reader.close()
 
 
