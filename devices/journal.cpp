@@ -16,10 +16,6 @@ namespace {
 /// A window of so many bytes or blocks is sealed although nobody waits, so that whoever will has little to wait for.
 constexpr std::size_t large_window_bytes = 256 << 10;
 constexpr std::size_t large_window_blocks = 1024;
-/// What one instruction adds to a window at most: a name for each block of the largest transfer, the ends of it, and
-/// some instructions around them.
-constexpr std::uint64_t largest_addition =
-    (limits::largest_transfer / block_size + 2) * sizeof(JournalEntry) + 4 * block_size;
 static_assert(sizeof(Uuid) == 16);
 
 template <typename Value>
@@ -206,7 +202,7 @@ bool Journal::has_room() const {
   if (!records()) return true;
   const std::uint64_t blocks = JournalWriter::blocks_for(window_bytes() + largest_addition);
   return writer_.used_blocks() + blocks <= writer_.block_count() &&
-         window_bytes() < writer_.block_count() * block_size / 4;
+         window_bytes() < writer_.block_count() * block_size / windows_in_ring;
 }
 
 bool Journal::wants_checkpoint() const {

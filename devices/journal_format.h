@@ -24,6 +24,17 @@ struct JournalEntry {
 };
 static_assert(sizeof(JournalEntry) == 24);
 
+/// What one instruction adds to a window at most: a name for each block of the largest transfer, the ends of it, and
+/// some instructions around them.
+inline constexpr std::uint64_t largest_addition =
+    (limits::largest_transfer / block_size + 2) * sizeof(JournalEntry) + 4 * block_size;
+/// A window takes instructions while it has fewer bytes than this part of the ring.
+inline constexpr std::uint64_t windows_in_ring = 4;
+/// The longest record of a ring, both in blocks.
+[[nodiscard]] constexpr std::uint64_t longest_record(std::uint64_t ring) {
+  return ring / windows_in_ring + (sizeof(JournalHeader) + largest_addition) / block_size + 1;
+}
+
 /// The checksum of a header whose record begins at this block of the disk.
 [[nodiscard]] inline std::uint32_t header_checksum(const JournalHeader& header, std::uint64_t address) {
   return crc32c(crc32c(0, &address, sizeof address), &header, offsetof(JournalHeader, checksum));

@@ -104,7 +104,7 @@ class Scan {
       durable = std::max(durable, header.durable);
     };
     const std::uint64_t from = (at_.block + 1) % count_;
-    const std::uint64_t reach = count_ / 4 + 1;
+    const std::uint64_t reach = std::min(longest_record(count_), count_ - 1);
     const std::uint64_t to_end = std::min(reach, count_ - from);
     read_stretch(loop_, disk_, first_ + from, to_end, look);
     read_stretch(loop_, disk_, first_, reach - to_end, look);
