@@ -497,7 +497,7 @@ std::string Pool::describe(std::size_t device_count) const {
     journal = {{"size", writer.block_count() * block_size},
                {"used", writer.used_blocks() * block_size},
                {"last", writer.last()},
-               {"durable", writer.used_blocks() == 0 ? writer.last() : writer.durable()}};
+               {"durable", std::max(writer.durable(), checkpoint_.superblock().journal.sequence - 1)}};
   }
   const nlohmann::ordered_json description = {
       {"kind", "pool"},

@@ -29,7 +29,8 @@ class Damage(ChimeraTest):
             create device "bad" ""
             write bytes @8192 "{self.MARK.decode()}"
         """)
-        self.change_file(self.store.read_bytes().index(self.MARK), b"T")
+        # The first is in the journal, where nothing needs it any more.
+        self.change_file(self.store.read_bytes().rindex(self.MARK), b"T")
 
     def test_a_flipped_byte_is_found_and_never_read(self):
         self.make_damaged()

@@ -9,12 +9,14 @@ import hashlib
 import json
 import random
 import shutil
+import struct
+import threading
 import unittest
 import uuid
 
 import golden_store
 import journal_reader
-from harness import ChimeraTest
+from harness import ChimeraTest, open_device, write_bytes_at
 from journal_reader import DamagedJournal, JournalReader
 from store_reader import BLOCK, StoreReader
 
@@ -170,6 +172,53 @@ class Journal(ChimeraTest):
         self.assertEqual([record["sequence"] for record in self.journal()["records"]],
                          [record.sequence for record in reader.records])
         self.verify_reopening()
+
+    COMMITS = 400
+    PLACES = 50
+
+    def commit(self, number):
+        """A count, a block that it tells, and a flush."""
+        block = struct.pack("<Q", number) * (BLOCK // 8)
+        return (write_bytes_at(100, struct.pack("<Q", number)) +
+                write_bytes_at((1 + number % self.PLACES) * BLOCK, block) + b"\xcc")
+
+    def commit_until_killed(self, first, count):
+        """Commits without a pause, from `first` on; the server is killed when `count` of them are durable."""
+        server = self.serve()
+        connection = self.connect(server.addresses[0])
+        connection.send(open_device("d"))
+        self.assertEqual(connection.answer(16)[0], 0)
+
+        def send():
+            try:
+                connection.send(b"".join(self.commit(first + n) for n in range(self.COMMITS)))
+            except OSError:
+                pass  # killed
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        for _ in range(3 * count):
+            self.assertEqual(connection.answer()[0], 0)
+        server.kill_and_let_go(self.store)
+        sender.join()
+
+    def test_killed_at_any_moment_of_a_load(self):
+        self.chimera("format", self.store, "--journal", "2M")
+        self.chimera("run", self.store, "-", text='create device "d" ""\n')
+        done, choice = 0, random.Random(4)
+        for turn in range(6):
+            with self.subTest(turn):
+                durable = choice.randrange(1, self.COMMITS)
+                self.commit_until_killed(done + 1, durable)
+                [device] = self.expected_devices().values()
+                found, = struct.unpack("<Q", device.read(journal_reader.DATA, 100, 8))
+                self.assertGreaterEqual(found, done + durable)
+                # The block of the last count may not have been written yet; that of the next one certainly not.
+                for number in range(max(found - self.PLACES + 1, 1), found):
+                    block = device.read(journal_reader.DATA, (1 + number % self.PLACES) * BLOCK, BLOCK)
+                    self.assertEqual(block, struct.pack("<Q", number) * (BLOCK // 8))
+                self.verify_reopening()
+                done = found
 
     # The command.
 
