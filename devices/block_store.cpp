@@ -108,6 +108,8 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& needs, Purpose purpose)
   const bool too_dirty = busy > cache_.frame_count() / 4 * 3 && cache_.dirty_count() + cache_.frozen_count() > 0;
   if (too_dirty || !may_take(waiter, needs.frames + slack)) return wait_for_memory(waiter);
 
+  if (off_the_map) return Outcome::ready();
+
   const std::uint64_t wanted = needs.blocks + slack + checkpoint_needs() + kept_for(purpose);
   if (needs.blocks > 0 && space_.available() < wanted) {
     const bool more = space_.more_to_come() || is_freeing();
@@ -191,7 +193,7 @@ void BlockStore::release_waiter(Waiter& waiter) {
 /// A block that is booked as free and yet in memory belongs to somebody. Where that is found out, the instruction goes
 /// on to its end with addresses that are on no disk; nothing of it will be published.
 std::uint64_t BlockStore::allocate(SpaceMap::Use use) {
-  if (!contradictory_) {
+  if (!contradictory_ && !off_the_map) {
     const std::uint64_t address = space_.allocate(use);
     if (cache_.find(address) == no_frame) return address;
     contradict();
@@ -212,7 +214,7 @@ void BlockStore::release(const Slot& slot, bool maybe_shared) {
     return;
   }
   if (!cache_.discard(slot)) return contradict();
-  space_.release(slot.address());
+  if (!off_the_map) space_.release(slot.address());
 }
 
 FrameId BlockStore::renew(Slot& slot, FrameId old_frame, bool shared, bool keep_bytes, SpaceMap::Use use) {

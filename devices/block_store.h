@@ -93,6 +93,8 @@ class BlockStore {
   [[nodiscard]] bool contradictory() const { return contradictory_; }
   [[nodiscard]] bool anyone_waits() const { return !events_.empty() || !memory_queue_.empty(); }
 
+  /// Nothing will ever be written: what is born gets an address that is on no disk, and needs no space.
+  bool off_the_map = false;
   /// Everybody finds all room that there is.
   bool keeps_nothing_back = false;
   /// Set by the pool: what to do about too many dirty blocks or too little space, and whether more space may come.

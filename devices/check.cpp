@@ -159,6 +159,8 @@ class Check {
       return;
     }
     report_.journal_records = log->records.size();
+    if ((superblock.flags & Superblock::amid_replay) == 0) return;
+    for (const std::uint64_t address : log->named) used_[address] = true;
   }
 
   void visit_page(const Slot& slot) {

@@ -17,6 +17,9 @@ constexpr std::size_t ahead_blocks = 256;
 constexpr std::size_t ahead_lag = 512;
 /// So many requests ahead, and the next batch waits.
 constexpr std::size_t most_ahead = 32;
+/// So many requests of either kind while records of the journal are being waited for: they should find the disk's queue
+/// short.
+constexpr std::size_t most_beside_journal = 4;
 /// Requests that are left to the checkpoint itself.
 constexpr std::size_t kept_for_checkpoint = 64;
 static_assert(most_ahead + ahead_blocks + kept_for_checkpoint <= most_in_flight);
@@ -72,8 +75,12 @@ bool Checkpoint::work() {
   return freeze();
 }
 
+void Checkpoint::set_failed() {
+  if (!std::exchange(failed_, true)) source_.stop_journal();
+}
+
 bool Checkpoint::give_up() {
-  failed_ = true;
+  set_failed();
   blocks_.wake_waiting();
   return false;
 }
@@ -151,7 +158,9 @@ void Checkpoint::start(Write& write) {
 
 /// Sends off data that has been dirty for a while.
 bool Checkpoint::write_ahead() {
-  if (ahead_in_flight_ >= most_ahead || idle_writes_.size() < ahead_blocks + kept_for_checkpoint) return false;
+  if (!source_.may_write_ahead() || ahead_in_flight_ >= most_ahead ||
+      idle_writes_.size() < ahead_blocks + kept_for_checkpoint)
+    return false;
   std::vector<BlockCache::Placed> settled = blocks_.cache().take_settled(ahead_lag, ahead_blocks);
   std::sort(settled.begin(), settled.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
   for (std::size_t n = 0; n < settled.size();) {
@@ -168,8 +177,12 @@ bool Checkpoint::write_ahead() {
   return !settled.empty();
 }
 
+std::size_t Checkpoint::most_at_once() const {
+  return source_.journal_has_priority() ? most_beside_journal : most_in_flight;
+}
+
 void Checkpoint::write_more() {
-  while (next_piece_ < pieces_.size() && !idle_writes_.empty()) {
+  while (next_piece_ < pieces_.size() && !idle_writes_.empty() && in_flight_ < most_at_once()) {
     Write& write = next_write(io::DiskRequest::Kind::write, pieces_[next_piece_].address);
     do {
       write.places.push_back(pieces_[next_piece_].bytes);
@@ -184,7 +197,7 @@ void Checkpoint::write_more() {
 void Checkpoint::finished(Write& write) {
   --(write.ahead ? ahead_in_flight_ : in_flight_);
   idle_writes_.push_back(&write);
-  if (write.error != 0) failed_ = true;
+  if (write.error != 0) set_failed();
   if (failed_) {
     // What was not written stays frozen in memory, where it can still be read.
     if (at_rest()) blocks_.wake_waiting();
@@ -208,7 +221,7 @@ void Checkpoint::finished(Write& write) {
 unsigned Checkpoint::next_place() const { return safeguards::superblocks_alternate ? 1 - place_ : place_; }
 
 void Checkpoint::fail() {
-  failed_ = true;
+  set_failed();
   blocks_.wake_waiting();
 }
 

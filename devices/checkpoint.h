@@ -27,7 +27,13 @@ class Checkpoint {
     virtual void freeze_journal(Superblock& next) = 0;
     /// All that the journal was writing then has been written.
     [[nodiscard]] virtual bool journal_is_written() const = 0;
+    /// Records are being waited for meanwhile.
+    [[nodiscard]] virtual bool journal_has_priority() const = 0;
     virtual void published() = 0;
+    /// A write or a flush has failed: nothing more is to be written, ever.
+    virtual void stop_journal() = 0;
+    /// Whether data may be written before anybody asks for it.
+    [[nodiscard]] virtual bool may_write_ahead() const = 0;
 
    protected:
     ~Source() = default;
@@ -71,12 +77,14 @@ class Checkpoint {
   [[nodiscard]] bool anything_changed() const;
   bool freeze();
   bool give_up();
+  void set_failed();
   bool write_ahead();
   Write& next_write(io::DiskRequest::Kind kind, std::uint64_t first_block);
   void start(Write& write);
   void write_more();
   void finished(Write& write);
   [[nodiscard]] unsigned next_place() const;
+  [[nodiscard]] std::size_t most_at_once() const;
   void advance();
   void publish();
 

@@ -33,7 +33,8 @@ void Journal::open(std::uint64_t first_block, std::uint64_t block_count, const J
 
 // ── Effects ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
+void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes,
+                    bool has_grown) {
   if (!records() || bytes.empty()) return;
   const std::size_t head = std::min<std::size_t>(bytes.size(), (block_size - offset % block_size) % block_size);
   const std::size_t blocks = (bytes.size() - head) / block_size;
@@ -43,7 +44,7 @@ void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset,
     changed_.push_back({device.number(), plane, (offset + head) / block_size + n});
   }
   if (tail > 0) write_piece(device, plane, offset + (bytes.size() - tail), bytes.last(tail));
-  if (blocks > 0 && plane == Plane::data) lengths_.insert(device.number());
+  if (blocks > 0 && has_grown) lengths_.insert(device.number());
 }
 
 /// A part of a block.
@@ -210,10 +211,14 @@ bool Journal::wants_checkpoint() const {
 }
 
 void Journal::work() {
-  if (state_ != State::on || window_empty()) return;
+  if (state_ != State::on || window_empty() || writer_.stopped()) return;
   const bool large = window_bytes() > large_window_bytes || changed_.size() > large_window_blocks;
   // While a record is on its way, those that wait gather for the next one.
   if (large || (wanted_ && !writer_.writing())) seal();
+}
+
+bool Journal::has_priority() const {
+  return wanted_since_freeze_ && writer_.used_blocks() < writer_.block_count() / 4 * 3;
 }
 
 std::uint64_t Journal::ticket() const {
@@ -222,6 +227,7 @@ std::uint64_t Journal::ticket() const {
 }
 
 void Journal::want(std::uint64_t ticket) {
+  wanted_since_freeze_ = true;
   wanted_ = wanted_ || ticket > writer_.last();
   writer_.want(ticket);
 }
@@ -231,9 +237,11 @@ void Journal::want(std::uint64_t ticket) {
 JournalPosition Journal::freeze() {
   if (state_ == State::on && !window_empty()) seal();
   if (state_ == State::broken) {
+    skipped_ = writer_.next().sequence;
     writer_.skip();
     state_ = State::held;
   }
+  wanted_since_freeze_ = false;
   frozen_sequence_ = writer_.last();
   frozen_block_ = writer_.next().block;
   if (!safeguards::tail_waits_for_publication) writer_.pass(frozen_block_);
@@ -242,6 +250,7 @@ JournalPosition Journal::freeze() {
 
 void Journal::published() {
   writer_.pass(frozen_block_);
+  skipped_ = 0;
   if (state_ == State::held) state_ = State::on;
 }
 

@@ -11,6 +11,7 @@
 // recorded until a checkpoint has begun, and nothing sealed until it is published, so that no record has a gap before
 // it.
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -41,7 +42,8 @@ class Journal {
   void go_on() { state_ = writer_.exists() ? State::on : State::off; }
 
   // Effects, told after they have happened (`sharing` before: until then blocks belong to nobody else).
-  void wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes);
+  void wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes,
+             bool has_grown);
   void set_length(const PoolDevice& device);
   void set_columns_length(const PoolDevice& device);
   void cleared(const PoolDevice& device, Plane plane, std::uint64_t offset, std::uint64_t count);
@@ -68,7 +70,13 @@ class Journal {
   /// What makes all that has been recorded so far durable; 0: only a checkpoint does.
   [[nodiscard]] std::uint64_t ticket() const;
   void want(std::uint64_t ticket);
-  [[nodiscard]] std::uint64_t durable() const { return writer_.durable(); }
+  [[nodiscard]] std::uint64_t durable() const {
+    return skipped_ == 0 ? writer_.durable() : std::min(writer_.durable(), skipped_ - 1);
+  }
+  /// Nothing is recorded until the next checkpoint: whoever waits, waits for that.
+  [[nodiscard]] bool broken() const { return state_ == State::broken; }
+  /// Effects are recorded now, so blocks that have been written whole will be written with a record.
+  [[nodiscard]] bool records() const { return state_ == State::on || state_ == State::held; }
 
   // A checkpoint.
   /// The state is being frozen: gives the position of the first record that will not be part of it.
@@ -76,6 +84,9 @@ class Journal {
   /// The blocks that records of before the freeze refer to are written, so a flush would cover them.
   [[nodiscard]] bool frozen_is_written() const { return writer_.written() >= frozen_sequence_; }
   void published();
+
+  /// Somebody waits for records now and then, and there is room for more: the checkpoint should leave the disk to them.
+  [[nodiscard]] bool has_priority() const;
 
   [[nodiscard]] bool at_rest() const { return writer_.at_rest(); }
   [[nodiscard]] const JournalWriter& writer() const { return writer_; }
@@ -95,7 +106,6 @@ class Journal {
     auto operator<=>(const Changed&) const = default;
   };
 
-  [[nodiscard]] bool records() const { return state_ == State::on || state_ == State::held; }
   [[nodiscard]] bool window_empty() const { return window_.empty() && changed_.empty() && lengths_.empty(); }
   [[nodiscard]] std::uint64_t window_bytes() const;
   void write_piece(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes);
@@ -114,6 +124,8 @@ class Journal {
   Program window_;
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
   std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed
+  bool wanted_since_freeze_ = false;
+  std::uint64_t skipped_ = 0;  ///< a sequence without a record, until the checkpoint that stands for it is published
   std::uint64_t frozen_sequence_ = 0;
   std::uint64_t frozen_block_ = 0;
 };

@@ -22,6 +22,7 @@ class Scan {
         disk_(disk),
         first_(superblock.journal_first_block),
         count_(superblock.journal_blocks),
+        done_(superblock.journal_done),
         at_(superblock.journal) {}
 
   std::expected<JournalLog, std::string> run() {
@@ -29,6 +30,7 @@ class Scan {
     std::uint64_t durable = at_.sequence - 1;
     while (std::optional<JournalRecord> record = read_record(begin, durable))
       log_.records.push_back(std::move(*record));
+    if (unreadable_) return std::unexpected("the journal could not be read");
     durable = std::max(durable, durable_behind());
     if (durable >= at_.sequence) {
       return std::unexpected(fmt::format(
@@ -36,7 +38,14 @@ class Scan {
           "lost. `chimera check --salvage` goes on without them",
           at_.sequence, durable));
     }
+    if (!log_.records.empty()) {
+      JournalRecord& first = log_.records.front();
+      if (done_ > first.instructions.size()) return std::unexpected("the superblock of this store is damaged");
+      first.done_before = done_;
+      first.instructions.erase(first.instructions.begin(), first.instructions.begin() + static_cast<long>(done_));
+    }
     drop_records_without_their_data(durable);
+    if (unreadable_) return std::unexpected("a block that the journal names could not be read");
     collect_names();
     log_.next = at_;
     return std::move(log_);
@@ -47,7 +56,8 @@ class Scan {
 
   /// The header that begins at this block of the ring, if it is one of this epoch.
   std::optional<JournalHeader> read_header(std::uint64_t block) {
-    if (!read_now(loop_, disk_, place_of(block), *buffer_)) return std::nullopt;
+    unreadable_ = unreadable_ || !read_now(loop_, disk_, place_of(block), *buffer_);
+    if (unreadable_) return std::nullopt;
     JournalHeader header;
     std::memcpy(&header, buffer_.get(), sizeof header);
     const bool good = header.magic == JournalHeader::right_magic && header.epoch == at_.epoch &&
@@ -80,6 +90,7 @@ class Scan {
     for (std::uint64_t n = 0; n < record.blocks; ++n) addresses.push_back(place_of(record.position.block + n));
     bool good = true;
     read_many(loop_, disk_, addresses, [&](std::size_t n, const Block* bytes) {
+      unreadable_ = unreadable_ || bytes == nullptr;
       good = good && bytes != nullptr;
       if (!good) return;
       const std::size_t begin = n == 0 ? 0 : n * block_size - sizeof header;
@@ -100,11 +111,13 @@ class Scan {
       JournalHeader header;
       std::memcpy(&header, bytes, sizeof header);
       if (header.magic != JournalHeader::right_magic || header.epoch != at_.epoch) return;
-      if (header.sequence <= at_.sequence || header.checksum != header_checksum(header, address)) return;
+      if (header.sequence < at_.sequence || header.checksum != header_checksum(header, address)) return;
+      log_.has_remains = true;
+      if (header.sequence == at_.sequence) return;
       durable = std::max(durable, header.durable);
     };
-    const std::uint64_t from = (at_.block + 1) % count_;
-    const std::uint64_t reach = std::min(longest_record(count_), count_ - 1);
+    const std::uint64_t from = at_.block % count_;
+    const std::uint64_t reach = std::min(longest_record(count_) + 1, count_);
     const std::uint64_t to_end = std::min(reach, count_ - from);
     read_stretch(loop_, disk_, first_ + from, to_end, look);
     read_stretch(loop_, disk_, first_, reach - to_end, look);
@@ -130,6 +143,7 @@ class Scan {
       for (std::size_t at = 0; at < entries.size(); at += sizeof(JournalEntry)) {
         JournalEntry entry;
         std::memcpy(&entry, &entries[at], sizeof entry);
+        if (entry.slot.empty() || !entry.slot.well_formed(Slot::most_generation)) return false;
         visit(entry);
       }
     }
@@ -139,7 +153,10 @@ class Scan {
   /// Those that were not yet durable may name blocks that never reached the medium.
   void drop_records_without_their_data(std::uint64_t durable) {
     for (std::size_t n = 0; n < log_.records.size(); ++n) {
-      if (log_.records[n].position.sequence <= durable || data_is_there(log_.records[n])) continue;
+      if (log_.records[n].position.sequence <= durable) continue;
+      const std::size_t before = log_.unflushed.size();
+      if (data_is_there(log_.records[n])) continue;
+      log_.unflushed.resize(before);
       at_ = log_.records[n].position;
       log_.records.resize(n);
       return;
@@ -154,8 +171,10 @@ class Scan {
     std::sort(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) { return a.address() < b.address(); });
     std::vector<std::uint64_t> addresses;
     for (const Slot& slot : slots) addresses.push_back(slot.address());
+    log_.unflushed.insert(log_.unflushed.end(), addresses.begin(), addresses.end());
     read_many(loop_, disk_, addresses, [&](std::size_t n, const Block* bytes) {
       const Slot& slot = slots[n];
+      unreadable_ = unreadable_ || bytes == nullptr;
       good = good && bytes != nullptr && block_checksum(slot.address(), slot.generation(), bytes) == slot.checksum();
     });
     return good;
@@ -176,7 +195,9 @@ class Scan {
   io::Disk& disk_;
   std::uint64_t first_;
   std::uint64_t count_;
+  std::uint64_t done_;
   JournalPosition at_;
+  bool unreadable_ = false;
   JournalLog log_;
   BlockBuffer buffer_ = make_block_buffer();
 };

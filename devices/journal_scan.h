@@ -14,8 +14,9 @@ namespace chimera::devices {
 
 struct JournalRecord {
   JournalPosition position{};
-  std::uint64_t blocks = 0;  ///< that it takes in the journal
-  std::vector<std::uint8_t> instructions;
+  std::uint64_t blocks = 0;                ///< that it takes in the journal
+  std::uint64_t done_before = 0;           ///< bytes of instructions that the superblock's state has already
+  std::vector<std::uint8_t> instructions;  ///< without those
 };
 
 /// The records that are not part of the state of a superblock, and what is needed to replay them.
@@ -24,6 +25,9 @@ struct JournalLog {
   JournalPosition next{};               ///< behind the last of them
   std::vector<std::uint64_t> named;     ///< addresses of the blocks that they name, sorted
   std::uint64_t newest_generation = 0;  ///< of those blocks
+  bool has_remains = false;             ///< records of this epoch lie where the next one belongs, or behind
+  /// Of the named blocks those that nothing says are durable; what was read may be in a cache and nowhere else.
+  std::vector<std::uint64_t> unflushed;
 };
 
 /// Reads the records from the superblock's position on. The first one that is not whole ends the log, and so does one

@@ -13,7 +13,7 @@ namespace chimera::devices {
 
 class JournalWriter::Request final : public io::DiskRequest {
  public:
-  explicit Request(JournalWriter& writer) : writer_(writer) {}
+  explicit Request(JournalWriter& writer) : writer_(writer) { urgent = true; }
   void finished() override { writer_.finished(*this); }
 
   std::vector<std::byte*> places;
@@ -60,6 +60,7 @@ void JournalWriter::start(Request& request, Group& group) {
 }
 
 void JournalWriter::write_data(std::vector<BlockCache::Placed> blocks) {
+  if (has_failed_) return;
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
   for (std::size_t n = 0; n < blocks.size();) {
     Request& request = idle_request();

@@ -40,6 +40,9 @@ class JournalWriter {
   std::uint64_t append(std::span<const std::uint8_t> instructions);
   /// A sequence without a record: what would have stood in it is part of the next checkpoint.
   void skip();
+  /// The disk has failed, here or elsewhere: nothing more is written, and nothing becomes durable.
+  void stop() { has_failed_ = true; }
+  [[nodiscard]] bool stopped() const { return has_failed_; }
   /// Somebody waits for this record to be durable.
   void want(std::uint64_t sequence);
 

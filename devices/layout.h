@@ -167,8 +167,9 @@ struct Superblock {
   static constexpr std::uint8_t amid_replay = 1;
   std::uint8_t flags;
   std::array<std::uint8_t, 6> reserved2;
-  JournalPosition journal;  ///< of the first record that is not part of this state
-  std::array<std::uint8_t, block_size - 4 - 152> reserved3;
+  JournalPosition journal;     ///< of the first record that is not part of this state
+  std::uint64_t journal_done;  ///< amid a replay: bytes of that record's instructions that are part of this state
+  std::array<std::uint8_t, block_size - 4 - 160> reserved3;
   std::uint32_t checksum;  ///< CRC-32C of all before it
 };
 static_assert(sizeof(Superblock) == block_size && offsetof(Superblock, checksum) == block_size - 4);

@@ -115,7 +115,9 @@ std::expected<void, std::string> place_journal(Superblock& blank, std::uint64_t 
   blank.journal_first_block = SpaceMap::fixed_blocks(0);
   blank.journal_blocks = bytes / block_size;
   blank.journal.sequence = 1;
-  blank.journal.epoch = crc32c(0, blank.store.data, sizeof blank.store.data);
+  // Nobody can guess it, so nothing that a user writes is ever taken for a record.
+  const Uuid random = boost::uuids::random_generator()();
+  blank.journal.epoch = crc32c(0, random.data, sizeof random.data);
   return {};
 }
 

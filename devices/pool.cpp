@@ -70,9 +70,9 @@ Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
       checkpoint_(disk, blocks_, manifest_, *this),
       journal_(disk, blocks_.cache(), devices_) {
   journal_.writer().progressed = [this] {
-    journal_.work();
+    if (!blocks_.contradictory()) journal_.work();
     checkpoint_.go_on();
-    blocks_.wake_waiting();
+    wake_record_waiters();
   };
   journal_.writer().failed = [this] { checkpoint_.fail(); };
   blocks_.want_checkpoint = [this] { checkpoint_.want(); };
@@ -162,50 +162,78 @@ std::string Pool::open_journal(const Superblock& superblock) {
   if (!log) return log.error();
   log_ = std::move(*log);
   JournalPosition next = log_.next;
-  if (log_.records.empty()) {
+  if (log_.records.empty() && !log_.has_remains) {
     journal_.open(superblock.journal_first_block, superblock.journal_blocks, next);
     journal_.go_on();
     return {};
   }
+  if (!read_only_ && !write_again(log_.unflushed)) return "the disk could not be written";
   SpaceMap& space = blocks_.space();
   const bool can_be = std::ranges::all_of(log_.named, [&](std::uint64_t address) { return space.may_hold(address); });
   const bool may_be_booked = (superblock.flags & Superblock::amid_replay) != 0;
-  if (!can_be || (safeguards::named_blocks_are_claimed && !space.claim(loop_, log_.named, may_be_booked)))
-    return "the journal names blocks that hold something else; run `chimera check --salvage`";
+  const bool must_claim = safeguards::named_blocks_are_claimed && !read_only_;
+  if (!can_be || (must_claim && !space.claim(loop_, log_.named, may_be_booked)))
+    return "the journal names blocks that hold something else, or the map of free space could not be read";
   blocks_.set_generation(std::max(blocks_.generation(), log_.newest_generation + 1));
   // What lies behind the last good record is from now on of another epoch, even if it comes to light again.
   next.epoch = crc32c(superblock.journal.epoch, &superblock.generation, sizeof superblock.generation);
   journal_.open(superblock.journal_first_block, superblock.journal_blocks, next);
-  replaying_ = blocks_.keeps_nothing_back = true;
+  if (log_.records.empty()) {
+    checkpoint_.want_even_if_unchanged();
+  } else {
+    replaying_ = blocks_.keeps_nothing_back = true;
+    blocks_.off_the_map = read_only_;
+  }
   return {};
 }
 
-bool Pool::replayed(std::size_t count) {
-  if (!replaying_) return true;
-  replayed_ = count;
-  if (count == log_.records.size()) {
-    log_ = {};
-    replaying_ = blocks_.keeps_nothing_back = false;
-    checkpoint_.want_even_if_unchanged();
-    return true;
+/// A flush that failed may have left blocks in a cache that will never reach the medium, and that no later flush
+/// covers.
+bool Pool::write_again(const std::vector<std::uint64_t>& addresses) {
+  const BlockBuffer buffer = make_block_buffer();
+  for (const std::uint64_t address : addresses) {
+    if (!read_now(loop_, disk_, address, *buffer) || !write_now(loop_, disk_, address, buffer.get())) return false;
   }
-  const BlockCache& cache = blocks_.cache();
-  if (read_only_ || failed()) return true;
-  if (checkpoint_.idle() && cache.dirty_count() < cache.frame_count() / 4) return true;
-  if (checkpoint_.idle()) checkpoint_.want();
-  (void)checkpoint_.work();
-  return false;
+  return addresses.empty() || write_now(loop_, disk_, 0, nullptr);
+}
+
+void Pool::replayed(std::size_t records, std::size_t bytes) {
+  if (!replaying_) return;
+  replayed_ = records;
+  replayed_bytes_ = bytes;
+  if (records < log_.records.size()) return;
+  log_ = {};
+  replaying_ = blocks_.keeps_nothing_back = false;
+  checkpoint_.want_even_if_unchanged();
 }
 
 void Pool::freeze_journal(Superblock& next) {
   next.flags = 0;
+  next.journal_done = 0;
   if (next.journal_blocks == 0) return;
+  frozen_amid_replay_ = replaying_;
   if (replaying_) {
     next.journal = log_.records[replayed_].position;
+    next.journal_done = log_.records[replayed_].done_before + replayed_bytes_;
     next.flags = Superblock::amid_replay;
   } else {
     next.journal = journal_.freeze();
   }
+}
+
+void Pool::published() {
+  if (!frozen_amid_replay_) journal_.published();
+  wake_record_waiters();
+}
+
+void Pool::stop_journal() {
+  journal_.writer().stop();
+  wake_record_waiters();
+}
+
+/// Those who wait for records have a list of their own: who waits for space must not be told of every record.
+void Pool::wake_record_waiters() {
+  for (Waiter* waiter : std::exchange(record_waiters_, {})) waiter->wake();
 }
 
 void Pool::settle() {
@@ -234,6 +262,10 @@ Outcome Pool::admit(Waiter& waiter) {
   if (journal_.has_room()) return Outcome::ready();
   journal_.work();
   if (journal_.has_room()) return Outcome::ready();
+  if (checkpoint_.refused()) {
+    waiter.message = "the journal is full, and no checkpoint could be made that would empty it";
+    return Outcome::fail(Status::io_error);
+  }
   checkpoint_.want();
   blocks_.wait_for_event(waiter);
   return Outcome::wait();
@@ -255,13 +287,15 @@ Outcome Pool::check_health(Waiter& waiter) const {
 
 /// While too many graves are open, nobody digs another one.
 Outcome Pool::wait_for_graves(Waiter& waiter) {
-  if (graves_.size() <= most_graves) return Outcome::ready();
+  if (graves_.size() <= most_graves || (read_only_ && replaying_)) return Outcome::ready();
   blocks_.wait_for_event(waiter);
   return Outcome::wait();
 }
 
 /// What a tree holds is to be freed in the background. The caller's tree must not be used any more.
 std::uint32_t Pool::bury(const Tree& tree) {
+  // A replay that only reads has nobody who would ever free it.
+  if (read_only_ && replaying_) return 0;
   const std::uint32_t number = manifest_.add();
   graves_.emplace(number, Grave{tree});
   return number;
@@ -404,9 +438,9 @@ Outcome Pool::wait_until_durable(Waiter& waiter, std::uint64_t record) {
   const bool recorded = ticket.record != 0 && ticket.record <= journal_.durable();
   if ((recorded || ticket.generation <= checkpoint_.published()) && !blocks_.contradictory()) return Outcome::ready();
   if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
-  if (ticket.record != 0) {
+  if (ticket.record != 0 && !journal_.broken()) {
     journal_.want(ticket.record);
-    blocks_.wait_for_event(waiter);
+    if (std::ranges::find(record_waiters_, &waiter) == record_waiters_.end()) record_waiters_.push_back(&waiter);
     return Outcome::wait();
   }
   if (ticket.refusals != checkpoint_.refusals()) {
@@ -418,7 +452,10 @@ Outcome Pool::wait_until_durable(Waiter& waiter, std::uint64_t record) {
   return Outcome::wait();
 }
 
-void Pool::release(Waiter& waiter) { blocks_.release_waiter(waiter); }
+void Pool::release(Waiter& waiter) {
+  blocks_.release_waiter(waiter);
+  std::erase(record_waiters_, &waiter);
+}
 
 /// Frees a piece of a grave. False if there is none, or it has to wait.
 bool Pool::reap() {
@@ -470,9 +507,11 @@ bool Pool::work() {
   if (much_has_changed && !checkpoint_.refused()) {
     checkpoint_.want();
   }
-  if (!may_change() || replaying_) return more;
-  if (journal_.wants_checkpoint()) checkpoint_.want();
-  journal_.work();
+  if (!may_change()) return more;
+  if (!replaying_ && !blocks_.contradictory()) {
+    if (journal_.wants_checkpoint() && !checkpoint_.refused()) checkpoint_.want();
+    journal_.work();
+  }
   return checkpoint_.work() || more;
 }
 

@@ -58,9 +58,9 @@ class Pool final : private Checkpoint::Source {
   /// The records of the journal that are not part of the state on the disk, as `open` found them: to be run by the
   /// machine, in their order, before anything else.
   [[nodiscard]] const JournalLog& log() const { return log_; }
-  /// This many of them have been run. False: wait, because what they have changed has to be on the disk before more is
-  /// (drive `work` and the loop, and ask again).
-  [[nodiscard]] bool replayed(std::size_t count);
+  /// So many of them have been run, and so many bytes of the next one's instructions. After the last one the pool is
+  /// open to all.
+  void replayed(std::size_t records, std::size_t bytes);
   /// The JSON object of `describe store`.
   [[nodiscard]] std::string describe(std::size_t device_count) const;
   /// A slice of background work. True if more could be done at once.
@@ -103,10 +103,15 @@ class Pool final : private Checkpoint::Source {
   void fill(std::uint32_t number, DeviceRecord& record) override;
   void freeze_journal(Superblock& next) override;
   [[nodiscard]] bool journal_is_written() const override { return journal_.frozen_is_written(); }
-  void published() override { journal_.published(); }
+  [[nodiscard]] bool journal_has_priority() const override { return journal_.has_priority(); }
+  void published() override;
+  void stop_journal() override;
+  [[nodiscard]] bool may_write_ahead() const override { return !journal_.records(); }
   Outcome check_health(Waiter&) const;
   Outcome wait_until_durable(Waiter&, std::uint64_t record);
   [[nodiscard]] std::string open_journal(const Superblock& superblock);
+  [[nodiscard]] bool write_again(const std::vector<std::uint64_t>& addresses);
+  void wake_record_waiters();
   Outcome wait_for_graves(Waiter&);
   std::uint32_t bury(const Tree& tree);
   void share_trees(std::span<Tree> trees);
@@ -134,7 +139,10 @@ class Pool final : private Checkpoint::Source {
   bool read_only_ = false;
   bool without_journal_ = false;
   bool replaying_ = false;
-  std::size_t replayed_ = 0;  ///< records
+  std::size_t replayed_ = 0;        ///< records
+  std::size_t replayed_bytes_ = 0;  ///< of the next one
+  bool frozen_amid_replay_ = false;
+  std::vector<Waiter*> record_waiters_;
 };
 
 /// Runs a pool that nobody else uses until all that was done to it is durable. The error is a sentence.

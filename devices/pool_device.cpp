@@ -153,9 +153,10 @@ void PoolDevice::write(Plane plane, std::uint64_t offset, std::span<const std::u
       std::memcpy(blocks.writable(block, false) + within, &bytes[done], size);
     }
   });
-  if (plane == Plane::data) length_ = std::max(length_, offset + bytes.size());
+  const bool grows = plane == Plane::data && offset + bytes.size() > length_;
+  if (grows) length_ = offset + bytes.size();
   mark();
-  pool_.journal().wrote(*this, plane, offset, bytes);
+  pool_.journal().wrote(*this, plane, offset, bytes, grows);
 }
 
 /// Some of the entries, in one step.
@@ -185,16 +186,19 @@ Outcome PoolDevice::place_piece(Waiter& waiter, Tree& blocks, std::span<const Jo
 
 Outcome PoolDevice::place(Waiter& waiter, Plane plane, std::span<const JournalEntry> entries) {
   std::size_t piece = 64;
+  bool damaged = false;  // somewhere in the map: the other entries find their places
   while (!entries.empty()) {
     const std::size_t size = std::min(piece, entries.size());
     const Outcome placed = place_piece(waiter, tree(plane), entries.first(size));
     // Each is prepared as if it were alone, so many at a time seem to need more room than they do.
-    if (placed.status() == Status::no_space && std::exchange(piece, 1) > 1) continue;
-    if (!placed.is_ready()) return placed;
+    const bool try_alone = placed.status() == Status::no_space || placed.status() == Status::corrupt;
+    if (try_alone && std::exchange(piece, 1) > 1) continue;
+    damaged = damaged || placed.status() == Status::corrupt;
+    if (!placed.is_ready() && placed.status() != Status::corrupt) return placed;
     entries = entries.subspan(size);
   }
   mark();
-  return Outcome::ready();
+  return damaged ? Outcome::fail(Status::corrupt) : Outcome::ready();
 }
 
 void PoolDevice::set_lengths(std::uint64_t length, std::uint64_t columns_length) {

@@ -81,6 +81,7 @@ std::vector<Device*> Store::list(std::string_view prefix, std::string_view after
 }
 
 bool Store::read_only() const { return pool_ != nullptr && pool_->read_only() && !pool_->replaying(); }
+bool Store::contradictory() const { return pool_ != nullptr && pool_->blocks().contradictory(); }
 bool Store::needs_replay() const { return pool_ != nullptr && pool_->replaying(); }
 
 std::size_t Store::device_count() const { return by_uuid_.size(); }

@@ -233,7 +233,6 @@ Slot Tree::slot(std::uint64_t index) {
 }
 
 const std::byte* Tree::peek(std::uint64_t index, const std::byte* zeros) {
-  if (blocks_->contradictory()) return nullptr;
   if (root_.height < most_height && index >= capacity()) return zeros;
   BlockCache& cache = blocks_->cache();
   const Slot* slot = &root_.slot;
@@ -241,9 +240,9 @@ const std::byte* Tree::peek(std::uint64_t index, const std::byte* zeros) {
   for (unsigned level = root_.height;; --level) {
     if (slot->empty()) return zeros;
     const FrameId frame = cache.find(slot->address(), *hint);
-    if (frame == no_frame || cache.loading(frame) || !cache.is_of(frame, *slot)) return nullptr;
+    if (frame == no_frame || cache.loading(frame)) return nullptr;
     cache.touch(frame);
-    if (level == 0) return cache.bytes(frame);
+    if (level == 0) return cache.is_of(frame, *slot) ? cache.bytes(frame) : nullptr;
     if (!cache.holds_node(frame)) return nullptr;
     const unsigned n = index >> 8 * (level - 1) & 255;
     slot = &cache.node(frame)[n];

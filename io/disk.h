@@ -15,6 +15,7 @@ class DiskRequest {
   Kind kind = Kind::read;
   std::uint64_t first_block = 0;
   std::span<std::byte* const> buffers;  ///< one a block; empty for a flush
+  bool urgent = false;                  ///< goes before those that still wait for their turn
   int error = 0;                        ///< 0 or an errno, set before `finished`
 
   /// Called once for each start, from Loop::step only. Short transfers have been continued by then; a read past

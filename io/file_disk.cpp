@@ -147,7 +147,11 @@ int FileDisk::measure() {
 }
 
 void FileDisk::start(DiskRequest& request) {
-  waiting_.push_back(&request);
+  if (request.urgent) {
+    waiting_.push_front(&request);
+  } else {
+    waiting_.push_back(&request);
+  }
   begin_waiting();
 }
 

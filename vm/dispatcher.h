@@ -33,7 +33,9 @@ class Dispatcher {
   /// Answers bytes that are no instruction.
   void refuse_illegal(std::uint8_t opcode);
   /// Only `run` knows what to do with the next instruction: the fast path stays away.
-  [[nodiscard]] bool needs_care() const { return begun_ || doomed_ || core_.shutting_down(); }
+  [[nodiscard]] bool needs_care() const {
+    return begun_ || doomed_ || core_.shutting_down() || core_.store().contradictory();
+  }
   void set_session_number(std::uint64_t number) { session_number_ = number; }
 
  private:

@@ -75,6 +75,7 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
       std::uint64_t length = 0;
       std::uint64_t columns_length = 0;
       if (!operands.take(length) || !operands.take(columns_length)) break;
+      if (length > limits::greatest_length || columns_length > limits::largest_transfer) break;
       device.set_lengths(length, columns_length);
       outcome = Outcome::ready();
       break;

@@ -54,8 +54,6 @@ class MachineCore {
   void forget(const StreamSession& asking, const Uuid& uuid, const devices::Device* gone);
 
  private:
-  std::string replay(std::span<const std::uint8_t> instructions);
-
   io::Loop& loop_;
   std::unique_ptr<devices::Store> store_;
   std::vector<StreamSession*> sessions_;

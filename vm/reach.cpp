@@ -14,7 +14,7 @@ namespace chimera::vm {
 using devices::Outcome;
 
 Outcome Dispatcher::check_may_open() {
-  if (registers_.open_count() < limits::most_open_devices) return Outcome::ready();
+  if (registers_.open_count() < limits::most_open_devices || core_.store().needs_replay()) return Outcome::ready();
   return fail(Status::too_many_open, "this session has {} devices open, the most that it may; close some first",
               registers_.open_count());
 }

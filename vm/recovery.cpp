@@ -11,46 +11,48 @@
 namespace chimera::vm {
 namespace {
 
-/// What the first answer that is no success says; nothing if there is none.
-std::string first_failure(std::span<const std::uint8_t> instructions, std::span<const std::uint8_t> answers) {
-  while (!instructions.empty()) {
+/// The size of the instruction in front, 0 if there is none.
+std::size_t next_size(std::span<const std::uint8_t> instructions, Instruction& instruction) {
+  const Decoded decoded = decode(instructions, instruction);
+  return decoded.kind == Decoded::Kind::complete ? static_cast<std::size_t>(decoded.size) : 0;
+}
+
+/// Runs the instructions of a record one by one, so that a checkpoint may come between any two. What went wrong, if
+/// anything did.
+std::string replay(StreamSession& session, devices::Pool& pool, std::size_t record) {
+  const std::span<const std::uint8_t> all(pool.log().records[record].instructions);
+  std::vector<std::uint8_t> answers;
+  for (std::size_t at = 0; at < all.size();) {
+    pool.replayed(record, at);
     Instruction instruction;
-    const Decoded decoded = decode(instructions, instruction);
+    const std::size_t size = next_size(all.subspan(at), instruction);
+    if (size == 0) return "it holds something that is no instruction";
+    answers.clear();
+    (void)session.run(all.subspan(at, size), answers);
     Answer answer;
-    const ParsedAnswer parsed = parse_answer(instruction, answers, answer);
-    if (decoded.kind != Decoded::Kind::complete || parsed.kind != ParsedAnswer::Kind::complete) {
-      return "it holds something that is no instruction";
-    }
-    if (!answer.ok()) return fmt::format("{}: {}", mnemonic(instruction.operation), answer.message);
-    instructions = instructions.subspan(static_cast<std::size_t>(decoded.size));
-    answers = answers.subspan(static_cast<std::size_t>(parsed.size));
+    (void)parse_answer(instruction, answers, answer);
+    // What is damaged cannot be brought up to date; it stays damaged, and everything else goes on.
+    const bool goes_on = answer.ok() || answer.status == Status::corrupt;
+    if (!goes_on) return fmt::format("{}: {}", mnemonic(instruction.operation), answer.message);
+    at += size;
   }
   return {};
 }
 
 }  // namespace
 
-/// Runs one record. What went wrong, if anything did.
-std::string MachineCore::replay(std::span<const std::uint8_t> instructions) {
-  StreamSession session(*this);
-  std::vector<std::uint8_t> answers;
-  (void)session.run(instructions, answers);
-  return first_failure(instructions, answers);
-}
-
 std::expected<void, std::string> MachineCore::recover() {
   devices::Pool* const pool = store_->pool();
   if (pool == nullptr || !pool->replaying()) return {};
+  StreamSession session(*this);
   const std::size_t count = pool->log().records.size();
   for (std::size_t n = 0; n < count; ++n) {
-    while (!pool->replayed(n)) loop_.step(io::Loop::forever);
-    const devices::JournalRecord& record = pool->log().records[n];
-    if (const std::string wrong = replay(record.instructions); !wrong.empty()) {
-      return std::unexpected(
-          fmt::format("record {} of the journal could not be replayed: {}", record.position.sequence, wrong));
+    if (const std::string wrong = replay(session, *pool, n); !wrong.empty()) {
+      return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}",
+                                         pool->log().records[n].position.sequence, wrong));
     }
   }
-  while (!pool->replayed(count)) loop_.step(io::Loop::forever);
+  pool->replayed(count, 0);
   return {};
 }
 
