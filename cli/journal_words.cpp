@@ -20,7 +20,7 @@ using devices::JournalOpcode;
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::string_view planes[] = {"data", "metadata", "columns"};
-constexpr const char* not_what_can_be = "operands that cannot be";
+constexpr const char* nothing_that_can_be = "nothing that can be";
 
 Uuid uuid_at(Bytes bytes) {
   Uuid uuid;
@@ -86,7 +86,7 @@ std::string JournalWords::explain(const Instruction& instruction) {
 
 std::string JournalWords::explain_record(const Instruction& instruction) {
   const Bytes operands = instruction.payload;
-  if (operands.size() < sizeof(Uuid)) return not_what_can_be;
+  if (operands.size() < sizeof(Uuid)) return nothing_that_can_be;
   const std::string device = name(uuid_at(operands));
   const Bytes rest = operands.subspan(sizeof(Uuid));
   constexpr std::size_t two_numbers = 2 * sizeof(std::uint64_t);
@@ -114,7 +114,7 @@ std::string JournalWords::explain_record(const Instruction& instruction) {
       return fmt::format("length of {}: {}, of its columns: {}", device, grouped(load<std::uint64_t>(rest.data())),
                          grouped(load<std::uint64_t>(rest.data() + sizeof(std::uint64_t))));
   }
-  return not_what_can_be;
+  return nothing_that_can_be;
 }
 
 }  // namespace chimera::cli

@@ -16,7 +16,7 @@ import uuid
 
 import golden_store
 import journal_reader
-from harness import ChimeraTest, open_device, write_bytes_at
+from harness import ChimeraTest, create_device, open_device, write_bytes_at
 from journal_reader import DamagedJournal, JournalReader
 from store_reader import BLOCK, StoreReader
 
@@ -317,6 +317,27 @@ class Journal(ChimeraTest):
         self.assertRegex(info, r"(?m)^last record of the journal +3$")
         self.assertRegex(info, r"(?m)^records are durable up to +3$")
         self.assertIn("in use by", self.fails("journal", self.store))
+
+    def test_a_checkpoint_makes_records_durable_too(self):
+        self.chimera("format", self.store, "--journal", "2M")
+        server = self.serve()
+        connection = self.connect(server.addresses[0])
+        connection.send(create_device("d"))
+        connection.answer(16)
+
+        def write_until(reached, count):
+            """Nobody asks for a flush; records are written when there is enough for one."""
+            for number in range(count):
+                connection.send(write_bytes_at(number * 2 * BLOCK + 1, bytes(4000)))
+                self.assertEqual(connection.answer()[0], 0)
+            while not reached(said := json.loads(self.chimera("info", server.addresses[0], "--json"))):
+                pass
+            return said["journal"]
+
+        before = write_until(lambda said: said["checkpoint"]["since_open"] > 0, 300)
+        after = write_until(lambda said: said["journal"]["last"] > before["last"], 100)
+        self.assertGreater(after["used"], 0)
+        self.assertGreaterEqual(after["durable"], before["last"])
 
     # Damage.
 
