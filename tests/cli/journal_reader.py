@@ -53,6 +53,9 @@ class JournalReader:
         durable = max([record.durable for record in records], default=self.position.sequence - 1)
         if self.said_behind(block, sequence) >= sequence:
             raise DamagedJournal(f"record {sequence}")
+        if records:
+            # Amid a replay the state may have the beginning of the first record already.
+            records[0] = records[0]._replace(instructions=records[0].instructions[self.reader.superblock.done:])
         for n, record in enumerate(records):
             if record.sequence > durable and not self.data_is_there(record):
                 return records[:n]

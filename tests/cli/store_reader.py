@@ -11,7 +11,8 @@ Slot = collections.namedtuple("Slot", "address generation checksum")
 Entry = collections.namedtuple("Entry", "checksum free fresh home generation")
 Superblock = collections.namedtuple(
     "Superblock",
-    "version store generation block_count manifest references space journal shared references_height flags position")
+    "version store generation block_count manifest references space journal shared references_height flags position "
+    "done")
 Position = collections.namedtuple("Position", "block sequence chain epoch")  # in the journal
 Device = collections.namedtuple(
     "Device", "number name uuid family length columns_length share_generation flags heights roots")
@@ -62,16 +63,18 @@ def parse_superblock(data):
     """None unless it is whole."""
     if data[:8] != b"Chimera\n" or crc32c(data[:4092]) != struct.unpack_from("<I", data, 4092)[0]:
         return None
-    assert not any(data[11:16] + data[122:128] + data[152:4092]), "reserved bytes of a superblock"
+    assert not any(data[11:16] + data[122:128] + data[160:4092]), "reserved bytes of a superblock"
+    assert data[121] & 1 or not any(data[152:160]), "a record that is partly done, and no replay"
     first_block, blocks = struct.unpack_from("<QQ", data, 96)
     if blocks == 0:
-        assert first_block == 0 and not any(data[121:152]), "the journal of a store that has none"
+        assert first_block == 0 and not any(data[121:160]), "the journal of a store that has none"
     assert data[8] == 1 and (data[9] == 0) == (blocks == 0), "the version of a store with or without a journal"
     generation, block_count = struct.unpack_from("<QQ", data, 32)
     shared, height = struct.unpack_from("<QB", data, 112)
     return Superblock(tuple(data[8:11]), data[16:32], generation, block_count, parse_slot(data[48:64]),
                       parse_slot(data[64:80]), parse_entry(data[80:96]), (first_block, blocks), shared, height,
-                      data[121], Position._make(struct.unpack_from("<QQII", data, 128)))
+                      data[121], Position._make(struct.unpack_from("<QQII", data, 128)),
+                      struct.unpack_from("<Q", data, 152)[0])
 
 
 def parse_device(number, data):

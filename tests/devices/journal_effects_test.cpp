@@ -306,6 +306,23 @@ TEST_CASE("a large copy is durable with a checkpoint, and what follows it with r
   check_books(journal.crash());
 }
 
+TEST_CASE("a snapshot of few devices is a record, one of many is left to a checkpoint") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  rig.run_well(Program().create_device("plain", {}, {}, plain).write_bytes(plain, 0, pattern(1, 30'000)).sync());
+  const std::uint64_t checkpoints = rig.pool().checkpoint().count();
+  for (const std::size_t count : {256u, 257u}) {
+    std::vector<std::string> names;
+    for (std::size_t n = 0; n < count; ++n) names.push_back(fmt::format("{} of {}", n, count));
+    std::vector<Program::DeviceName> devices;
+    for (const std::string& name : names) devices.emplace_back(plain, name);
+    rig.run_well(Program().write_byte(plain, 5, 1).snapshot(devices).write_byte(plain, 6, 2).sync());
+    CHECK_EQ(rig.pool().checkpoint().count(), checkpoints + (count > 256 ? 1 : 0));
+    check_crash(journal);
+  }
+  check_books(journal.crash());
+}
+
 TEST_CASE("what is done while a large copy waits for its checkpoint is recorded behind it") {
   JournalRig journal;
   PoolRig& rig = journal.rig;

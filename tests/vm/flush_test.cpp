@@ -28,13 +28,13 @@ TEST_CASE("the stream goes on behind a flush, and its answers wait for it") {
   rig.session->take_answers(1);
   CHECK(rig.session->answers().empty());
   SUBCASE("the answers come when it is durable") {
-    const std::uint64_t published = rig.pool().checkpoint().published();
+    const std::uint64_t durable = rig.pool().journal().durable();
     while (rig.session->answers().empty()) {
-      CHECK_EQ(rig.pool().checkpoint().published(), published);
+      CHECK_EQ(rig.pool().journal().durable(), durable);
       rig.loop.step(0);
       rig.machine->run_ready();
     }
-    CHECK_GT(rig.pool().checkpoint().published(), published);
+    CHECK_GT(rig.pool().journal().durable(), durable);
     CHECK_EQ(rig.session->answers().size(), 4);
     CHECK_EQ(rig.session->answers().back(), 1);
     CHECK(rig.session->idle());
