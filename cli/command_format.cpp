@@ -6,8 +6,8 @@
 
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/blank.h"
 #include "cli/commands.h"

@@ -16,7 +16,7 @@ struct CrashOptions {
   std::size_t images_at_boundary = 6;  ///< if there are more, so many of them
   unsigned boundary_percent = 100;     ///< of the boundaries looked at
   unsigned large_percent = 0;          ///< of the programs begin with a write of some MiB
-  unsigned sync_percent = 15;           ///< of the programs are followed by a sync of another session
+  unsigned sync_percent = 15;          ///< of the programs are followed by a sync of another session
   unsigned long_copy_percent = 5;      ///< of the programs begin with a copy that goes on in pieces
   unsigned rework_percent = 10;        ///< of the images that are worked on and crashed again
 };
