@@ -35,8 +35,8 @@ class Scan {
     if (durable >= at_.sequence) {
       return std::unexpected(fmt::format(
           "the journal is damaged at record {}, and records up to {} had been made durable: what they did would be "
-          "lost. `chimera check --salvage` goes on without them",
-          at_.sequence, durable));
+          "lost. With --without-journal the state before record {} can be read",
+          at_.sequence, durable, log_.records.empty() ? at_.sequence : log_.records.front().position.sequence));
     }
     if (!log_.records.empty()) {
       JournalRecord& first = log_.records.front();

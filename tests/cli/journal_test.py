@@ -368,6 +368,9 @@ class Journal(ChimeraTest):
                             said = self.fails(command, copy)
                             self.assertIn(f"the journal is damaged at record {record.sequence}, and records up to {last - 1}",
                                           said)
+                        # The state of the last checkpoint, in which there were none.
+                        found = json.loads(self.chimera("devices", copy, "--json", "--without-journal"))
+                        self.assertEqual(found, [])
                         continue
                     # Nothing tells the last one from a write that was torn by the crash.
                     self.assertEqual(JournalReader(self.read(copy)).records, journal.records[:-1])
