@@ -72,6 +72,7 @@ io::DiskImage much_to_replay(const std::vector<std::uint64_t>& records, std::uin
 struct Trace {
   unsigned superblocks = 0;
   unsigned amid_replay = 0;
+  unsigned amid_record = 0;  ///< of these, not at the start of one
   std::vector<std::pair<io::DiskImage, std::string>> crashes;
 };
 
@@ -79,7 +80,9 @@ void note_superblock(const io::DiskRequest& request, Trace& trace) {
   if (!is_superblock(request)) return;
   const auto& superblock = *reinterpret_cast<const Superblock*>(request.buffers.front());
   ++trace.superblocks;
-  if ((superblock.flags & Superblock::amid_replay) != 0) ++trace.amid_replay;
+  if ((superblock.flags & Superblock::amid_replay) == 0) return;
+  ++trace.amid_replay;
+  if (superblock.journal_done > 0) ++trace.amid_record;
 }
 
 /// Opens the store in an image and lets it come to rest, its state being published by then. Crashes at every flush and
@@ -124,11 +127,15 @@ TEST_CASE("a replay of more than a quarter of the cache publishes its state on t
 TEST_CASE("a crash in a recovery, and one in the recovery from that, change nothing") {
   constexpr std::size_t looked_at = 8;
   constexpr std::size_t looked_at_again = 3;
+  std::vector<std::uint64_t> records;
+  SUBCASE("of many records") { records.assign(20, frames / 64); }
+  SUBCASE("of a record that alone is more than a quarter of the cache") { records = {frames * 17 / 64}; }
   Content expected;
-  const io::DiskImage image = much_to_replay(std::vector<std::uint64_t>(20, frames / 64), 1, expected);
+  const io::DiskImage image = much_to_replay(records, 1, expected);
   io::SeededRandom random(1);
   Trace first = recover_and_crash(image, expected, 1);
   CHECK_GE(first.amid_replay, 1);
+  if (records.size() == 1) CHECK_GE(first.amid_record, 1);
   CHECK_GT(first.crashes.size(), looked_at);
   unsigned amid_again = 0;
   for (std::size_t n = 0; n < looked_at; ++n) {
