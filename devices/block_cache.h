@@ -88,6 +88,7 @@ class BlockCache {
   /// Gives a clean frame to a new block: its bytes stay, it becomes dirty. Whoever else has pinned it finds out when
   /// it looks for the old block again.
   void rename_dirty(FrameId id, const Slot& slot, bool settles);
+  [[nodiscard]] bool is_dirty(FrameId id) const { return (frames_[id].flags & Frame::is_dirty) != 0; }
   /// Loaded, and the same on the disk.
   [[nodiscard]] bool is_clean(FrameId id) const;
   /// The bytes of a dirty frame change in place: what was written ahead does not count. Not while it is being written.

@@ -373,6 +373,10 @@ Slot Tree::settled_slot(std::uint64_t index) {
   if (slot == nullptr) return {};
   const FrameId frame = pinned(*slot, *hint, 0);
   if (frame == no_frame) return {};
+  if (!blocks_->cache().is_dirty(frame)) {
+    blocks_->contradict();  // it was written here, and somebody else has it
+    return {};
+  }
   if (slot->unsettled()) {
     slot->settle(block_checksum(slot->address(), slot->generation(), blocks_->cache().bytes(frame)));
   }

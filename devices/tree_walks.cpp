@@ -34,9 +34,10 @@ void Tree::runs(Waiter& waiter, std::uint64_t first, std::uint64_t last, std::si
     Slot slot = root_.slot;
     FrameId* hint = &root_hint_;
     unsigned level = root_.height;
-    while (!slot.empty() && level > 1) {
-      const FrameId frame = blocks_->hold(waiter, slot, *hint, level, collected);
-      if (frame == no_frame) return;
+    FrameId frame = no_frame;
+    while (!slot.empty() && level > 0) {
+      frame = blocks_->hold(waiter, slot, *hint, level, collected);
+      if (frame == no_frame || level == 1) break;
       const unsigned n = index >> 8 * (level - 1) & 255;
       slot = blocks_->cache().node(frame)[n];
       hint = hint_at(frame, n);
@@ -48,11 +49,15 @@ void Tree::runs(Waiter& waiter, std::uint64_t first, std::uint64_t last, std::si
       index = end + 1;
       continue;
     }
-    const FrameId frame = blocks_->hold(waiter, slot, *hint, level, collected);
-    if (frame == no_frame) return;
+    ++leaves;
+    if (frame == no_frame) {
+      // What else is missing is asked for in the same run; the pieces do not count.
+      if (collected.failed != Status::ok || collected.starved) return;
+      index = end + 1;
+      continue;
+    }
     const Node& leaf = blocks_->cache().node(frame);
     for (; index <= end && pieces.size() <= most; ++index) append(pieces, 1, leaf[index & 255].empty());
-    ++leaves;
   }
   if (pieces.size() > most) pieces.pop_back();
 }
