@@ -60,6 +60,7 @@ io::DiskImage good_store() {
   talk.feed(digest.bytes().size());
   (void)fuzz::run_to_rest(machine, loop, {&talk, 1});
   run(machine, loop, Program().sync());
+  FUZZ_CHECK(machine.sync() == Status::ok);  // all is in the maps, and nothing in the journal
   return disk.content();
 }
 

@@ -125,8 +125,13 @@ TEST_CASE("a replay of more than a quarter of the cache publishes its state on t
 }
 
 TEST_CASE("a crash in a recovery, and one in the recovery from that, change nothing") {
+#ifdef __SANITIZE_ADDRESS__  // some ten times slower
+  constexpr std::size_t looked_at = 2;
+  constexpr std::size_t looked_at_again = 1;
+#else
   constexpr std::size_t looked_at = 8;
   constexpr std::size_t looked_at_again = 3;
+#endif
   std::vector<std::uint64_t> records;
   SUBCASE("of many records") { records.assign(20, frames / 64); }
   SUBCASE("of a record that alone is more than a quarter of the cache") { records = {frames * 17 / 64}; }
@@ -151,7 +156,7 @@ TEST_CASE("a crash in a recovery, and one in the recovery from that, change noth
       CHECK_EQ(difference(expected, recovered.content()), "");
     }
   }
-  CHECK_GT(amid_again, 0);
+  if (looked_at > 2) CHECK_GT(amid_again, 0);
 }
 
 /// Opens it with a cache that is smaller than that with which it was written. What came of it.
