@@ -63,8 +63,9 @@ void add_store_options(CLI::App& command, StoreOptions& options) {
           },
           ""))
       ->group("Machine");
-  command.add_flag("--without-journal", options.without_journal,
-                   "Open the state of the last checkpoint, for reading only: where the journal is damaged")
+  command
+      .add_flag("--without-journal", options.without_journal,
+                "Open the state of the last checkpoint, for reading only: where the journal is damaged")
       ->group("Machine");
 }
 
