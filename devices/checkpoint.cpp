@@ -17,7 +17,7 @@ constexpr std::size_t ahead_blocks = 256;
 constexpr std::size_t ahead_lag = 512;
 /// So many requests ahead, and the next batch waits.
 constexpr std::size_t most_ahead = 32;
-/// So many requests of either kind while records of the journal are being waited for: they should find the disk's queue
+/// So many requests while records of the journal are being waited for: they should find the disk's queue
 /// short.
 constexpr std::size_t most_beside_journal = 4;
 /// Requests that are left to the checkpoint itself.

@@ -60,7 +60,7 @@ class Journal {
   /// Something happened that a record cannot say.
   void break_off();
 
-  /// Whether one more instruction, of whatever size, is sure to find room. If not, `relieve` and wait.
+  /// Whether one more instruction, of whatever size, is sure to find room. If not, `work` may help, else a checkpoint.
   [[nodiscard]] bool has_room() const;
   /// A checkpoint should begin soon.
   [[nodiscard]] bool wants_checkpoint() const;
