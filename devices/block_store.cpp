@@ -101,7 +101,13 @@ Outcome BlockStore::conclude(Waiter& waiter, const Collected& collected) {
   return Outcome::ready();
 }
 
-Outcome BlockStore::provide(Waiter& waiter, const Needs& needs, Purpose purpose) {
+Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
+  if (waiter.stage == Waiter::Stage::performing) return Outcome::ready();
+  Needs needs = own;
+  if (waiter.stage == Waiter::Stage::rehearsing) {
+    needs.frames = waiter.rehearsed.frames += own.frames;
+    needs.blocks = waiter.rehearsed.blocks += own.blocks;
+  }
   constexpr std::size_t slack = 16;
   const std::size_t busy = cache_.dirty_count() + cache_.frozen_count() + needs.frames;
   if (cache_.dirty_count() + needs.frames > cache_.frame_count() / 4) want_checkpoint();

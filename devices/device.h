@@ -67,6 +67,17 @@ class Waiter {
   std::uint64_t failed_address = 0;  ///< a block that could not be had, and why: reported if it is met again
   Status failed_status = Status::ok;
 
+  /// Several operations may have their effects in one step. First all are rehearsed, which does everything up to the
+  /// effects and adds up what they need; then, in the same run, all are performed, which neither waits nor fails.
+  enum class Stage : std::uint8_t { single, rehearsing, performing };
+  Stage stage = Stage::single;
+  /// What has been rehearsed so far needs: frames and blocks of the pool, bytes of devices in memory.
+  struct Rehearsed {
+    std::size_t frames = 0;
+    std::size_t blocks = 0;
+    std::uint64_t memory_bytes = 0;
+  } rehearsed;
+
  protected:
   ~Waiter() = default;
 };

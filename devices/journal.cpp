@@ -126,6 +126,13 @@ void Journal::copied(const PoolDevice& from, std::uint64_t from_offset, const Po
   if (records()) window_.copy_bytes(from.uuid(), from_offset, to.uuid(), to_offset, count);
 }
 
+void Journal::kept_outcome(std::span<const std::uint8_t, 16> token, std::uint64_t sequence) {
+  if (!records()) return;
+  std::vector<std::uint8_t> operands(token.begin(), token.end());
+  put(operands, sequence);
+  window_.extension(static_cast<std::uint8_t>(JournalOpcode::keep_outcome), operands);
+}
+
 void Journal::break_off() {
   if (state_ == State::off) return;
   state_ = State::broken;
@@ -199,9 +206,9 @@ void Journal::seal() {
   clear_window();
 }
 
-bool Journal::has_room() const {
+bool Journal::has_room(std::uint64_t bytes) const {
   if (!records()) return true;
-  const std::uint64_t blocks = JournalWriter::blocks_for(window_bytes() + largest_addition);
+  const std::uint64_t blocks = JournalWriter::blocks_for(window_bytes() + bytes);
   return writer_.used_blocks() + blocks <= writer_.block_count() &&
          window_bytes() < writer_.block_count() * block_size / windows_in_ring;
 }

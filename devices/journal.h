@@ -57,11 +57,17 @@ class Journal {
   void rolled_back(const PoolDevice& device, const PoolDevice& content);
   void copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
               std::uint64_t count);
+  void kept_outcome(std::span<const std::uint8_t, 16> token, std::uint64_t sequence);
   /// Something happened that a record cannot say.
   void break_off();
 
-  /// Whether one more instruction, of whatever size, is sure to find room. If not, `work` may help, else a checkpoint.
-  [[nodiscard]] bool has_room() const;
+  /// Whether so many bytes more are sure to find room: those of one instruction, of whatever size, or of a
+  /// transaction. If not, `work` may help, else a checkpoint.
+  [[nodiscard]] bool has_room(std::uint64_t bytes) const;
+  /// What a transaction may add to a record.
+  [[nodiscard]] std::uint64_t largest_transaction() const {
+    return writer_.exists() ? writer_.block_count() * block_size / transactions_in_ring : ~std::uint64_t{0};
+  }
   /// A checkpoint should begin soon.
   [[nodiscard]] bool wants_checkpoint() const;
   /// Seals a window that has grown large, or that somebody waits for. Call it often.

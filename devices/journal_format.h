@@ -1,7 +1,8 @@
 #pragma once
-// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 83); docs/store-format.md
+// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 84); docs/store-format.md
 // describes them. Other instructions stand in it as in any stream.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -16,6 +17,7 @@ enum class JournalOpcode : std::uint8_t {
   clone_as = 0x81,       ///< D of an origin, D of its clone, name: several in a row are one snapshot
   write_columns = 0x82,  ///< D, offset u64, bytes: a part of the columns
   set_lengths = 0x83,    ///< D, length u64, columns length u64
+  keep_outcome = 0x84,   ///< token 16, sequence u64: the commit with this token is in the same record
 };
 
 struct JournalEntry {
@@ -30,9 +32,12 @@ inline constexpr std::uint64_t largest_addition =
     (limits::largest_transfer / block_size + 2) * sizeof(JournalEntry) + 4 * block_size;
 /// A window takes instructions while it has fewer bytes than this part of the ring.
 inline constexpr std::uint64_t windows_in_ring = 4;
+/// A transaction adds at most this part of the ring to a record.
+inline constexpr std::uint64_t transactions_in_ring = 8;
 /// The longest record of a ring, both in blocks.
 [[nodiscard]] constexpr std::uint64_t longest_record(std::uint64_t ring) {
-  return ring / windows_in_ring + (sizeof(JournalHeader) + largest_addition) / block_size + 1;
+  const std::uint64_t addition = std::max(largest_addition, ring * block_size / transactions_in_ring);
+  return ring / windows_in_ring + (sizeof(JournalHeader) + addition) / block_size + 1;
 }
 
 /// The checksum of a header whose record begins at this block of the disk.

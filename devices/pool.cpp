@@ -99,12 +99,12 @@ void Pool::fill(std::uint32_t number, DeviceRecord& record) {
   record.heights[0] = tree.root().height;
 }
 
-Outcome Pool::admit(Waiter& waiter) {
-  if (replaying_) return Outcome::ready();
+Outcome Pool::admit(Waiter& waiter, std::uint64_t record_bytes) {
+  if (replaying_ || waiter.stage == Waiter::Stage::performing) return Outcome::ready();
   if (const Outcome health = check_health(waiter); !health.is_ready()) return health;
-  if (journal_.has_room()) return Outcome::ready();
+  if (journal_.has_room(record_bytes)) return Outcome::ready();
   journal_.work();
-  if (journal_.has_room()) return Outcome::ready();
+  if (journal_.has_room(record_bytes)) return Outcome::ready();
   if (checkpoint_.refused()) {
     waiter.message = "the journal is full, and no checkpoint could be made that would empty it";
     return Outcome::fail(Status::io_error);
@@ -130,7 +130,8 @@ Outcome Pool::check_health(Waiter& waiter) const {
 
 /// While too many graves are open, nobody digs another one.
 Outcome Pool::wait_for_graves(Waiter& waiter) {
-  if (graves_.size() <= most_graves || (read_only_ && replaying_)) return Outcome::ready();
+  const bool performing = waiter.stage == Waiter::Stage::performing;
+  if (graves_.size() <= most_graves || performing || (read_only_ && replaying_)) return Outcome::ready();
   blocks_.wait_for_event(waiter);
   return Outcome::wait();
 }
@@ -250,7 +251,7 @@ Outcome Pool::remove(Waiter& waiter, PoolDevice& device) {
   if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
   const Needs needs{.blocks = device.trees_.size() * new_record_blocks};
   const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::freeing);
-  if (!room.is_ready()) return room;
+  if (!room.is_ready() || waiter.stage == Waiter::Stage::rehearsing) return room;
   for (const Tree& tree : device.trees_) {
     if (!tree.empty()) bury(tree);
   }

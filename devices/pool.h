@@ -45,6 +45,22 @@ class Pool final : private Checkpoint::Source {
   Outcome roll_back(Waiter&, PoolDevice&, PoolDevice& content);
   /// The device's blocks are freed in the background; the object may go.
   Outcome remove(Waiter&, PoolDevice&);
+
+  // hidden_devices.cpp: those that only a transaction knows. Of the pairs the first is to be rehearsed.
+  [[nodiscard]] std::unique_ptr<PoolDevice> make_hidden(const Uuid&, std::string_view name, bool fixed_length,
+                                                        std::uint64_t length);
+  /// `clone`, which is hidden and empty, gets the content that `origin` has now. It is shared, not copied.
+  Outcome clone_hidden(Waiter&, PoolDevice& origin, PoolDevice& clone);
+  Outcome prepare_entry(Waiter&);
+  /// From now on it is a device like others, with the content of `origin`, or new where that is null.
+  void enter_hidden(PoolDevice& hidden, const PoolDevice* origin);
+  /// The device of outcomes.h, as it is on the disk; hidden and empty if there is none yet.
+  [[nodiscard]] std::unique_ptr<PoolDevice> take_outcomes();
+  void enter_outcomes(PoolDevice& hidden);
+  Outcome prepare_replacement(Waiter&, PoolDevice&);
+  /// The device takes the content of a hidden one, which is that of `origin`.
+  void replace(PoolDevice&, PoolDevice& hidden, const PoolDevice& origin);
+
   /// Its name, length or flags have changed.
   void mark(PoolDevice& device) { manifest_.mark(device.number_); }
   void renamed(PoolDevice& device) { mark(device), journal_.renamed(device); }
@@ -52,8 +68,9 @@ class Pool final : private Checkpoint::Source {
   Outcome sync(Waiter&);        ///< all is durable, in the journal or in a checkpoint
   Outcome checkpoint(Waiter&);  ///< all is part of a published checkpoint
   void release(Waiter& waiter);
-  /// Whether anything may be written: not read only, no write has failed, and the journal has room.
-  Outcome admit(Waiter&);
+  /// Whether anything may be written: not read only, no write has failed, and the journal has room for a record with
+  /// so many bytes more.
+  Outcome admit(Waiter&, std::uint64_t record_bytes = largest_addition);
 
   /// The records of the journal that are not part of the state on the disk, as `open` found them: to be run by the
   /// machine, in their order, before anything else.
@@ -115,6 +132,8 @@ class Pool final : private Checkpoint::Source {
   Outcome wait_for_graves(Waiter&);
   std::uint32_t bury(const Tree& tree);
   void share_trees(std::span<Tree> trees);
+  void mark_holds(PoolDevice& hidden);
+  void drop_holds(PoolDevice& hidden);
   bool reap();
 
   class Reaper final : public Waiter {
@@ -133,6 +152,7 @@ class Pool final : private Checkpoint::Source {
   JournalLog log_;
   std::unordered_map<std::uint32_t, Grave> graves_;  ///< by record number
   std::vector<std::unique_ptr<PoolDevice>> opened_;
+  std::unique_ptr<PoolDevice> outcomes_;  ///< until it is taken
   /// Devices that a long copy is being made into, and by whom.
   std::vector<std::pair<std::uint32_t, const Waiter*>> locks_;
   Reaper reaper_;

@@ -43,6 +43,7 @@ PoolDevice::PoolDevice(Pool& pool, std::uint32_t number, const DeviceRecord& rec
   columns_length_ = record.columns_length;
   fixed_length_ = (record.flags & DeviceRecord::fixed_length) != 0;
   read_only_ = (record.flags & DeviceRecord::read_only) != 0;
+  internal_ = (record.flags & DeviceRecord::internal) != 0;
   for (std::size_t plane = 0; plane < trees_.size(); ++plane) {
     trees_[plane] = Tree(pool.blocks(), {record.roots[plane], record.heights[plane]}, record.share_generation);
   }
@@ -56,6 +57,7 @@ void PoolDevice::fill(DeviceRecord& record) const {
   record.flags = DeviceRecord::in_use;
   if (fixed_length_) record.flags |= DeviceRecord::fixed_length;
   if (read_only_) record.flags |= DeviceRecord::read_only;
+  if (internal_) record.flags |= DeviceRecord::internal;
   record.name_length = static_cast<std::uint8_t>(name_.size());
   std::copy(name_.begin(), name_.end(), record.name.begin());
   for (std::size_t plane = 0; plane < trees_.size(); ++plane) {
@@ -63,6 +65,10 @@ void PoolDevice::fill(DeviceRecord& record) const {
     record.heights[plane] = trees_[plane].root().height;
     record.share_generation = std::max(record.share_generation, trees_[plane].share_generation());
   }
+}
+
+PoolDevice::~PoolDevice() {
+  for (const std::uint32_t hold : holds_) pool_.graves_.at(hold).held = false;
 }
 
 void PoolDevice::mark() { pool_.mark(*this); }
@@ -156,7 +162,7 @@ void PoolDevice::write(Plane plane, std::uint64_t offset, std::span<const std::u
   const bool grows = plane == Plane::data && offset + bytes.size() > length_;
   if (grows) length_ = offset + bytes.size();
   mark();
-  pool_.journal().wrote(*this, plane, offset, bytes, grows);
+  if (!internal_) pool_.journal().wrote(*this, plane, offset, bytes, grows);
 }
 
 /// Some of the entries, in one step.
@@ -239,7 +245,7 @@ Outcome PoolDevice::clear_range(Waiter& waiter, Tree& blocks, std::uint64_t offs
   store.references().prepare(waiter, counted, collected, needs);
   if (const Outcome outcome = store.conclude(waiter, collected); !outcome.is_ready()) return outcome;
   const Outcome room = store.provide(waiter, needs, BlockStore::Purpose::shrinking);
-  if (!room.is_ready()) return room;
+  if (!room.is_ready() || waiter.stage == Waiter::Stage::rehearsing) return room;
 
   for (const std::uint64_t edge : edges) {
     const std::size_t from = edge == range.first ? offset % block_size : 0;
@@ -259,7 +265,7 @@ Outcome PoolDevice::clear_range(Waiter& waiter, Tree& blocks, std::uint64_t offs
 Outcome PoolDevice::clear(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (count == 0) return Outcome::ready();
   const Outcome cleared = clear_range(waiter, tree(plane), offset, count, length_);
-  if (cleared.is_ready()) pool_.journal().cleared(*this, plane, offset, count);
+  if (cleared.is_ready() && waiter.stage != Waiter::Stage::rehearsing) pool_.journal().cleared(*this, plane, offset, count);
   return cleared;
 }
 
@@ -268,10 +274,11 @@ Outcome PoolDevice::set_length(Waiter& waiter, std::uint64_t length) {
     // To the end of the last block: nothing lies behind the length.
     const std::uint64_t end = (length_ + block_size - 1) / block_size * block_size;
     const Outcome cleared = clear_range(waiter, tree(Plane::data), length, end - length, length);
-    if (cleared.is_ready()) pool_.journal().set_length(*this);
+    if (cleared.is_ready() && waiter.stage != Waiter::Stage::rehearsing) pool_.journal().set_length(*this);
     return cleared;
   }
-  if (const Outcome writable = check_writable(waiter); !writable.is_ready()) return writable;
+  const Outcome writable = check_writable(waiter);
+  if (!writable.is_ready() || waiter.stage == Waiter::Stage::rehearsing) return writable;
   length_ = length;
   mark();
   pool_.journal().set_length(*this);

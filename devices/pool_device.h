@@ -17,8 +17,13 @@ class PoolDevice final : public Device {
   PoolDevice(Pool& pool, const Uuid& uuid, std::string name);
   /// As a record of the manifest has it.
   PoolDevice(Pool& pool, std::uint32_t number, const DeviceRecord& record);
+  ~PoolDevice() override;
   void fill(DeviceRecord& record) const;
   [[nodiscard]] std::uint32_t number() const { return number_; }  ///< of its record in the manifest
+  /// In no list yet; it may be read and prepared, but not changed.
+  [[nodiscard]] bool hidden() const { return number_ == no_number; }
+  /// The store's own: in no list, and what is written to it is not recorded as such.
+  [[nodiscard]] bool internal() const { return internal_; }
   /// The slot of a block that has changed since the last checkpoint began, its checksum up to date.
   [[nodiscard]] Slot settled_slot(Plane plane, std::uint64_t index) { return tree(plane).settled_slot(index); }
   /// Replay: puts blocks of a plane where the journal says that they are. Waits as often as it needs; what has been
@@ -56,8 +61,12 @@ class PoolDevice final : public Device {
   void adopt_extents(const std::vector<Tree::Piece>& pieces, std::uint32_t flags, std::uint64_t offset,
                      std::uint64_t count, std::vector<Extent>& out);
 
+  static constexpr std::uint32_t no_number = ~std::uint32_t{0};
+
   Pool& pool_;
-  std::uint32_t number_ = 0;
+  std::uint32_t number_ = no_number;
+  bool internal_ = false;
+  std::vector<std::uint32_t> holds_;  ///< the graves that a hidden clone is booked as
   std::array<Tree, 3> trees_;
 };
 

@@ -83,6 +83,12 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
       graves_.emplace(number, Grave{tree});
       return;
     }
+    if ((record.flags & DeviceRecord::internal) != 0) {
+      records_can_be = outcomes_ == nullptr;
+      outcomes_ = std::make_unique<PoolDevice>(*this, number, record);
+      devices_[number] = outcomes_.get();
+      return;
+    }
     opened_.push_back(std::make_unique<PoolDevice>(*this, number, record));
     devices_[number] = opened_.back().get();
     records_can_be = names.insert(opened_.back()->name()).second && uuids.insert(record.uuid).second;
@@ -99,7 +105,10 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
 /// blocks that only the state before needs are free in this one, so it has to be on the medium before they are written.
 bool Pool::make_durable(const Superblock& superblock, unsigned place) {
   const BlockBuffer buffer = make_block_buffer();
-  std::memcpy(buffer.get(), &superblock, sizeof superblock);
+  auto& again = *new (buffer.get()) Superblock(superblock);
+  // Records of this version may follow it.
+  if (again.journal_blocks != 0) again.version = Superblock::current_version;
+  again.checksum = crc32c(0, &again, offsetof(Superblock, checksum));
   return write_now(loop_, disk_, superblock_places[place], buffer.get()) && write_now(loop_, disk_, 0, nullptr);
 }
 

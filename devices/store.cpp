@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <set>
 
 #include <fmt/format.h>
-#include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <nlohmann/json.hpp>
 
@@ -52,10 +50,13 @@ std::size_t Store::UuidHash::operator()(const Uuid& uuid) const noexcept {
   return static_cast<std::size_t>((halves[0] ^ (halves[1] * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u);
 }
 
-Store::Store(MemoryOptions memory) : memory_(with_maker(std::move(memory))), memory_budget_{memory_.most_bytes, 0} {}
+Store::Store(MemoryOptions memory) : memory_(with_maker(std::move(memory))), memory_budget_{memory_.most_bytes, 0} {
+  outcomes_ = std::make_unique<Outcomes>(nullptr);
+}
 
 Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory) : Store(std::move(memory)) {
   pool_ = std::move(pool);
+  outcomes_ = std::make_unique<Outcomes>(pool_.get());
   for (auto& device : pool_->take_devices()) enter(std::move(device));
 }
 
@@ -86,13 +87,6 @@ bool Store::needs_replay() const { return pool_ != nullptr && pool_->replaying()
 
 std::size_t Store::device_count() const { return by_uuid_.size(); }
 
-Outcome Store::check_new_name(Waiter& waiter, std::string_view name) const {
-  const Device* const other = find(name);
-  if (other == nullptr) return Outcome::ready();
-  waiter.message = fmt::format("there is a device named \"{}\" already: {}", name, to_string(other->uuid()));
-  return Outcome::fail(Status::exists);
-}
-
 Outcome Store::check_room(Waiter& waiter, std::size_t new_devices) const {
   if (new_devices <= limits::most_devices && device_count() <= limits::most_devices - new_devices) {
     return Outcome::ready();
@@ -100,13 +94,6 @@ Outcome Store::check_room(Waiter& waiter, std::size_t new_devices) const {
   waiter.message = fmt::format("a store holds at most {} devices and this one holds {}; delete some first",
                                limits::most_devices, device_count());
   return Outcome::fail(Status::no_space);
-}
-
-Uuid Store::unused_uuid() const {
-  boost::uuids::random_generator generate;
-  Uuid uuid = generate();
-  while (find(uuid) != nullptr) uuid = generate();
-  return uuid;
 }
 
 std::unique_ptr<MemoryDevice> Store::make_memory_device(const Uuid& uuid, std::string_view name) {
@@ -125,11 +112,7 @@ Device* Store::enter(std::unique_ptr<Device> device) {
 Outcome Store::create(Waiter& waiter, std::string_view name, std::span<const std::uint8_t> columns,
                       const CreateOptions& options, Device*& made) {
   if (const Outcome fresh = check_new_name(waiter, name); !fresh.is_ready()) return fresh;
-  if (options.uuid && find(*options.uuid) != nullptr) {
-    waiter.message = fmt::format("there is a device {} already, named \"{}\"", to_string(*options.uuid),
-                                 find(*options.uuid)->name());
-    return Outcome::fail(Status::exists);
-  }
+  if (const Outcome fresh = check_new_uuid(waiter, options.uuid); !fresh.is_ready()) return fresh;
   if (const Outcome room = check_room(waiter, 1); !room.is_ready()) return room;
   const Uuid uuid = options.uuid ? *options.uuid : unused_uuid();
   if (pool_ == nullptr || options.kind == Kind::memory) {
@@ -156,14 +139,7 @@ Outcome Store::create_in_memory(Waiter& waiter, std::string_view name, std::span
 }
 
 Outcome Store::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets, std::vector<Device*>& made) {
-  std::set<std::string_view> names;
-  for (const SnapshotTarget& target : targets) {
-    if (const Outcome fresh = check_new_name(waiter, target.name); !fresh.is_ready()) return fresh;
-    if (!names.insert(target.name).second) {
-      waiter.message = fmt::format("two clones would be named \"{}\"", target.name);
-      return Outcome::fail(Status::exists);
-    }
-  }
+  if (const Outcome fresh = check_new_names(waiter, targets); !fresh.is_ready()) return fresh;
   if (const Outcome room = check_room(waiter, targets.size()); !room.is_ready()) return room;
   std::vector<Pool::Clone> wanted;
   for (const SnapshotTarget& target : targets) {
@@ -208,11 +184,7 @@ Outcome Store::protect(Waiter& waiter, Device& device, bool read_only) {
 }
 
 Outcome Store::roll_back(Waiter& waiter, Device& device, Device& content) {
-  if (device.kind() != content.kind() || device.family() != content.family()) {
-    waiter.message =
-        fmt::format("\"{}\" is neither a clone nor an origin of \"{}\", near or far", content.name(), device.name());
-    return Outcome::fail(Status::unsupported);
-  }
+  if (const Outcome related = check_related(waiter, device, content); !related.is_ready()) return related;
   if (&device == &content) return Outcome::ready();
   if (device.kind() == Kind::pool) return pool_->roll_back(waiter, in_pool(device), in_pool(content));
   in_memory(device).adopt(in_memory(content));
@@ -223,6 +195,7 @@ Outcome Store::remove(Waiter& waiter, Device& device) {
   if (device.kind() == Kind::pool) {
     if (const Outcome outcome = pool_->remove(waiter, in_pool(device)); !outcome.is_ready()) return outcome;
   }
+  if (waiter.stage == Waiter::Stage::rehearsing) return Outcome::ready();
   by_name_.erase(device.name());
   by_uuid_.erase(Uuid(device.uuid()));  // a copy: the device's own goes with it
   return Outcome::ready();
@@ -235,10 +208,16 @@ Outcome Store::admit(Waiter& waiter, const Device& device) {
 Outcome Store::sync(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->sync(waiter); }
 Outcome Store::checkpoint(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->checkpoint(waiter); }
 
+void Store::yield(Waiter& waiter) {
+  if (pool_ != nullptr) pool_->blocks().release_waiter(waiter);
+  waiter.wake();
+}
+
 void Store::release(Waiter& waiter) {
   if (pool_ != nullptr) pool_->release(waiter);
   waiter.progress.reset();
   waiter.message.clear();
+  waiter.stage = Waiter::Stage::single;
 }
 
 bool Store::work() { return pool_ != nullptr && pool_->work(); }

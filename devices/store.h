@@ -12,8 +12,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "devices/catalogue.h"
 #include "devices/device.h"
 #include "devices/memory_device.h"
+#include "devices/outcomes.h"
 
 namespace chimera::devices {
 
@@ -29,33 +31,19 @@ struct MemoryOptions {
   [[nodiscard]] static std::uint64_t half_of_memory();
 };
 
-struct CreateOptions {
-  Kind kind = Kind::pool;  ///< a store without a pool makes a memory device instead
-  bool fixed_length = false;
-  std::uint64_t length = 0;  ///< bytes, for a fixed length
-  std::optional<Uuid> uuid;  ///< a new one (random) if left out
-};
-
-struct SnapshotTarget {
-  Device* origin;
-  std::string name;
-  std::optional<Uuid> uuid = std::nullopt;  ///< of the clone; a new one (random) if left out
-};
-
-/// Not thread-safe: it belongs to one machine. Names are checked by the caller (isa/text.h); uniqueness is checked
-/// here.
-class Store {
+/// Not thread-safe: it belongs to one machine.
+class Store final : public Catalogue {
  public:
   explicit Store(MemoryOptions = {});                         ///< in memory only
   explicit Store(std::unique_ptr<Pool>, MemoryOptions = {});  ///< with all devices that the pool holds
-  ~Store();
+  ~Store() override;
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  [[nodiscard]] Device* find(const Uuid& uuid) const;
-  [[nodiscard]] Device* find(std::string_view name) const;
-  /// Devices whose name begins with `prefix` and sorts behind `after`, in the order of their names' bytes.
-  [[nodiscard]] std::vector<Device*> list(std::string_view prefix, std::string_view after, std::size_t most) const;
+  [[nodiscard]] Device* find(const Uuid& uuid) const override;
+  [[nodiscard]] Device* find(std::string_view name) const override;
+  [[nodiscard]] std::vector<Device*> list(std::string_view prefix, std::string_view after,
+                                          std::size_t most) const override;
   [[nodiscard]] std::size_t device_count() const;
   /// Nothing of it may be changed.
   [[nodiscard]] bool read_only() const;
@@ -64,20 +52,49 @@ class Store {
   /// The journal's records are still to be run (vm::Machine::open).
   [[nodiscard]] bool needs_replay() const;
 
-  // Each waits as often as it needs and has its effect in the run that answers ready. `exists`: the name or
-  // the UUID is taken; `no_space`: also where there are limits::most_devices already.
   Outcome create(Waiter&, std::string_view name, std::span<const std::uint8_t> columns, const CreateOptions&,
-                 Device*& made);
-  Outcome snapshot(Waiter&, std::span<const SnapshotTarget>, std::vector<Device*>& made);  ///< all or none
-  Outcome rename(Waiter&, Device&, std::string_view name);
-  Outcome protect(Waiter&, Device&, bool read_only);
-  Outcome roll_back(Waiter&, Device&, Device& content);  ///< `unsupported` unless of one family and kind
-  /// The device is gone when this is ready and must not be used any more; its space comes back in the background.
-  Outcome remove(Waiter&, Device&);
+                 Device*& made) override;
+  Outcome snapshot(Waiter&, std::span<const SnapshotTarget>, std::vector<Device*>& made) override;
+  Outcome rename(Waiter&, Device&, std::string_view name) override;
+  Outcome protect(Waiter&, Device&, bool read_only) override;
+  Outcome roll_back(Waiter&, Device&, Device& content) override;
+  Outcome remove(Waiter&, Device&) override;
+  /// So many devices more, or `no_space`.
+  [[nodiscard]] Outcome check_room(Waiter&, std::size_t new_devices) const;
+
+  // store_hidden.cpp: devices that only a transaction knows; a crash takes them away. Of the pairs the first is to be
+  // rehearsed, the second performed (Waiter::stage).
+  [[nodiscard]] std::unique_ptr<Device> make_hidden(const Uuid&, std::string_view name, const CreateOptions&);
+  /// `clone`, which is hidden and empty and of the same kind, gets the content that `origin` (which may be hidden too)
+  /// has now. Waits.
+  Outcome clone_hidden(Waiter&, Device& origin, Device& clone);
+  Outcome prepare_entry(Waiter&, const Device& hidden);
+  /// From now on it is a device like others, with this name. A clone says whose content it has; that has not changed
+  /// meanwhile.
+  Device& enter_hidden(std::unique_ptr<Device> hidden, std::string_view name, Device* origin);
+  Outcome prepare_replacement(Waiter&, Device&);
+  /// The device takes the content of a hidden one, which is that of `origin`.
+  void replace(Device&, Device& hidden, Device& origin);
+  /// Something happened in this step that the journal cannot say: a checkpoint stands for it.
+  void leave_to_checkpoint();
+
+  /// What one step may touch.
+  struct StepLimits {
+    std::uint64_t blocks;         ///< of the pool: those that are written, and nodes of maps
+    std::uint64_t journal_bytes;  ///< what stands in the record
+  };
+  [[nodiscard]] StepLimits step_limits() const;
+  /// Whether a step that adds so many bytes to the journal may be taken. Waits.
+  Outcome admit_step(Waiter&, std::uint64_t journal_bytes);
+  /// So many nodes more than each operation by itself needs, because others go before it.
+  Outcome prepare_nodes(Waiter&, std::size_t nodes);
+
   Outcome sync(Waiter&);  ///< everything answered before is durable
   /// The same, and the store on the disk is in order without its journal: for an orderly end.
   Outcome checkpoint(Waiter&);
 
+  /// An instruction in pieces gives the frames of the last piece back, and goes on after the others.
+  void yield(Waiter&);
   /// Gives back what an instruction holds; to be called when it has ended, however it ended.
   void release(Waiter&);
   /// Background work (the walk that frees deleted devices, a checkpoint that is due). True while some is left that
@@ -88,12 +105,10 @@ class Store {
   /// A JSON object for `describe device`: name, uuid, kind, length, fixed_length, read_only, columns_length, family.
   [[nodiscard]] std::string describe(const Device&) const;
   [[nodiscard]] Pool* pool() const { return pool_.get(); }
+  [[nodiscard]] Outcomes& outcomes() { return *outcomes_; }
 
  private:
-  [[nodiscard]] Outcome check_new_name(Waiter&, std::string_view name) const;
   [[nodiscard]] Outcome admit(Waiter&, const Device&);
-  [[nodiscard]] Outcome check_room(Waiter&, std::size_t new_devices) const;
-  [[nodiscard]] Uuid unused_uuid() const;
   [[nodiscard]] std::unique_ptr<MemoryDevice> make_memory_device(const Uuid&, std::string_view name);
   Device* enter(std::unique_ptr<Device>);
   Outcome create_in_memory(Waiter&, std::string_view name, std::span<const std::uint8_t> columns, const CreateOptions&,
@@ -102,6 +117,7 @@ class Store {
   MemoryOptions memory_;
   MemoryBudget memory_budget_;  ///< must outlive the devices
   std::shared_ptr<Pool> pool_;
+  std::unique_ptr<Outcomes> outcomes_;
   std::map<std::string, Device*, std::less<>> by_name_;
   struct UuidHash {
     std::size_t operator()(const Uuid& uuid) const noexcept;

@@ -24,11 +24,15 @@ inline constexpr std::uint32_t most_sessions = 4096;       ///< one machine
 /// A cache must hold the largest transfer beside another one that is on its way to the disk.
 inline constexpr std::uint64_t smallest_cache = 128ull << 20;
 
+/// What one transaction may write, as long as it is not committed.
+inline constexpr std::uint64_t most_transaction_bytes = 64ull << 20;
+
 /// The journal of a store. It lies within the first 128 MiB.
 inline constexpr std::uint64_t smallest_journal = 2ull << 20;
 inline constexpr std::uint64_t largest_journal = 112ull << 20;
 
 static_assert(smallest_cache >= 3ull * largest_transfer);
+static_assert(most_transaction_bytes >= largest_transfer);
 static_assert(greatest_length % block_size == 0);
 static_assert(largest_transfer % block_size == 0);
 static_assert(most_extents * 12ull <= largest_transfer);

@@ -45,6 +45,11 @@ class ByteQueue {
       capacity_ = 0;
     }
   }
+  /// Only so many bytes stay, the first ones.
+  void truncate(std::size_t size) {
+    assert(size <= this->size());
+    end_ = begin_ + size;
+  }
   void clear() { drop(size()); }
 
  private:

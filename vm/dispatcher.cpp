@@ -34,7 +34,12 @@ bool Dispatcher::run(const Instruction& instruction) {
   if (outcome.is_ready()) outcome = dispatch(instruction);
   begun_ = outcome.waits();
   if (begun_) return false;
-  if (!outcome.is_ready()) refuse(instruction, outcome.status());
+  rerun_ = may_rerun && outcome.status() == Status::conflict;
+  if (rerun_) {
+    end_transaction();
+  } else if (!outcome.is_ready()) {
+    refuse(instruction, outcome.status());
+  }
   core_.store().release(waiter_);
   waiter_.message.clear();
   return true;
@@ -58,7 +63,11 @@ void Dispatcher::refuse(const Instruction& instruction, Status status) {
   if (waiter_.message.empty())
     waiter_.message = fmt::format("{}: {}", mnemonic(instruction.operation), status_text(status));
   answers_.fail(status, waiter_.message);
-  if (!doomed_) settle_registers(instruction);
+  if (transaction_ != nullptr) {
+    fail_transaction();
+  } else if (!doomed_) {
+    settle_registers(instruction);
+  }
 }
 
 void Dispatcher::settle_registers(const Instruction& instruction) {
@@ -72,18 +81,13 @@ void Dispatcher::settle_registers(const Instruction& instruction) {
 
 /// What goes for all instructions, before any of them looks at its devices.
 Dispatcher::Outcome Dispatcher::admit(const Instruction& instruction) {
-  if (begun_) return Outcome::ready();
-  if (core_.shutting_down()) return fail(Status::shutting_down, "the machine is shutting down");
+  if (core_.shutting_down() && !begun_) return fail(Status::shutting_down, "the machine is shutting down");
   if (instruction.operation == Operation::copy_bytes && too_large_to_move(instruction)) {
     return fail(Status::too_large,
                 "more than {} bytes are copied only where both offsets and the count are multiples of {}",
                 limits::largest_transfer, limits::block_size);
   }
-  if (!doomed_ || row_of(instruction.operation).has(properties::control)) return Outcome::ready();
-  if (instruction.operation == Operation::flush_device) {
-    return fail(Status::out_of_sequence, "flush device does not belong into a transaction; commit makes it durable");
-  }
-  return fail(Status::aborted, "the transaction has failed already; its commit or abort ends it");
+  return transaction_ != nullptr || doomed_ ? admit_to_transaction(instruction) : Outcome::ready();
 }
 
 Dispatcher::Outcome Dispatcher::dispatch(const Instruction& instruction) {
@@ -138,12 +142,12 @@ Dispatcher::Outcome Dispatcher::dispatch(const Instruction& instruction) {
     case Operation::snapshot: return snapshot(instruction);
     case Operation::describe_store: return describe_store();
 
-    case Operation::begin:
-    case Operation::commit:
-    case Operation::abort:
-    case Operation::commit_with_token:
-    case Operation::outcome_of_token:
-    case Operation::sync: return transaction_control(instruction);
+    case Operation::begin: return begin();
+    case Operation::commit: return commit(instruction);
+    case Operation::commit_with_token: return commit_with_token(instruction);
+    case Operation::abort: return abort();
+    case Operation::sync: return sync();
+    case Operation::outcome_of_token: return outcome_of_token(instruction);
 
     case Operation::journal_record: return journal_record(instruction);
     case Operation::extension:

@@ -3,8 +3,10 @@
 // opened and is run again from its start; one that has ended has appended its whole answer.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,12 +16,15 @@
 #include "vm/machine_core.h"
 #include "vm/pending_flushes.h"
 #include "vm/registers.h"
+#include "vm/transaction.h"
 
 namespace chimera::vm {
 
 class Dispatcher {
  public:
   using Outcome = devices::Outcome;
+  using Plane = devices::Plane;
+  using Device = devices::Device;
 
   /// All of it belongs to the session and outlives the dispatcher.
   Dispatcher(MachineCore& core, StreamSession& session, devices::Waiter& waiter, Registers& registers,
@@ -34,14 +39,23 @@ class Dispatcher {
   void refuse_illegal(std::uint8_t opcode);
   /// Only `run` knows what to do with the next instruction: the fast path stays away.
   [[nodiscard]] bool needs_care() const {
-    return begun_ || doomed_ || core_.shutting_down() || core_.store().contradictory();
+    return begun_ || transaction_ != nullptr || doomed_ || core_.shutting_down() || core_.store().contradictory();
   }
+  [[nodiscard]] bool in_transaction() const { return transaction_ != nullptr; }
+  /// The session can take back all that it has answered since `begin`, so a transaction that loses may run again
+  /// without anybody noticing. `take_rerun` tells that it is to.
+  bool may_rerun = false;
+  [[nodiscard]] bool take_rerun() { return std::exchange(rerun_, false); }
+  /// A device is gone; it is not looked at.
+  void forget(const Uuid& uuid, const Device* gone) {
+    registers_.forget(uuid, gone);
+    if (transaction_ != nullptr) transaction_->at_begin().forget(uuid, gone);
+  }
+  /// An instruction has been run, and waits.
+  [[nodiscard]] bool has_begun() const { return begun_; }
   void set_session_number(std::uint64_t number) { session_number_ = number; }
 
  private:
-  using Plane = devices::Plane;
-  using Device = devices::Device;
-
   /// A range of a device that an instruction is about.
   struct Target {
     Handle* handle = nullptr;
@@ -64,6 +78,13 @@ class Dispatcher {
   Outcome admit(const Instruction&);
   void refuse(const Instruction&, Status);
   void settle_registers(const Instruction&);
+
+  [[nodiscard]] devices::Catalogue& catalogue();
+  [[nodiscard]] Device& device_of(const Handle&);
+  void changed(const Target&, Plane);
+  void reshaped(const Device&);
+  void renamed(std::string_view name);
+  void uses_length(const Target&);
 
   // reach.cpp: what comes before any instruction's own work, in the order of the statuses.
   Outcome reach(const Instruction&, Target&);
@@ -130,9 +151,19 @@ class Dispatcher {
 
   // handlers_journal.cpp
   Outcome journal_record(const Instruction&);
+  Outcome keep_outcome(const Instruction&);
 
   // handlers_transaction.cpp
-  Outcome transaction_control(const Instruction&);
+  Outcome admit_to_transaction(const Instruction&);
+  void fail_transaction();
+  void end_transaction();
+  Outcome begin();
+  Outcome commit(const Instruction&);
+  Outcome commit_with_token(const Instruction&);
+  Outcome commit_changes();
+  Outcome outcome_of_token(const Instruction&);
+  Outcome abort();
+  Outcome sync();
 
   MachineCore& core_;
   StreamSession& session_;
@@ -145,8 +176,10 @@ class Dispatcher {
   bool reached_ = false;
   /// The instruction has been run before, and waited.
   bool begun_ = false;
+  std::unique_ptr<Transaction> transaction_;
   /// A transaction has failed: nothing runs until its commit or abort.
   bool doomed_ = false;
+  bool rerun_ = false;
 };
 
 }  // namespace chimera::vm

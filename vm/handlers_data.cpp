@@ -104,6 +104,7 @@ Outcome Dispatcher::write_data(const Instruction& instruction) {
     const Outcome prepared = target.device->prepare(waiter_, Plane::data, target.offset, target.count);
     if (!prepared.is_ready()) return prepared;
     target.device->write(Plane::data, target.offset, instruction.payload.first(static_cast<std::size_t>(target.count)));
+    changed(target, Plane::data);
   }
   target.handle->cursor = target.offset + instruction.count;
   answers_.succeed();
@@ -123,6 +124,7 @@ Outcome Dispatcher::swap_data(const Instruction& instruction) {
   device.read(Plane::data, target.offset, answers_.succeed_with_room(static_cast<std::size_t>(instruction.count)));
   if (target.count > 0) {
     device.write(Plane::data, target.offset, instruction.payload.first(static_cast<std::size_t>(target.count)));
+    changed(target, Plane::data);
   }
   target.handle->cursor = target.offset + instruction.count;
   return Outcome::ready();
@@ -133,12 +135,14 @@ Outcome Dispatcher::append_bytes(const Instruction& instruction) {
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
   if (const Outcome writable = check_writable(*target.device); !writable.is_ready()) return writable;
   target.offset = target.device->length();
+  uses_length(target);
   if (const Outcome range = check_range(target); !range.is_ready()) return range;
   if (const Outcome range = check_fixed_length(target); !range.is_ready()) return range;
   if (target.count > 0) {
     const Outcome prepared = target.device->prepare(waiter_, Plane::data, target.offset, target.count);
     if (!prepared.is_ready()) return prepared;
     target.device->write(Plane::data, target.offset, instruction.payload);
+    changed(target, Plane::data);
   }
   target.handle->cursor = target.offset + target.count;
   answers_.succeed_with_u64(target.offset);
@@ -166,6 +170,7 @@ Outcome Dispatcher::copy_bytes(const Instruction& instruction) {
                                ? to.device->share(waiter_, to.offset, *from.device, from.offset, from.count)
                                : move_bytes(from, to);
     if (!copied.is_ready()) return copied;
+    changed(to, Plane::data);
   }
   from.handle->cursor = from.offset + from.count;
   to.handle->cursor = to.offset + to.count;

@@ -21,7 +21,7 @@ std::span<const std::uint8_t> bytes_of(std::string_view text) {
 }  // namespace
 
 Outcome Dispatcher::open_device(const Instruction& instruction) {
-  Device* const device = core_.store().find(instruction.name);
+  Device* const device = catalogue().find(instruction.name);
   if (device == nullptr) {
     return is_valid_name(instruction.name)
                ? fail(Status::not_found, "there is no device named \"{}\"", instruction.name)
@@ -32,6 +32,7 @@ Outcome Dispatcher::open_device(const Instruction& instruction) {
   }
   if (!registers_.has_open(*device)) {
     if (const Outcome room = check_may_open(); !room.is_ready()) return room;
+    core_.transactions().opened(*device);
   }
   registers_.open(*device);
   reached_ = true;
@@ -47,7 +48,7 @@ Outcome Dispatcher::list_devices(const Instruction& instruction) {
     if (const Outcome valid = check_name(instruction.second_name); !valid.is_ready()) return valid;
   }
   const std::size_t most = std::min<std::uint64_t>(instruction.count, limits::most_listed);
-  const std::vector<Device*> found = core_.store().list(instruction.name, instruction.second_name, most);
+  const std::vector<Device*> found = catalogue().list(instruction.name, instruction.second_name, most);
   std::size_t size = sizeof(std::uint32_t);
   for (const Device* device : found) size += sizeof(Uuid) + sizeof(std::uint16_t) + device->name().size();
   std::uint8_t* to = answers_.succeed_with_room(size).data();
@@ -80,8 +81,9 @@ Outcome Dispatcher::create_device(const Instruction& instruction) {
   }
   if (instruction.has_device) options.uuid = instruction.device;
   Device* made = nullptr;
-  const Outcome created = core_.store().create(waiter_, instruction.name, bytes_of(instruction.text), options, made);
+  const Outcome created = catalogue().create(waiter_, instruction.name, bytes_of(instruction.text), options, made);
   if (!created.is_ready()) return created;
+  renamed(instruction.name);
   registers_.open(*made);
   reached_ = true;
   answers_.succeed(bytes_of(made->uuid()));
@@ -95,8 +97,9 @@ Outcome Dispatcher::clone_device(const Instruction& instruction) {
   if (const Outcome valid = check_name(instruction.name); !valid.is_ready()) return valid;
   const devices::SnapshotTarget clone{target.device, std::string(instruction.name)};
   std::vector<Device*> made;
-  const Outcome cloned = core_.store().snapshot(waiter_, {&clone, 1}, made);
+  const Outcome cloned = catalogue().snapshot(waiter_, {&clone, 1}, made);
   if (!cloned.is_ready()) return cloned;
+  renamed(instruction.name);
   answers_.succeed(bytes_of(made.front()->uuid()));
   return Outcome::ready();
 }
@@ -114,18 +117,25 @@ Outcome Dispatcher::delete_device(const Instruction& instruction, bool by_force)
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
   Device& device = *target.device;
   if (const Outcome writable = check_writable(device); !writable.is_ready()) return writable;
-  if (by_force) {
-    core_.interrupt_users(session_, device);
-  } else if (core_.open_elsewhere(session_, device)) {
-    return fail(Status::busy, "another session has \"{}\" open; wait until it has closed it, or delete by force",
-                device.name());
-  }
-  // What the device was must be known when it is gone, to take it from the registers.
-  const Device* const gone = &device;
+  // What it was must be known when it is gone, to take it from the registers.
+  const Device* const gone = target.handle->device;
   const Uuid uuid = device.uuid();
-  const Outcome removed = core_.store().remove(waiter_, device);
+  const std::string name = device.name();
+  if (!by_force && core_.open_elsewhere(session_, *gone)) {
+    return fail(Status::busy, "another session has \"{}\" open; wait until it has closed it, or delete by force", name);
+  }
+  if (transaction_ != nullptr) {
+    if (by_force) transaction_->remove_by_force(device);
+  } else if (by_force) {
+    core_.interrupt_users(session_, device);
+  }
+  const Outcome removed = catalogue().remove(waiter_, device);
   if (!removed.is_ready()) return removed;
-  core_.forget(session_, uuid, gone);
+  if (transaction_ == nullptr) {
+    core_.transactions().reshaped(*gone);
+    core_.forget(session_, uuid, gone);
+  }
+  renamed(name);
   registers_.close(registers_.find(uuid));
   answers_.succeed();
   return Outcome::ready();
@@ -153,6 +163,7 @@ Outcome Dispatcher::write_columns(const Instruction& instruction) {
   if (!prepared.is_ready()) return prepared;
   target.device->write(Plane::columns, 0, columns);
   target.device->set_columns_length(columns.size());
+  reshaped(*target.device);
   answers_.succeed();
   return Outcome::ready();
 }
@@ -160,6 +171,7 @@ Outcome Dispatcher::write_columns(const Instruction& instruction) {
 Outcome Dispatcher::read_length(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
+  uses_length(target);
   answers_.succeed_with_u64(target.device->length());
   return Outcome::ready();
 }
@@ -174,14 +186,19 @@ Outcome Dispatcher::write_length(const Instruction& instruction) {
   }
   target.offset = instruction.offset;
   if (const Outcome range = check_range(target); !range.is_ready()) return range;
+  const std::uint64_t before = target.device->length();
   const Outcome set = target.device->set_length(waiter_, target.offset);
-  if (set.is_ready()) answers_.succeed();
+  if (!set.is_ready()) return set;
+  target.count = std::max(before, target.offset) - target.offset + 1;
+  changed(target, Plane::data);
+  answers_.succeed();
   return set;
 }
 
 Outcome Dispatcher::describe_device(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
+  uses_length(target);
   answers_.succeed_with_text(core_.store().describe(*target.device));
   return Outcome::ready();
 }

@@ -39,6 +39,7 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
     return fail(Status::denied, "7F {:02X} is a journal's own record; no session may send it", instruction.extension);
   }
   Operands operands(instruction.payload);
+  if (instruction.extension == static_cast<std::uint8_t>(JournalOpcode::keep_outcome)) return keep_outcome(instruction);
   Uuid uuid{};
   Device* const found = operands.take(uuid) ? core_.store().find(uuid) : nullptr;
   if (found == nullptr || found->kind() != devices::Kind::pool) {
@@ -71,6 +72,7 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
       if (outcome.is_ready()) device.write(Plane::columns, offset, operands.rest());
       break;
     }
+    case JournalOpcode::keep_outcome: break;  // names no device
     case JournalOpcode::set_lengths: {
       std::uint64_t length = 0;
       std::uint64_t columns_length = 0;
@@ -83,6 +85,21 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
   }
   if (outcome.is_ready()) answers_.succeed();
   return outcome;
+}
+
+Dispatcher::Outcome Dispatcher::keep_outcome(const Instruction& instruction) {
+  Operands operands(instruction.payload);
+  devices::Outcomes::Token token{};
+  std::uint64_t sequence = 0;
+  if (!operands.take(token) || !operands.take(sequence) || !operands.rest().empty() || sequence == 0) {
+    return fail(Status::illegal_instruction, "7F {:02X} has operands that cannot be", instruction.extension);
+  }
+  devices::Outcomes& outcomes = core_.store().outcomes();
+  if (const Outcome loaded = outcomes.load(waiter_); !loaded.is_ready()) return loaded;
+  if (const Outcome prepared = outcomes.prepare(waiter_, sequence); !prepared.is_ready()) return prepared;
+  outcomes.keep(token, sequence);
+  answers_.succeed();
+  return Outcome::ready();
 }
 
 }  // namespace chimera::vm

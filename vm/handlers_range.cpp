@@ -80,6 +80,7 @@ Outcome Dispatcher::clear_extents(const Instruction& instruction) {
   if (target.count > 0) {
     const Outcome cleared = target.device->clear(waiter_, Plane::data, target.offset, target.count);
     if (!cleared.is_ready()) return cleared;
+    changed(target, Plane::data);
   }
   target.handle->cursor = target.offset + target.count;
   answers_.succeed();
@@ -133,6 +134,7 @@ Outcome Dispatcher::write_metadata(const Instruction& instruction) {
     const Outcome prepared = target.device->prepare(waiter_, Plane::metadata, target.offset, target.count);
     if (!prepared.is_ready()) return prepared;
     target.device->write(Plane::metadata, target.offset, instruction.payload);
+    changed(target, Plane::metadata);
   }
   answers_.succeed();
   return Outcome::ready();
@@ -147,6 +149,7 @@ Outcome Dispatcher::clear_metadata(const Instruction& instruction) {
   if (target.count > 0) {
     const Outcome cleared = target.device->clear(waiter_, Plane::metadata, target.offset, target.count);
     if (!cleared.is_ready()) return cleared;
+    changed(target, Plane::metadata);
   }
   answers_.succeed();
   return Outcome::ready();

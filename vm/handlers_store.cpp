@@ -17,7 +17,7 @@ Outcome Dispatcher::hello(const Instruction& instruction) {
   if (!instruction.payload.empty()) {
     return fail(Status::denied, "this machine knows no credentials; send none");
   }
-  constexpr std::uint64_t features = 0;
+  constexpr std::uint64_t features = 1;  // transactions
   std::vector<std::uint8_t> greeting(version.begin(), version.end());
   append_integer(greeting, limits::block_size);
   append_integer(greeting, limits::largest_transfer);
@@ -33,9 +33,14 @@ Outcome Dispatcher::rename_device(const Instruction& instruction) {
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   if (const Outcome valid = check_name(instruction.name); !valid.is_ready()) return valid;
-  const Outcome renamed = core_.store().rename(waiter_, *target.device, instruction.name);
-  if (renamed.is_ready()) answers_.succeed();
-  return renamed;
+  const std::string before = target.device->name();
+  const Outcome done = catalogue().rename(waiter_, *target.device, instruction.name);
+  if (!done.is_ready()) return done;
+  renamed(before);
+  renamed(instruction.name);
+  reshaped(*target.device);
+  answers_.succeed();
+  return done;
 }
 
 Outcome Dispatcher::protect_device(const Instruction& instruction) {
@@ -44,8 +49,10 @@ Outcome Dispatcher::protect_device(const Instruction& instruction) {
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   const std::uint8_t value = instruction.payload[0];
   if (value > 1) return fail(Status::out_of_range, "the value is 1 (read only) or 0 (not), not {}", value);
-  const Outcome done = core_.store().protect(waiter_, *target.device, value == 1);
-  if (done.is_ready()) answers_.succeed();
+  const Outcome done = catalogue().protect(waiter_, *target.device, value == 1);
+  if (!done.is_ready()) return done;
+  reshaped(*target.device);
+  answers_.succeed();
   return done;
 }
 
@@ -58,8 +65,10 @@ Outcome Dispatcher::roll_back_device(const Instruction& instruction) {
   if (related) {
     if (const Outcome writable = check_writable(*device.device); !writable.is_ready()) return writable;
   }
-  const Outcome done = core_.store().roll_back(waiter_, *device.device, *content.device);
-  if (done.is_ready()) answers_.succeed();
+  const Outcome done = catalogue().roll_back(waiter_, *device.device, *content.device);
+  if (!done.is_ready()) return done;
+  reshaped(*device.device);
+  answers_.succeed();
   return done;
 }
 
@@ -82,8 +91,9 @@ Outcome Dispatcher::snapshot(const Instruction& instruction) {
     if (const Outcome valid = check_name(target.name); !valid.is_ready()) return valid;
   }
   std::vector<Device*> made;
-  const Outcome done = core_.store().snapshot(waiter_, targets, made);
+  const Outcome done = catalogue().snapshot(waiter_, targets, made);
   if (!done.is_ready()) return done;
+  for (const devices::SnapshotTarget& target : targets) renamed(target.name);
   std::uint8_t* to = answers_.succeed_with_room(made.size() * sizeof(Uuid)).data();
   for (const Device* clone : made) {
     std::memcpy(to, clone->uuid().data, sizeof(Uuid));
@@ -94,6 +104,7 @@ Outcome Dispatcher::snapshot(const Instruction& instruction) {
 
 Outcome Dispatcher::describe_store() {
   auto description = nlohmann::ordered_json::parse(core_.store().describe());
+  if (transaction_ != nullptr) description["devices"] = transaction_->device_count();
   description["sessions"] = core_.session_count();
   answers_.succeed_with_text(description.dump());
   return Outcome::ready();

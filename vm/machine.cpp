@@ -17,6 +17,7 @@ std::uint64_t MachineCore::enter(StreamSession& session) {
 }
 
 void MachineCore::leave(StreamSession& session) {
+  end_alone(session);
   std::erase(sessions_, &session);
   if (session.queued) std::erase(ready_, &session);
 }
@@ -32,12 +33,30 @@ bool MachineCore::run_ready() {
   for (std::size_t turns = ready_.size(); turns > 0 && !ready_.empty(); --turns) {
     StreamSession* const session = ready_.front();
     ready_.pop_front();
+    if (alone_ != nullptr && session != alone_) {
+      ready_.push_back(session);
+      continue;
+    }
     session->queued = false;
     session->turn();
   }
   // Last, because what sessions wait for may have to be begun by it.
   const bool more_work = store_->work();
-  return more_work || !ready_.empty();
+  return more_work || has_ready();
+}
+
+bool MachineCore::has_ready() const { return alone_ != nullptr ? alone_->queued : !ready_.empty(); }
+
+void MachineCore::run_alone(StreamSession& session) {
+  if (alone_ != nullptr) return;
+  alone_ = &session;
+  for (StreamSession* other : sessions_) {
+    if (other != &session) other->interrupt();
+  }
+}
+
+void MachineCore::end_alone(StreamSession& session) {
+  if (alone_ == &session) alone_ = nullptr;
 }
 
 void MachineCore::turn(int timeout_ms) {

@@ -11,6 +11,7 @@
 
 #include "devices/store.h"
 #include "io/loop.h"
+#include "vm/transactions.h"
 
 namespace chimera::vm {
 
@@ -27,6 +28,7 @@ class MachineCore {
   /// The core ends here.
   [[nodiscard]] std::unique_ptr<devices::Store> take_store() { return std::move(store_); }
   [[nodiscard]] io::Loop& loop() { return loop_; }
+  [[nodiscard]] Transactions& transactions() { return transactions_; }
 
   /// Enters a session; returns its number, from 1, never used again.
   std::uint64_t enter(StreamSession& session);
@@ -37,7 +39,11 @@ class MachineCore {
   void enqueue(StreamSession& session);
   /// See Machine::run_ready.
   bool run_ready();
-  [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
+  [[nodiscard]] bool has_ready() const;
+  /// Nobody else has a turn before this session says that it is done: its transaction has lost too often. Others let go
+  /// of what they hold.
+  void run_alone(StreamSession& session);
+  void end_alone(StreamSession& session);
   void turn(int timeout_ms);
   /// Makes everything durable and leaves the store in order, driving the loop.
   [[nodiscard]] Status sync();
@@ -56,8 +62,10 @@ class MachineCore {
  private:
   io::Loop& loop_;
   std::unique_ptr<devices::Store> store_;
+  Transactions transactions_;
   std::vector<StreamSession*> sessions_;
   std::deque<StreamSession*> ready_;
+  StreamSession* alone_ = nullptr;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
 };

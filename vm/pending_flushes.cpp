@@ -15,20 +15,26 @@ PendingFlushes::~PendingFlushes() {
   for (const auto& flush : pending_) store_.release(*flush);
 }
 
-devices::Outcome PendingFlushes::flush(devices::Waiter& waiter) {
-  if (pending_.size() >= most_pending) {
-    const devices::Outcome synced = store_.sync(waiter);
-    if (synced.is_ready()) answers_.succeed();
-    return synced;
-  }
-  auto flush = std::make_unique<Flush>(*this, taken_ + answers_.size());
+devices::Outcome PendingFlushes::make_room(devices::Waiter& waiter) {
+  if (pending_.size() < most_pending) return devices::Outcome::ready();
+  const devices::Outcome synced = store_.sync(waiter);
+  if (!synced.is_ready()) return synced;
+  // What was begun before has become durable too.
+  for (const auto& flush : pending_) flush->woken = true;
+  work();
+  return devices::Outcome::ready();
+}
+
+devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::span<const std::uint8_t> result) {
+  if (const devices::Outcome free = make_room(waiter); !free.is_ready()) return free;
+  auto flush = std::make_unique<Flush>(*this, taken_ + answers_.size(), 1 + result.size());
   const devices::Outcome synced = store_.sync(*flush);
   if (synced.waits()) {
     pending_.push_back(std::move(flush));
-    answers_.succeed();
+    answers_.succeed(result);
     return devices::Outcome::ready();
   }
-  if (synced.is_ready()) answers_.succeed();
+  if (synced.is_ready()) answers_.succeed(result);
   waiter.message = std::move(flush->message);
   store_.release(*flush);
   return synced;
@@ -51,7 +57,7 @@ void PendingFlushes::answer_failure(Flush& flush, Status status) {
   const std::span<const std::uint8_t> all = answers_.bytes();
   const auto at = static_cast<std::size_t>(flush.position - taken_);
   const std::vector<std::uint8_t> before(all.begin(), all.begin() + at);
-  const std::vector<std::uint8_t> behind(all.begin() + at + 1, all.end());
+  const std::vector<std::uint8_t> behind(all.begin() + at + flush.size, all.end());
   const std::size_t size = answers_.size();
   answers_.clear();
   answers_.append(before);

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "devices/store.h"
 #include "vm/answer_queue.h"
@@ -23,9 +24,12 @@ class PendingFlushes {
   PendingFlushes(const PendingFlushes&) = delete;
   PendingFlushes& operator=(const PendingFlushes&) = delete;
 
+  /// Ready: the next `flush` does not have to wait for others to end.
+  devices::Outcome make_room(devices::Waiter& waiter);
   /// Makes durable all that has been done to the store. Ready: it is, or it is on its way; either way the answer is
   /// in the queue. Otherwise as Store::sync: nothing is answered, and `waiter` waits or has the message.
-  devices::Outcome flush(devices::Waiter& waiter);
+  /// The answer has this result.
+  devices::Outcome flush(devices::Waiter& waiter, std::span<const std::uint8_t> result = {});
   /// Looks after flushes that have ended, however they did.
   void work();
   [[nodiscard]] bool empty() const { return pending_.empty(); }
@@ -39,10 +43,11 @@ class PendingFlushes {
  private:
   class Flush final : public devices::Waiter {
    public:
-    Flush(PendingFlushes& owner, std::uint64_t at) : position(at), owner_(owner) {}
+    Flush(PendingFlushes& owner, std::uint64_t at, std::size_t bytes) : position(at), size(bytes), owner_(owner) {}
     void wake() override;
 
     std::uint64_t position;  ///< of its answer, in all answers of the session
+    std::size_t size;        ///< of that
     bool woken = false;
 
    private:

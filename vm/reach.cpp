@@ -13,6 +13,34 @@ namespace chimera::vm {
 
 using devices::Outcome;
 
+devices::Catalogue& Dispatcher::catalogue() {
+  return transaction_ != nullptr ? static_cast<devices::Catalogue&>(*transaction_) : core_.store();
+}
+
+/// What an instruction works on: within a transaction its view of the device.
+devices::Device& Dispatcher::device_of(const Handle& handle) {
+  return transaction_ != nullptr ? transaction_->view(*handle.device) : *handle.device;
+}
+
+/// Bytes of a device have been changed. What a transaction does nobody sees before its commit.
+void Dispatcher::changed(const Target& target, Plane plane) {
+  if (transaction_ == nullptr) core_.transactions().changed_bytes(*target.device, plane, target.offset, target.count);
+}
+
+/// The device as such has been changed.
+void Dispatcher::reshaped(const Device& device) {
+  if (transaction_ == nullptr) core_.transactions().reshaped(device);
+}
+
+void Dispatcher::renamed(std::string_view name) {
+  if (transaction_ == nullptr) core_.transactions().renamed(name);
+}
+
+/// The instruction's answer depends on the length.
+void Dispatcher::uses_length(const Target& target) {
+  if (transaction_ != nullptr) static_cast<View*>(target.device)->note_length();
+}
+
 Outcome Dispatcher::check_may_open() {
   if (registers_.open_count() < limits::most_open_devices || core_.store().needs_replay()) return Outcome::ready();
   return fail(Status::too_many_open, "this session has {} devices open, the most that it may; close some first",
@@ -22,13 +50,14 @@ Outcome Dispatcher::check_may_open() {
 Outcome Dispatcher::reach_named(const Uuid& uuid, Target& target) {
   target.handle = registers_.find(uuid);
   if (target.handle == nullptr) {
-    Device* const device = core_.store().find(uuid);
+    Device* const device = catalogue().find(uuid);
     if (device == nullptr) return fail(Status::not_found, "there is no device {}", to_string(uuid));
     if (const Outcome room = check_may_open(); !room.is_ready()) return room;
     target.handle = registers_.open(*device);
+    core_.transactions().opened(*device);
   }
   registers_.make_current(target.handle);
-  target.device = target.handle->device;
+  target.device = &device_of(*target.handle);
   return Outcome::ready();
 }
 
@@ -38,7 +67,7 @@ Outcome Dispatcher::reach(const Instruction& instruction, Target& target) {
     if (const Outcome named = reach_named(instruction.device, target); !named.is_ready()) return named;
   } else if (registers_.current() != nullptr) {
     target.handle = registers_.current();
-    target.device = target.handle->device;
+    target.device = &device_of(*target.handle);
   } else if (registers_.current_is_gone()) {
     return fail(Status::not_found, "the current device has been deleted; open another one");
   } else {

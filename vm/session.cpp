@@ -12,6 +12,9 @@ namespace {
 /// the processor's cache then. A transfer may pass the bytes by one instruction.
 constexpr std::uint32_t quantum_instructions = 2048;
 constexpr std::size_t quantum_bytes = 64 << 10;
+/// Bytes of a transaction that are kept to run it again, and how often it is.
+constexpr std::size_t most_kept = 1 << 20;
+constexpr unsigned most_losses = 8;
 
 }  // namespace
 
@@ -49,8 +52,9 @@ void StreamSession::end_input() {
 }
 
 void StreamSession::take_answers(std::size_t size) {
-  assert(size <= flushes_.free_answers());
+  assert(size <= answers().size());
   answers_.drop(size);
+  if (keeping_) kept_answers_ -= size;
   flushes_.taken(size);
   enqueue_if_runnable();
 }
@@ -60,7 +64,9 @@ void StreamSession::cap_answers(std::size_t bytes) {
   enqueue_if_runnable();
 }
 
-std::span<const std::uint8_t> StreamSession::stream() const { return program_.empty() ? input_.bytes() : program_; }
+std::span<const std::uint8_t> StreamSession::stream() const {
+  return (program_.empty() ? input_.bytes() : program_).subspan(kept_);
+}
 
 bool StreamSession::runnable() const {
   if (ended_ || parked_ || answers_.size() > answer_cap_) return false;
@@ -81,19 +87,21 @@ void StreamSession::wake() {
 }
 
 void StreamSession::interrupt() {
-  if (!parked_) return;
+  if (!parked_ && !dispatcher_.has_begun()) return;
   core_.store().release(*this);
   wake();
 }
 
 void StreamSession::turn() {
-  const std::size_t answered = flushes_.free_answers();
+  const std::size_t answered = answers().size();
   const std::uint64_t consumed = consumed_;
   flushes_.work();
   run_quantum();
+  // Somebody has to see the answers before it goes on.
+  if (keeping_ && !parked_ && !runnable()) stop_keeping();
   enqueue_if_runnable();
   // Behind a pending flush input is consumed and nothing answered: whoever feeds the session wants to know that too.
-  const bool changed = consumed_ != consumed || flushes_.free_answers() != answered || idle();
+  const bool changed = consumed_ != consumed || answers().size() != answered || idle();
   if (changed && listener_ != nullptr) listener_->session_changed(*this);
 }
 
@@ -139,8 +147,16 @@ StreamSession::Step StreamSession::run_one() {
 
 StreamSession::Step StreamSession::run_instruction(const Instruction& instruction, std::uint64_t size) {
   woken_ = false;
+  const std::size_t answered = answers_.size();
+  dispatcher_.may_rerun = keeping_ && losses_ < most_losses;
   if (dispatcher_.run(instruction)) {
+    if (dispatcher_.take_rerun()) {
+      run_again();
+      return Step::done;
+    }
+    if (instruction.operation == Operation::begin && dispatcher_.in_transaction()) keep_transaction(answered);
     consume(static_cast<std::size_t>(size));
+    if (keeping_ && !dispatcher_.in_transaction()) stop_keeping();
     return Step::done;
   }
   parked_ = !woken_;
@@ -196,6 +212,12 @@ void StreamSession::consume(std::size_t size) {
   if (size == 0) return;
   consumed_ += size;
   needed_ = 1;
+  if (!keeping_) return drop_input(size);
+  kept_ += size;
+  if (kept_ > most_kept) stop_keeping();
+}
+
+void StreamSession::drop_input(std::size_t size) {
   if (program_.empty()) {
     input_.drop(size);
   } else {
@@ -209,6 +231,7 @@ void StreamSession::end_stream() {
 }
 
 void StreamSession::drop_rest() {
+  if (keeping_) stop_keeping();
   consume(stream().size());
   program_ = {};
   to_skip_ = 0;

@@ -4,6 +4,7 @@
 // It is in one of these states: ready (in the machine's queue), parked (its instruction waits for blocks), idle (it
 // needs input, or its answers taken) or ended. Meanwhile flushes may be pending, which hold answers back.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -36,7 +37,8 @@ class StreamSession final : public Session, private devices::Waiter {
   void end_input() override;
   [[nodiscard]] std::size_t unread_input() const override { return stream().size(); }
   [[nodiscard]] std::span<const std::uint8_t> answers() const override {
-    return answers_.bytes().first(flushes_.free_answers());
+    const std::size_t free = flushes_.free_answers();
+    return answers_.bytes().first(keeping_ ? std::min(free, kept_answers_) : free);
   }
   void take_answers(std::size_t size) override;
   void cap_answers(std::size_t bytes) override;
@@ -52,7 +54,7 @@ class StreamSession final : public Session, private devices::Waiter {
   [[nodiscard]] bool has_open(const devices::Device& device) { return registers_.has_open(device); }
   /// Lets go of what a waiting instruction holds; it begins again from its start.
   void interrupt();
-  void forget(const Uuid& uuid, const devices::Device* gone) { registers_.forget(uuid, gone); }
+  void forget(const Uuid& uuid, const devices::Device* gone) { dispatcher_.forget(uuid, gone); }
 
   /// Whether the session is in the machine's queue; the machine's to change.
   bool queued = false;
@@ -74,6 +76,12 @@ class StreamSession final : public Session, private devices::Waiter {
   void end_stream();
   void drop_rest();
   void look_ahead(const Instruction& instruction, std::uint64_t size);
+  void drop_input(std::size_t size);
+
+  // session_transaction.cpp: a transaction that loses is run again, unseen, as long as nothing of it has left.
+  void keep_transaction(std::size_t answered);
+  void stop_keeping();
+  void run_again();
 
   MachineCore& core_;
   Registers registers_;
@@ -92,6 +100,10 @@ class StreamSession final : public Session, private devices::Waiter {
   Instruction skipped_;                    ///< answered when they have passed
   bool options_follow_ = false;            ///< behind them stand a u16 length and options, to be skipped as well
   std::size_t answer_cap_ = 64 << 20;
+  bool keeping_ = false;          ///< a transaction is open whose bytes and answers are still all here
+  std::size_t kept_ = 0;          ///< its bytes, in front of the unread ones
+  std::size_t kept_answers_ = 0;  ///< answers in front of its own, in bytes
+  unsigned losses_ = 0;           ///< how often it has been run in vain
   bool parked_ = false;
   bool woken_ = false;
   bool input_ended_ = false;

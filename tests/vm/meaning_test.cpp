@@ -247,22 +247,12 @@ TEST_CASE("where several statuses apply the first of the contract's order is ans
 
 TEST_CASE("what is not there yet, and what no session may send") {
   Desk desk;
-  const Uuid a = desk.create("a");
   CHECK_EQ(desk.one.status(Program().extension(0x77, bytes("abc"))), Status::unsupported);
   CHECK_EQ(desk.one.status(Program().extension(0x80, bytes("abc"))), Status::denied);
   CHECK_EQ(desk.one.status(Program().extension(0xFF, {})), Status::denied);
   const Reply hello = desk.one.ask(Program().hello());
   CHECK_EQ(hello.result.size(), 31);
   CHECK_EQ(desk.one.status(Program().hello(bytes("secret"))), Status::denied);
-  CHECK_EQ(desk.one.status(Program().commit()), Status::unsupported);
-  CHECK_EQ(desk.one.status(Program().outcome_of_token({})), Status::unsupported);
-  // A begin that fails dooms what follows: half a program must never run.
-  CHECK_EQ(desk.one.status(Program().begin()), Status::unsupported);
-  CHECK_EQ(desk.one.status(Program().write_byte(a, 0, 1)), Status::aborted);
-  CHECK_EQ(desk.one.status(Program().begin()), Status::out_of_sequence);
-  CHECK_EQ(desk.one.status(Program().sync()), Status::out_of_sequence);
-  CHECK_EQ(desk.one.status(Program().abort()), Status::unsupported);
-  CHECK_EQ(desk.one.ask(Program().read_length()).number(), 0);
 }
 
 TEST_CASE("messages say what was wrong and where") {

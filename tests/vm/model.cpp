@@ -66,16 +66,16 @@ std::string Model::judge(std::size_t session, const Instruction& instruction, co
   const Op op = instruction.operation;
 
   find_early_faults(c);
-  if (registers.failed_transaction) {
+  if (is_one_of(op, {Op::begin, Op::commit, Op::abort, Op::commit_with_token, Op::sync})) return judge_control(c);
+  if (registers.failed_transaction || registers.in_transaction) {
     if (c.wrong.contains(Status::too_large)) return finish(c, Status::too_large);
-    if (is_one_of(op, {Op::begin, Op::sync, Op::flush_device})) return finish(c, Status::out_of_sequence);
-    const bool ends_it = is_one_of(op, {Op::commit, Op::commit_with_token, Op::abort});
-    if (ends_it) registers.failed_transaction = false;
-    return finish(c, ends_it ? Status::unsupported : Status::aborted);
+    if (op == Op::flush_device) return finish(c, Status::out_of_sequence);
   }
-  if (is_one_of(op, {Op::begin, Op::commit, Op::abort, Op::commit_with_token, Op::outcome_of_token})) {
-    registers.failed_transaction = op == Op::begin;
-    return finish(c, Status::unsupported);
+  if (registers.failed_transaction) return finish(c, Status::aborted);
+  if (op == Op::outcome_of_token) {
+    const auto found = tokens_.find({instruction.payload.begin(), instruction.payload.end()});
+    c.result = {found == tokens_.end() ? std::uint8_t{0} : found->second};
+    return finish(c, Status::ok);
   }
   if (c.wrong.empty()) {
     take_devices(c);
@@ -93,6 +93,8 @@ std::string Model::judge(std::size_t session, const Instruction& instruction, co
     expected = status;
     break;
   }
+  // A transaction has to fit into memory; how much of it there is the contract leaves open.
+  if (registers.in_transaction && expected == Status::ok && actual.status == Status::too_large) expected = actual.status;
   // What a check compares has to be read first.
   const bool reads = expected == Status::ok || expected == Status::mismatch;
   if (reads && tolerated_.contains(actual.status)) expected = actual.status;
@@ -107,9 +109,41 @@ std::string Model::judge(std::size_t session, const Instruction& instruction, co
   return finish(c, expected);
 }
 
+/// What concerns transactions. That all of one happens or nothing, whoever keeps this model looks after: with a `copy`
+/// that becomes the model or is thrown away.
+std::string Model::judge_control(Case& c) {
+  ModelSession& registers = c.session;
+  const Op op = c.instruction.operation;
+  const bool inside = registers.in_transaction || registers.failed_transaction;
+  const bool outside_only = op == Op::begin || op == Op::sync;
+  if (inside == outside_only) return finish(c, Status::out_of_sequence);
+  if (op == Op::begin) registers.in_transaction = true;
+  if (outside_only) return finish(c, Status::ok);
+  const bool again = op == Op::commit_with_token && has_committed(c.instruction.payload);
+  const bool fails = registers.failed_transaction && op != Op::abort && !again;
+  registers.in_transaction = registers.failed_transaction = false;
+  if (op == Op::commit_with_token) note_token(c.instruction.payload, !fails);
+  return finish(c, fails ? Status::aborted : Status::ok);
+}
+
+Model Model::copy() const {
+  Model made = *this;
+  std::map<const ModelDevice*, ModelDevicePointer> copies;
+  const auto replace = [&copies](ModelDevicePointer& device) {
+    ModelDevicePointer& copied = copies[device.get()];
+    if (copied == nullptr) copied = std::make_shared<ModelDevice>(*device);
+    device = copied;
+  };
+  for (auto& [name, device] : made.devices_) replace(device);
+  for (auto& [number, session] : made.sessions_) {
+    for (auto& [uuid, open] : session.open) replace(open.device);
+  }
+  return made;
+}
+
 std::string Model::judge_too_large(std::size_t session, const Instruction& instruction, const Answer& actual) {
   Case c{instruction, actual, sessions_[session], session, {}, nullptr, nullptr, 0, {}, {}, false, {}};
-  if (!c.session.failed_transaction) after_failure(c);
+  if (!c.session.failed_transaction && !c.session.in_transaction) after_failure(c);
   return finish(c, Status::too_large);
 }
 

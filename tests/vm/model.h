@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct ModelSession {
   std::map<Uuid, Open> open;
   std::optional<Uuid> current;
   bool current_deleted = false;
+  bool in_transaction = false;
   bool failed_transaction = false;
 };
 
@@ -53,6 +55,22 @@ class Model {
   [[nodiscard]] std::string judge(std::size_t session, const Instruction& instruction, const Answer& actual);
   /// The same for an instruction whose payload was over the limit.
   [[nodiscard]] std::string judge_too_large(std::size_t session, const Instruction& instruction, const Answer& actual);
+  /// One of its own, with devices of its own.
+  [[nodiscard]] Model copy() const;
+  /// The session's transaction has ended without effect, or has failed and waits for its commit or abort.
+  void drop_transaction(std::size_t session) { sessions_[session].in_transaction = false; }
+  void fail_transaction(std::size_t session) {
+    drop_transaction(session);
+    sessions_[session].failed_transaction = true;
+  }
+  /// Whether a commit with this token has succeeded.
+  [[nodiscard]] bool has_committed(std::span<const std::uint8_t> token) const {
+    const auto found = tokens_.find({token.begin(), token.end()});
+    return found != tokens_.end() && found->second == 1;
+  }
+  void note_token(std::span<const std::uint8_t> token, bool committed) {
+    tokens_[{token.begin(), token.end()}] = committed ? 1 : 2;
+  }
   void disconnect(std::size_t session) { sessions_.erase(session); }
   /// The store has been closed and opened: sessions and devices in memory are gone.
   void restart() {
@@ -87,6 +105,7 @@ class Model {
   };
 
   // model.cpp
+  [[nodiscard]] std::string judge_control(Case&);
   void take_devices(Case&);
   ModelSession::Open* take(Case&, const Uuid&);
   void take_offset(Case&);
@@ -118,6 +137,7 @@ class Model {
   bool memory_only_;
   std::map<std::string, ModelDevicePointer> devices_;
   std::map<std::size_t, ModelSession> sessions_;
+  std::map<std::vector<std::uint8_t>, std::uint8_t> tokens_;  ///< what became of them
   std::set<Status> tolerated_;
   bool others_ = false;
   int families_ = 0;

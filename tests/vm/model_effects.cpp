@@ -205,7 +205,7 @@ void Model::carry_out_on_catalogue(Case& c) {
     case Op::hello: {
       const Greeting greeting = greeting_of(c.actual);
       c.result_judged = true;
-      if (greeting.block_size != 4096 || greeting.largest_transfer != 32u << 20 || greeting.features != 0 ||
+      if (greeting.block_size != 4096 || greeting.largest_transfer != 32u << 20 || greeting.features != 1 ||
           greeting.most_open_devices != limits::most_open_devices || greeting.session == 0) {
         c.problem = "the greeting is wrong";
       }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
+#include <optional>
 
 #include <fmt/format.h>
 #include <boost/uuid/uuid_io.hpp>
@@ -64,12 +65,22 @@ class ModelTest {
   }
 
  private:
+  /// An instruction of an open transaction, and what the machine answered.
+  struct Exchange {
+    std::vector<std::uint8_t> instruction, answer;
+  };
   /// A session and what it is just being asked.
   struct Lane {
     std::unique_ptr<Session> session;
     std::unique_ptr<RandomProgram> generator;
     std::vector<std::uint8_t> stream;
     std::vector<Instruction> program;  ///< what the stream says
+
+    // Within a transaction:
+    std::optional<Model> world;  ///< as it would be if it committed
+    std::vector<Exchange> exchanges;
+    bool others_ran = false;  ///< since it began
+    bool must_lose = false;   ///< what it was told is not so any more
   };
 
   void feed(Lane& lane) {
@@ -78,7 +89,7 @@ class ModelTest {
     lane.stream.clear();
     const auto number = static_cast<std::size_t>(&lane - lanes_.data());
     for (std::uint64_t n = 1 + random_.below(12); n > 0; --n) {
-      encode(lane.generator->next(model_, number), lane.stream);
+      encode(lane.generator->next(lane.world ? *lane.world : model_, number), lane.stream);
     }
     const std::span<const std::uint8_t> stream = lane.stream;
     for (std::size_t at = 0; at < stream.size();) {
@@ -103,20 +114,24 @@ class ModelTest {
 
   std::string judge(std::size_t number) {
     Lane& lane = lanes_[number];
+    if (lane.world) replay(number);
+    for (Lane& other : lanes_) other.others_ran = other.others_ran || &other != &lane;
+    const std::uint8_t* at = lane.stream.data();
     for (const Instruction& instruction : lane.program) {
       ++done_;
       Answer answer;
-      const ParsedAnswer parsed = parse_answer(instruction, lane.session->answers(), answer);
+      const std::span<const std::uint8_t> answers = lane.session->answers();
+      const ParsedAnswer parsed = parse_answer(instruction, answers, answer);
       if (parsed.kind != ParsedAnswer::Kind::complete) {
         return fmt::format("step {}: {}: no whole answer among {} bytes", done_, mnemonic(instruction.operation),
                            lane.session->answers().size());
       }
       if (options_.coverage != nullptr) ++(*options_.coverage)[{instruction.operation, answer.status}];
-      const bool too_large =
-          instruction.operation == Operation::read_bytes && instruction.count > limits::largest_transfer;
-      std::string problem =
-          too_large ? model_.judge_too_large(number, instruction, answer) : model_.judge(number, instruction, answer);
-      if (!problem.empty()) {
+      Instruction again;
+      const std::size_t size = static_cast<std::size_t>(decode({at, lane.stream.data() + lane.stream.size()}, again).size);
+      const Exchange exchange{{at, at + size}, {answers.begin(), answers.begin() + static_cast<long>(parsed.size)}};
+      at += size;
+      if (const std::string problem = judge_one(number, instruction, answer, exchange); !problem.empty()) {
         return fmt::format("step {}, session {}: {}\n  {}", done_, number, problem, in_words(instruction));
       }
       lane.session->take_answers(static_cast<std::size_t>(parsed.size));
@@ -126,9 +141,75 @@ class ModelTest {
     return {};
   }
 
+  /// What others have done since may not have changed what this transaction was told; if it has, it must lose.
+  void replay(std::size_t number) {
+    Lane& lane = lanes_[number];
+    lane.world = model_.copy();
+    for (const Exchange& exchange : lane.exchanges) {
+      Instruction instruction;
+      (void)decode(exchange.instruction, instruction);
+      Answer answer;
+      (void)parse_answer(instruction, exchange.answer, answer);
+      if (instruction.operation == Operation::describe_store) continue;  // of the moment
+      lane.must_lose = lane.must_lose || !lane.world->judge(number, instruction, answer).empty();
+      if (lane.must_lose) return;
+    }
+  }
+
+  std::string judge_one(std::size_t number, const Instruction& instruction, const Answer& answer,
+                        const Exchange& exchange) {
+    Lane& lane = lanes_[number];
+    const bool has_token = instruction.operation == Operation::commit_with_token;
+    const bool ends =
+        has_token || instruction.operation == Operation::commit || instruction.operation == Operation::abort;
+    if (lane.world && answer.status == Status::conflict) {
+      if (!lane.others_ran) return "a conflict with nobody";
+      if (has_token) model_.note_token(instruction.payload, false);
+      return end_world(number, ends);
+    }
+    if (lane.must_lose && answer.ok() && instruction.operation != Operation::abort) {
+      return "it goes on although what it has read has changed";
+    }
+    if (lane.must_lose) return end_world(number, ends);
+    const bool repeated = has_token && model_.has_committed(instruction.payload);
+    Model& judging = lane.world ? *lane.world : model_;
+    const bool too_large =
+        instruction.operation == Operation::read_bytes && instruction.count > limits::largest_transfer;
+    const std::string problem = too_large ? judging.judge_too_large(number, instruction, answer)
+                                          : judging.judge(number, instruction, answer);
+    if (!problem.empty()) return problem;
+    if (!lane.world) {
+      if (instruction.operation == Operation::begin && answer.ok()) begin_world(lane);
+      return {};
+    }
+    if (!answer.ok()) return end_world(number, ends);
+    if (!ends) {
+      lane.exchanges.push_back(exchange);
+    } else if (instruction.operation == Operation::abort || repeated) {
+      return end_world(number, true);
+    } else {
+      model_ = std::move(*lane.world);
+      lane.world.reset();
+    }
+    return {};
+  }
+
+  void begin_world(Lane& lane) {
+    lane.world = model_.copy();
+    lane.exchanges.clear();
+    lane.others_ran = lane.must_lose = false;
+  }
+
+  std::string end_world(std::size_t number, bool has_ended) {
+    lanes_[number].world.reset();
+    has_ended ? model_.drop_transaction(number) : model_.fail_transaction(number);
+    return {};
+  }
+
   void reconnect(std::size_t number) {
     while (machine_.loop().step(0) > 0) continue;
     lanes_[number].session.reset();
+    lanes_[number].world.reset();
     model_.disconnect(number);
     lanes_[number].session = machine_.connect();
   }

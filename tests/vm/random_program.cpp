@@ -50,6 +50,8 @@ constexpr auto weights = std::to_array<Weight>({
 constexpr auto transaction_operations =
     std::to_array<Op>({Op::begin, Op::commit, Op::abort, Op::commit_with_token, Op::outcome_of_token});
 
+constexpr auto ends = std::to_array<Op>({Op::commit, Op::commit, Op::commit, Op::commit_with_token, Op::abort});
+
 /// Places where a block, a map node, a level of the map or the whole range ends.
 constexpr auto edges =
     std::to_array<std::uint64_t>({0, 4096, 8192, 3 * 4096, 1u << 20, 256u << 20, std::uint64_t{1} << 36,
@@ -60,8 +62,9 @@ constexpr auto edges =
 Instruction RandomProgram::next(Model& model, std::size_t session) {
   Instruction instruction;
   choose_operation(instruction);
-  if (model.session(session).failed_transaction && random_.chance(30)) {
-    instruction.operation = random_.chance(50) ? Operation::commit : Operation::abort;
+  const ModelSession& registers = model.session(session);
+  if ((registers.failed_transaction && random_.chance(30)) || (registers.in_transaction && random_.chance(8))) {
+    instruction.operation = ends[random_.below(ends.size())];
   }
   if (model.devices().size() < 2 && random_.chance(50)) instruction.operation = Op::create_device;
   choose_form(instruction);
@@ -70,8 +73,8 @@ Instruction RandomProgram::next(Model& model, std::size_t session) {
 }
 
 void RandomProgram::choose_operation(Instruction& to) {
-  if (options_.transactions && random_.chance(1)) {
-    to.operation = transaction_operations[random_.below(transaction_operations.size())];
+  if (options_.transactions && random_.chance(4)) {
+    to.operation = random_.chance(70) ? Op::begin : transaction_operations[random_.below(transaction_operations.size())];
     return;
   }
   unsigned total = 0;
@@ -264,7 +267,7 @@ void RandomProgram::choose_operands(Instruction& to, Model& model, std::size_t s
   if (row.operands.has(Operand::bytes)) choose_payload(to, device, to.count, place);
   if (row.operands.has(Operand::block)) choose_payload(to, device, 4096, place);
   if (row.operands.has(Operand::value8)) choose_payload(to, device, 1, place);
-  if (row.operands.has(Operand::token)) to.payload = keep(random_bytes(16));
+  if (row.operands.has(Operand::token)) to.payload = keep(random_token());
   if (to.operation == Op::protect_device) {
     to.payload =
         keep(std::vector<std::uint8_t>{static_cast<std::uint8_t>(random_.chance(5) ? 2 : random_.below(4) == 0)});
@@ -284,6 +287,14 @@ void RandomProgram::choose_operands(Instruction& to, Model& model, std::size_t s
   if (row.operands.has(Operand::columns))
     to.text = keep(std::string(random_.below(random_.chance(5) ? 20000 : 30), 'c'));
   if (to.has_options) to.options = choose_options();
+}
+
+/// Some come again; those of sessions that run at the same time are different.
+std::vector<std::uint8_t> RandomProgram::random_token() {
+  std::vector<std::uint8_t> token = random_bytes(16);
+  if (random_.chance(50)) std::ranges::fill(token, static_cast<std::uint8_t>(random_.below(4)));
+  std::copy(options_.prefix.begin(), options_.prefix.end(), token.begin());
+  return token;
 }
 
 }  // namespace chimera::vm::testing

@@ -52,6 +52,7 @@ class RandomProgram {
   std::span<const std::uint8_t> keep(std::vector<std::uint8_t> bytes) {
     return payloads_.emplace_back(std::move(bytes));
   }
+  [[nodiscard]] std::vector<std::uint8_t> random_token();
   [[nodiscard]] std::vector<std::uint8_t> random_bytes(std::uint64_t size);
 
   io::SeededRandom random_;
