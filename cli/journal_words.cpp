@@ -113,6 +113,10 @@ std::string JournalWords::explain_record(const Instruction& instruction) {
       if (rest.size() != two_numbers) break;
       return fmt::format("length of {}: {}, of its columns: {}", device, grouped(load<std::uint64_t>(rest.data())),
                          grouped(load<std::uint64_t>(rest.data() + sizeof(std::uint64_t))));
+    case JournalOpcode::keep_outcome:
+      if (rest.size() != sizeof(std::uint64_t)) break;
+      return fmt::format("commit {} with a token: {}", grouped(load<std::uint64_t>(rest.data())),
+                         to_string(uuid_at(operands)));
   }
   return nothing_that_can_be;
 }

@@ -9,6 +9,15 @@ namespace chimera::vm {
 
 class Registers {
  public:
+  Registers() = default;
+  ~Registers() = default;
+  Registers(const Registers& other) : handles_(other.handles_), gone_(other.gone_) {
+    if (other.current_ != nullptr) current_ = find(other.current_->uuid);
+  }
+  Registers(Registers&&) = default;
+  Registers& operator=(const Registers&) = delete;
+  Registers& operator=(Registers&&) = default;
+
   /// The handle of the current device; null if there is none, or if it has been deleted by force.
   [[nodiscard]] Handle* current() const { return current_; }
   /// The current device was deleted by force, by another session: what implies it answers `not found`.

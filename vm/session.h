@@ -51,7 +51,7 @@ class StreamSession final : public Session, private devices::Waiter {
 
   /// Runs a quantum and goes back to the queue if there is more. May tell the listener, who may end the session.
   void turn();
-  [[nodiscard]] bool has_open(const devices::Device& device) { return registers_.has_open(device); }
+  [[nodiscard]] bool has_open(const devices::Device& device) { return dispatcher_.has_open(device); }
   /// Lets go of what a waiting instruction holds; it begins again from its start.
   void interrupt();
   void forget(const Uuid& uuid, const devices::Device* gone) { dispatcher_.forget(uuid, gone); }

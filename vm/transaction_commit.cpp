@@ -281,9 +281,11 @@ void Transaction::perform_content(Waiter& waiter, const View& view, Device& targ
     }
   }
   if (view.columns_set()) target.set_columns_length(view.columns_length());
-  if (view.least_length() && target.length() != view.length()) {
-    must_be_ready(target.set_length(waiter, view.length()));
-    others.changed(target, Plane::data, view.length(), ~std::uint64_t{0});
+  // Where the end is a hole nothing was written that would have moved it.
+  const std::uint64_t end = view.least_length() ? view.length() : std::max(target.length(), view.end());
+  if (target.length() != end) {
+    must_be_ready(target.set_length(waiter, end));
+    others.changed(target, Plane::data, end, ~std::uint64_t{0});
   }
 }
 

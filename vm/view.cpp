@@ -14,6 +14,8 @@ using devices::Device;
 using devices::Extent;
 using devices::Outcome;
 
+using Piece = const Overlay::Pieces::value_type*;
+
 /// Past every offset of data, and still in the last block that there can be.
 constexpr std::uint64_t last_of_data = limits::greatest_length + limits::block_size - 1;
 
@@ -138,7 +140,7 @@ bool View::has_read(Plane plane, std::uint64_t first, std::uint64_t last) const 
 Outcome View::fetch(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (count == 0) return Outcome::ready();
   Outcome all = Outcome::ready();
-  overlay(plane).each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, const auto* piece) {
+  overlay(plane).each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, Piece piece) {
     if (piece != nullptr) return true;
     const Outcome fetched = subject_->fetch(waiter, plane, first, last - first + 1);
     // Whatever is missing is asked for before anything is waited for.
@@ -156,7 +158,7 @@ Outcome View::prepare(Waiter& waiter, Plane plane, std::uint64_t offset, std::ui
 void View::read(Plane plane, std::uint64_t offset, std::span<std::uint8_t> out) {
   if (out.empty()) return;
   overlay(plane).each(
-      offset, last_of(offset, out.size()), [&](std::uint64_t first, std::uint64_t last, const auto* piece) {
+      offset, last_of(offset, out.size()), [&](std::uint64_t first, std::uint64_t last, Piece piece) {
         const std::span<std::uint8_t> part = out.subspan(static_cast<std::size_t>(first - offset),
                                                          static_cast<std::size_t>(last - first + 1));
         if (piece == nullptr) {
@@ -180,9 +182,10 @@ bool View::equal(Plane plane, std::uint64_t offset, std::span<const std::uint8_t
 /// Carries out a change of an overlay, and books what it takes.
 template <typename Change>
 void View::change(Plane plane, Change&& change) {
-  const std::uint64_t before = overlay(plane).bytes();
-  change(overlay(plane));
-  transaction_.charge(overlay(plane).bytes(), before);
+  Overlay& changed = overlays_[static_cast<std::size_t>(plane)];
+  const std::uint64_t before = changed.bytes();
+  change(changed);
+  transaction_.charge(changed.bytes(), before);
 }
 
 void View::write(Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
@@ -224,7 +227,7 @@ Outcome View::extents(Waiter& waiter, Plane plane, std::uint64_t offset, std::ui
   if (count == 0) return Outcome::ready();
   Outcome all = Outcome::ready();
   Collector collector(out);
-  overlay(plane).each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, const auto* piece) {
+  overlay(plane).each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, Piece piece) {
     if (piece != nullptr) {
       return collector.add(last - first + 1, piece->second.bytes.empty() ? Extent::hole | Extent::zeros : 0);
     }
@@ -245,7 +248,6 @@ Outcome View::differences(Waiter& waiter, Device& other_device, std::uint64_t of
     out.push_back({count, 0});
     return Outcome::ready();
   }
-  using Piece = const Overlay::Pieces::value_type*;
   Outcome all = Outcome::ready();
   Collector collector(out);
   const auto compare = [&](std::uint64_t first, std::uint64_t last, Piece mine, Piece theirs) {
@@ -330,7 +332,7 @@ Outcome View::digest(Waiter& waiter, std::uint64_t offset, std::uint64_t count, 
     // From the first piece on: whoever changes a later one meanwhile ends this transaction.
     if (count > 0) {
       overlay(Plane::data)
-          .each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, const auto* written) {
+          .each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, Piece written) {
             if (written == nullptr) note(Plane::data, first, last);
             return true;
           });

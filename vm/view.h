@@ -39,6 +39,7 @@ class View final : public devices::Device {
   [[nodiscard]] bool replaced() const { return base_ != nullptr && hidden_ != nullptr; }
   /// The least length that it was given, if that was said at all.
   [[nodiscard]] std::optional<std::uint64_t> least_length() const { return least_length_; }
+  [[nodiscard]] std::uint64_t end() const { return end_; }  ///< of what has been written
   [[nodiscard]] std::unique_ptr<Device> take_hidden() { return std::move(hidden_); }
 
   /// Brings name, length and the like up to date with the base, as far as the transaction has not set them.
@@ -75,7 +76,6 @@ class View final : public devices::Device {
   Outcome digest(Waiter&, std::uint64_t offset, std::uint64_t count, std::span<std::uint8_t, 32> out) override;
 
  private:
-  [[nodiscard]] Overlay& overlay(Plane plane) { return overlays_[static_cast<std::size_t>(plane)]; }
   void note(Plane plane, std::uint64_t first, std::uint64_t last);
   template <typename Change>
   void change(Plane plane, Change&& change);
@@ -90,7 +90,7 @@ class View final : public devices::Device {
   std::optional<Uuid> new_origin_;
   std::optional<std::uint64_t> length_seen_;
   std::optional<std::uint64_t> least_length_;
-  std::uint64_t end_ = 0;  ///< of what has been written
+  std::uint64_t end_ = 0;
   bool renamed_ = false;
   bool protection_set_ = false;
   bool columns_set_ = false;

@@ -73,19 +73,11 @@ std::string Model::judge(std::size_t session, const Instruction& instruction, co
   }
   if (registers.failed_transaction) return finish(c, Status::aborted);
   if (op == Op::outcome_of_token) {
-    const auto found = tokens_.find({instruction.payload.begin(), instruction.payload.end()});
+    const auto found = tokens_.find(std::string(instruction.payload.begin(), instruction.payload.end()));
     c.result = {found == tokens_.end() ? std::uint8_t{0} : found->second};
     return finish(c, Status::ok);
   }
-  if (c.wrong.empty()) {
-    take_devices(c);
-    find_catalogue_faults(c);
-  }
-  if (c.first != nullptr) {
-    take_offset(c);
-    find_device_faults(c);
-    if (!c.wrong.contains(Status::no_cursor)) find_range_faults(c);
-  }
+  find_faults(c);
 
   Status expected = Status::ok;
   for (Status status : priority) {
@@ -139,6 +131,29 @@ Model Model::copy() const {
     for (auto& [uuid, open] : session.open) replace(open.device);
   }
   return made;
+}
+
+void Model::find_faults(Case& c) {
+  if (c.wrong.empty()) {
+    take_devices(c);
+    find_catalogue_faults(c);
+  }
+  if (c.first == nullptr) return;
+  take_offset(c);
+  find_device_faults(c);
+  if (!c.wrong.contains(Status::no_cursor)) find_range_faults(c);
+}
+
+bool Model::is_sound(std::size_t session, const Instruction& instruction) {
+  const Operation op = instruction.operation;
+  if (is_one_of(op, {Op::begin, Op::sync, Op::flush_device})) return !sessions_[session].in_transaction;
+  if (is_one_of(op, {Op::commit, Op::commit_with_token, Op::abort})) return sessions_[session].in_transaction;
+  const Answer nothing{};
+  ModelSession registers = sessions_[session];
+  Case c{instruction, nothing, registers, session, {}, nullptr, nullptr, 0, {}, {}, false, {}};
+  find_early_faults(c);
+  find_faults(c);
+  return c.wrong.empty();
 }
 
 std::string Model::judge_too_large(std::size_t session, const Instruction& instruction, const Answer& actual) {

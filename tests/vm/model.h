@@ -40,6 +40,7 @@ struct ModelSession {
   std::map<Uuid, Open> open;
   std::optional<Uuid> current;
   bool current_deleted = false;
+  std::set<Uuid> opened_within;  ///< by its transaction, which the model does not know
   bool in_transaction = false;
   bool failed_transaction = false;
 };
@@ -53,23 +54,32 @@ class Model {
   /// extents went. Changes the model as the instruction changes the machine. Returns what is wrong with the
   /// answer, or an empty string.
   [[nodiscard]] std::string judge(std::size_t session, const Instruction& instruction, const Answer& actual);
+  /// Whether nothing is wrong with an instruction, as things are.
+  [[nodiscard]] bool is_sound(std::size_t session, const Instruction& instruction);
   /// The same for an instruction whose payload was over the limit.
   [[nodiscard]] std::string judge_too_large(std::size_t session, const Instruction& instruction, const Answer& actual);
   /// One of its own, with devices of its own.
   [[nodiscard]] Model copy() const;
   /// The session's transaction has ended without effect, or has failed and waits for its commit or abort.
-  void drop_transaction(std::size_t session) { sessions_[session].in_transaction = false; }
+  void drop_transaction(std::size_t session) {
+    sessions_[session].in_transaction = false;
+    sessions_[session].opened_within.clear();
+  }
+  /// A transaction that is judged in a `copy` has devices open, which others cannot delete.
+  void note_open(std::size_t session, const Model& within) {
+    for (const auto& [uuid, open] : within.sessions_.at(session).open) sessions_[session].opened_within.insert(uuid);
+  }
   void fail_transaction(std::size_t session) {
     drop_transaction(session);
     sessions_[session].failed_transaction = true;
   }
   /// Whether a commit with this token has succeeded.
   [[nodiscard]] bool has_committed(std::span<const std::uint8_t> token) const {
-    const auto found = tokens_.find({token.begin(), token.end()});
+    const auto found = tokens_.find(std::string(token.begin(), token.end()));
     return found != tokens_.end() && found->second == 1;
   }
   void note_token(std::span<const std::uint8_t> token, bool committed) {
-    tokens_[{token.begin(), token.end()}] = committed ? 1 : 2;
+    tokens_[std::string(token.begin(), token.end())] = committed ? 1 : 2;
   }
   void disconnect(std::size_t session) { sessions_.erase(session); }
   /// The store has been closed and opened: sessions and devices in memory are gone.
@@ -106,6 +116,7 @@ class Model {
 
   // model.cpp
   [[nodiscard]] std::string judge_control(Case&);
+  void find_faults(Case&);
   void take_devices(Case&);
   ModelSession::Open* take(Case&, const Uuid&);
   void take_offset(Case&);
@@ -137,7 +148,7 @@ class Model {
   bool memory_only_;
   std::map<std::string, ModelDevicePointer> devices_;
   std::map<std::size_t, ModelSession> sessions_;
-  std::map<std::vector<std::uint8_t>, std::uint8_t> tokens_;  ///< what became of them
+  std::map<std::string, std::uint8_t> tokens_;  ///< what became of them
   std::set<Status> tolerated_;
   bool others_ = false;
   int families_ = 0;

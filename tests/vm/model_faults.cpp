@@ -88,7 +88,9 @@ void Model::find_catalogue_faults(Case& c) {
 
 bool Model::open_elsewhere(const Case& c) const {
   return std::ranges::any_of(sessions_, [&c](const auto& entry) {
-    return entry.first != c.session_number && entry.second.open.contains(c.first->device->uuid);
+    const Uuid& uuid = c.first->device->uuid;
+    return entry.first != c.session_number &&
+           (entry.second.open.contains(uuid) || entry.second.opened_within.contains(uuid));
   });
 }
 

@@ -80,7 +80,7 @@ class ModelTest {
     std::optional<Model> world;  ///< as it would be if it committed
     std::vector<Exchange> exchanges;
     bool others_ran = false;  ///< since it began
-    bool must_lose = false;   ///< what it was told is not so any more
+    std::string changed;      ///< what it was told and is not so any more: it must lose
   };
 
   void feed(Lane& lane) {
@@ -151,8 +151,8 @@ class ModelTest {
       Answer answer;
       (void)parse_answer(instruction, exchange.answer, answer);
       if (instruction.operation == Operation::describe_store) continue;  // of the moment
-      lane.must_lose = lane.must_lose || !lane.world->judge(number, instruction, answer).empty();
-      if (lane.must_lose) return;
+      if (!lane.changed.empty()) return;
+      lane.changed = lane.world->judge(number, instruction, answer);
     }
   }
 
@@ -167,10 +167,10 @@ class ModelTest {
       if (has_token) model_.note_token(instruction.payload, false);
       return end_world(number, ends);
     }
-    if (lane.must_lose && answer.ok() && instruction.operation != Operation::abort) {
-      return "it goes on although what it has read has changed";
+    if (!lane.changed.empty() && answer.ok() && instruction.operation != Operation::abort) {
+      return "it goes on although what it has read has changed: " + lane.changed;
     }
-    if (lane.must_lose) return end_world(number, ends);
+    if (!lane.changed.empty()) return end_world(number, ends);
     const bool repeated = has_token && model_.has_committed(instruction.payload);
     Model& judging = lane.world ? *lane.world : model_;
     const bool too_large =
@@ -185,10 +185,12 @@ class ModelTest {
     if (!answer.ok()) return end_world(number, ends);
     if (!ends) {
       lane.exchanges.push_back(exchange);
+      model_.note_open(number, *lane.world);
     } else if (instruction.operation == Operation::abort || repeated) {
       return end_world(number, true);
     } else {
       model_ = std::move(*lane.world);
+      model_.drop_transaction(number);
       lane.world.reset();
     }
     return {};
@@ -197,11 +199,13 @@ class ModelTest {
   void begin_world(Lane& lane) {
     lane.world = model_.copy();
     lane.exchanges.clear();
-    lane.others_ran = lane.must_lose = false;
+    lane.others_ran = false;
+    lane.changed.clear();
   }
 
   std::string end_world(std::size_t number, bool has_ended) {
     lanes_[number].world.reset();
+    lanes_[number].changed.clear();
     has_ended ? model_.drop_transaction(number) : model_.fail_transaction(number);
     return {};
   }
@@ -210,6 +214,7 @@ class ModelTest {
     while (machine_.loop().step(0) > 0) continue;
     lanes_[number].session.reset();
     lanes_[number].world.reset();
+    lanes_[number].changed.clear();
     model_.disconnect(number);
     lanes_[number].session = machine_.connect();
   }

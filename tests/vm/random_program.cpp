@@ -50,7 +50,7 @@ constexpr auto weights = std::to_array<Weight>({
 constexpr auto transaction_operations =
     std::to_array<Op>({Op::begin, Op::commit, Op::abort, Op::commit_with_token, Op::outcome_of_token});
 
-constexpr auto ends = std::to_array<Op>({Op::commit, Op::commit, Op::commit, Op::commit_with_token, Op::abort});
+constexpr auto ends = std::to_array<Op>({Op::commit, Op::commit, Op::commit_with_token, Op::commit_with_token, Op::abort});
 
 /// Places where a block, a map node, a level of the map or the whole range ends.
 constexpr auto edges =
@@ -60,6 +60,17 @@ constexpr auto edges =
 }  // namespace
 
 Instruction RandomProgram::next(Model& model, std::size_t session) {
+  const ModelSession& registers = model.session(session);
+  Instruction instruction = any(model, session);
+  // An error would end it, and transactions are to grow.
+  for (int tries = 0; tries < 20 && registers.in_transaction && !random_.chance(2); ++tries) {
+    if (model.is_sound(session, instruction)) break;
+    instruction = any(model, session);
+  }
+  return instruction;
+}
+
+Instruction RandomProgram::any(Model& model, std::size_t session) {
   Instruction instruction;
   choose_operation(instruction);
   const ModelSession& registers = model.session(session);

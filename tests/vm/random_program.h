@@ -35,6 +35,7 @@ class RandomProgram {
   [[nodiscard]] io::SeededRandom& random() { return random_; }
 
  private:
+  [[nodiscard]] Instruction any(Model& model, std::size_t session);
   void choose_operation(Instruction&);
   void choose_form(Instruction&);
   void choose_operands(Instruction&, Model&, std::size_t session);

@@ -1,0 +1,226 @@
+// Transactions, one promise after another. Random programs against the model are in model_test.cpp.
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "devices/open.h"
+#include "io/simulated_disk.h"
+#include "isa/limits.h"
+#include "tests/vm/conversation.h"
+#include "vm/recovery.h"
+
+namespace chimera::vm::testing {
+namespace {
+
+std::vector<Status> statuses(const std::vector<Reply>& replies) {
+  std::vector<Status> all;
+  for (const Reply& reply : replies) all.push_back(reply.status);
+  return all;
+}
+
+constexpr Status ok = Status::ok;
+constexpr Program::Token token = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+/// A store on a simulated disk that can be closed and opened again, or lose its power.
+class PoolDesk {
+ public:
+  explicit PoolDesk(std::uint64_t seed = 1) : loop(seed), disk(loop, 512ull << 20 >> 12) {
+    REQUIRE(devices::format(loop, disk));
+    open();
+  }
+  void open() {
+    auto store = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+    REQUIRE(store);
+    machine = std::make_unique<Machine>(loop, std::move(*store));
+  }
+  void reopen() {
+    machine.reset();
+    open();
+  }
+
+  io::SimulatedLoop loop;
+  io::SimulatedDisk disk;
+  std::unique_ptr<Machine> machine;
+};
+
+TEST_CASE("nobody sees what a transaction does before its commit") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  desk.one.ask(Program().write_bytes(a, 0, bytes("before")));
+  desk.one.ask(Program().begin().write_bytes(a, 0, bytes("within")).write_metadata(a, 9, 7).write_columns(a, "x"));
+  CHECK_EQ(desk.one.ask(Program().read_bytes(a, 0, 6)).text(), "within");
+  CHECK_EQ(desk.two.ask(Program().read_bytes(a, 0, 6)).text(), "before");
+  CHECK_EQ(desk.two.ask(Program().read_metadata(a, 9)).result[0], 0);
+  CHECK_EQ(desk.one.status(Program().commit()), ok);
+  CHECK_EQ(desk.two.ask(Program().read_bytes(a, 0, 6)).text(), "within");
+  CHECK_EQ(desk.two.ask(Program().read_metadata(a, 9)).result[0], 7);
+  CHECK_EQ(desk.two.ask(Program().read_columns(a)).text().substr(4), "x");
+}
+
+TEST_CASE("an error dooms a transaction, and the registers are as at its begin") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  const Uuid b = desk.create("b");
+  desk.one.ask(Program().write_bytes(a, 0, bytes("abc")));
+  const auto replies = desk.one.ask_all(Program()
+                                            .begin()
+                                            .write_bytes(b, 0, bytes("xyz"))
+                                            .check_bytes(a, 0, bytes("abd"))
+                                            .write_bytes(b, 0, bytes("uvw"))
+                                            .begin()
+                                            .sync()
+                                            .flush_device(a)
+                                            .commit()
+                                            .write_bytes(implied, implied, bytes("d")));
+  CHECK_EQ(statuses(replies), std::vector<Status>{ok, ok, Status::mismatch, Status::aborted, Status::out_of_sequence,
+                                                  Status::out_of_sequence, Status::out_of_sequence, Status::aborted,
+                                                  ok});
+  CHECK_EQ(desk.one.ask(Program().read_bytes(a, 0, 4)).text(), "abcd");
+  CHECK_EQ(desk.one.ask(Program().read_length(b)).number(), 0);
+  CHECK_EQ(desk.one.status(Program().commit()), Status::out_of_sequence);
+  CHECK_EQ(desk.one.status(Program().abort()), Status::out_of_sequence);
+}
+
+TEST_CASE("who has read what another has changed answers conflict at once") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  desk.one.ask(Program().write_bytes(a, 0, bytes("0123456789")));
+  const auto conflicts = [&](const Program& reads, const Program& changes) {
+    desk.one.ask(Program().begin());
+    REQUIRE_EQ(desk.one.ask(reads).status, ok);
+    REQUIRE_EQ(desk.two.ask(changes).status, ok);
+    const Status next = desk.one.status(Program().read_metadata(a, 1u << 20));
+    const Status end = desk.one.status(Program().commit());
+    CHECK_EQ(end, next == ok ? ok : Status::aborted);
+    return next == Status::conflict;
+  };
+  CHECK(conflicts(Program().read_bytes(a, 2, 3), Program().write_byte(a, 4, 1)));
+  CHECK(!conflicts(Program().read_bytes(a, 2, 3), Program().write_byte(a, 5, 1)));
+  CHECK(!conflicts(Program().write_bytes(a, 2, bytes("abc")), Program().write_byte(a, 4, 1)));
+  CHECK(!conflicts(Program().write_bytes(a, 2, bytes("abc")).read_bytes(a, 2, 3), Program().write_byte(a, 4, 1)));
+  CHECK(conflicts(Program().read_length(a), Program().append_bytes(a, bytes("x"))));
+  CHECK(!conflicts(Program().read_byte(a, 0), Program().append_bytes(a, bytes("x"))));
+  CHECK(conflicts(Program().append_bytes(a, bytes("y")), Program().append_bytes(a, bytes("x"))));
+  CHECK(conflicts(Program().read_byte(a, 8), Program().write_length(a, 8)));
+  CHECK(conflicts(Program().read_metadata(a, 5), Program().clear_metadata(a, 0, 100)));
+  CHECK(conflicts(Program().read_columns(a), Program().write_columns(a, "c")));
+  CHECK(conflicts(Program().read_digest(a, 0, 8), Program().swap_byte(a, 7, 2)));
+  CHECK(conflicts(Program().read_extents(a, 0, 8), Program().clear_extents(a, 0, 4096)));
+  CHECK(conflicts(Program().list_devices("", "", 10), Program().create_device("b")));
+  CHECK(!conflicts(Program().open_device("a"), Program().create_device("c")));
+  CHECK(conflicts(Program().open_device("a"), Program().rename_device(a, "z")));
+  CHECK(conflicts(Program().clone_device(a, "clone"), Program().write_byte(a, 0, 9)));
+}
+
+TEST_CASE("devices are made, changed and ended within a transaction") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  const Uuid b = desk.create("b");
+  desk.two.ask(Program().write_bytes(a, 0, bytes("content of a")).close_device(a));
+  const Uuid made = desk.one
+                        .ask(Program()
+                                 .begin()
+                                 .clone_device(a, "clone")
+                                 .write_bytes(a, 0, bytes("CONTENT"))
+                                 .rename_device(a, "x")
+                                 .rename_device(b, "a")
+                                 .rename_device(a, "b")
+                                 .create_device("new"))
+                        .uuid();
+  CHECK_EQ(desk.one.ask(Program().append_bytes(made, bytes("new")).open_device("a")).uuid(), b);
+  CHECK_EQ(desk.two.status(Program().open_device("new")), Status::not_found);
+  CHECK_EQ(desk.one.status(Program().commit()), ok);
+  CHECK_EQ(desk.two.ask(Program().open_device("b")).uuid(), a);
+  CHECK_EQ(desk.two.ask(Program().read_bytes(a, 0, 12)).text(), "CONTENT of a");
+  CHECK_EQ(desk.two.ask(Program().open_device("clone").read_bytes(implied, 0, 12)).text(), "content of a");
+  CHECK_EQ(desk.two.ask(Program().open_device("new").read_bytes(implied, 0, 3)).text(), "new");
+  // The session's own handle is that of the device now.
+  CHECK_EQ(desk.one.ask(Program().select_device(made).read_bytes(implied, 0, 3)).text(), "new");
+
+  desk.two.ask(Program().close_device(a).close_device(made));
+  const Uuid clone = desk.one.ask(Program().open_device("clone")).uuid();
+  desk.two.ask(Program().open_device("clone").close_device());
+  CHECK_EQ(desk.one.status(Program().begin().roll_back_device(a, clone).delete_device(clone).create_device(
+               "clone", {}, {}, clone)),
+           ok);
+  CHECK_EQ(desk.one.ask(Program().read_bytes(a, 0, 12)).text(), "content of a");
+  CHECK_EQ(desk.one.status(Program().commit()), ok);
+  CHECK_EQ(desk.one.ask(Program().read_bytes(a, 0, 12)).text(), "content of a");
+  CHECK_EQ(desk.one.ask(Program().read_length(clone)).number(), 0);
+}
+
+TEST_CASE("a session that ends within a transaction aborts it") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  {
+    Conversation three(desk.machine);
+    three.ask(Program().begin().write_bytes(a, 0, bytes("gone")).create_device("gone"));
+  }
+  CHECK_EQ(desk.one.ask(Program().read_length(a)).number(), 0);
+  CHECK_EQ(desk.one.status(Program().open_device("gone")), Status::not_found);
+}
+
+TEST_CASE("a transaction that is too large says so, and nothing of it happens") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  const std::vector<std::uint8_t> much(limits::largest_transfer, 1);
+  const auto replies = desk.one.ask_all(
+      Program().begin().write_bytes(a, 0, much).write_bytes(a, much.size(), much).write_byte(a, 2 * much.size(), 1));
+  CHECK_EQ(statuses(replies), std::vector<Status>{ok, ok, ok, Status::too_large});
+  CHECK_EQ(desk.one.status(Program().commit()), Status::aborted);
+  CHECK_EQ(desk.one.ask(Program().read_length(a)).number(), 0);
+}
+
+TEST_CASE("a transaction that loses before any of its answers has left is run again, unseen") {
+  PoolDesk desk(7);
+  std::vector<std::unique_ptr<Session>> sessions;
+  Conversation(*desk.machine).ask(Program().create_device("log"));
+  Program program;
+  for (int n = 0; n < 20; ++n) {
+    program.begin().open_device("log").append_bytes(implied, bytes("ab")).append_bytes(implied, bytes("cd")).commit();
+  }
+  for (int n = 0; n < 8; ++n) {
+    sessions.push_back(desk.machine->connect());
+    sessions.back()->feed(program.bytes());
+  }
+  for (auto& session : sessions) {
+    while (!session->idle()) desk.machine->turn(io::Loop::forever);
+    for (const Reply& reply : replies_to(program.bytes(), session->answers())) CHECK_EQ(reply.status, ok);
+  }
+  Conversation reader(*desk.machine);
+  const std::string all = reader.ask(Program().open_device("log").read_bytes(implied, 0, 8 * 20 * 4)).text();
+  for (std::size_t at = 0; at < all.size(); at += 4) CHECK_EQ(all.substr(at, 4), "abcd");
+}
+
+TEST_CASE("the outcome of a token is known across a restart, and its program does not run twice") {
+  PoolDesk desk;
+  {
+    Conversation one(*desk.machine);
+    const Uuid a = one.ask(Program().create_device("a")).uuid();
+    CHECK_EQ(one.ask(Program().outcome_of_token(token)).result[0], 0);
+    CHECK_EQ(one.status(Program().begin().append_bytes(a, bytes("once")).commit_with_token(token)), ok);
+    CHECK_EQ(one.ask(Program().outcome_of_token(token)).result[0], 1);
+    CHECK_EQ(one.status(Program().begin().append_bytes(a, bytes("once")).commit_with_token(token)), ok);
+    CHECK_EQ(one.ask(Program().read_length(a)).number(), 4);
+    Program::Token other = token;
+    other[0] = 99;
+    one.ask_all(Program().begin().read_byte(a, 99).commit_with_token(other));
+    CHECK_EQ(one.ask(Program().outcome_of_token(other)).result[0], 2);
+  }
+  for (int restarts = 0; restarts < 3; ++restarts) {
+    if (restarts == 2) CHECK_EQ(desk.machine->sync(), ok);
+    desk.reopen();
+    Conversation two(*desk.machine);
+    CHECK_EQ(two.ask(Program().outcome_of_token(token)).result[0], 1);
+    const Uuid a = two.ask(Program().open_device("a")).uuid();
+    CHECK_EQ(two.status(Program().begin().append_bytes(a, bytes("once")).commit_with_token(token)), ok);
+    CHECK_EQ(two.ask(Program().read_length(a)).number(), 4);
+    CHECK_EQ(two.ask(Program().list_devices("", "", 10)).result[0], 1);
+  }
+}
+
+}  // namespace
+}  // namespace chimera::vm::testing
