@@ -148,7 +148,7 @@ static_assert(sizeof(JournalHeader) == 64);
 struct Superblock {
   static constexpr std::array<char, 8> right_magic = {'C', 'h', 'i', 'm', 'e', 'r', 'a', '\n'};
   /// A store is opened if the first number is the same and the second not greater.
-  static constexpr std::array<std::uint8_t, 3> current_version = {1, 2, 0};
+  static constexpr std::array<std::uint8_t, 3> current_version = {1, 1, 0};
   /// What a store without a journal says, so that programs of before can open it.
   static constexpr std::array<std::uint8_t, 3> version_without_journal = {1, 0, 0};
 

@@ -113,8 +113,7 @@ Outcome MemoryDevice::have_room(Waiter& waiter, std::uint64_t own) const {
 Outcome MemoryDevice::prepare(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (count == 0) return Outcome::ready();
   const BlockRange blocks = blocks_of(offset, count);
-  if (waiter.stage == Waiter::Stage::single &&
-      MemoryTree::most_bytes_to_own(blocks.count) <= budget_->most_bytes &&
+  if (waiter.stage == Waiter::Stage::single && MemoryTree::most_bytes_to_own(blocks.count) <= budget_->most_bytes &&
       budget_->used_bytes <= budget_->most_bytes - MemoryTree::most_bytes_to_own(blocks.count)) {
     return Outcome::ready();
   }

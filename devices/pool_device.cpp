@@ -265,7 +265,8 @@ Outcome PoolDevice::clear_range(Waiter& waiter, Tree& blocks, std::uint64_t offs
 Outcome PoolDevice::clear(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (count == 0) return Outcome::ready();
   const Outcome cleared = clear_range(waiter, tree(plane), offset, count, length_);
-  if (cleared.is_ready() && waiter.stage != Waiter::Stage::rehearsing) pool_.journal().cleared(*this, plane, offset, count);
+  if (cleared.is_ready() && waiter.stage != Waiter::Stage::rehearsing)
+    pool_.journal().cleared(*this, plane, offset, count);
   return cleared;
 }
 

@@ -105,10 +105,7 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
 /// blocks that only the state before needs are free in this one, so it has to be on the medium before they are written.
 bool Pool::make_durable(const Superblock& superblock, unsigned place) {
   const BlockBuffer buffer = make_block_buffer();
-  auto& again = *new (buffer.get()) Superblock(superblock);
-  // Records of this version may follow it.
-  if (again.journal_blocks != 0) again.version = Superblock::current_version;
-  again.checksum = crc32c(0, &again, offsetof(Superblock, checksum));
+  std::memcpy(buffer.get(), &superblock, sizeof superblock);
   return write_now(loop_, disk_, superblock_places[place], buffer.get()) && write_now(loop_, disk_, 0, nullptr);
 }
 

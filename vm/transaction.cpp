@@ -92,7 +92,8 @@ Outcome Transaction::check_room(Waiter& waiter, std::uint64_t more_bytes) {
   const std::uint64_t more_blocks = more_bytes / limits::block_size + 1;
   if (held_bytes_ + more_bytes > limits::most_transaction_bytes || touched_blocks() + more_blocks > most_blocks) {
     waiter.message = fmt::format(
-        "the transaction is too large: it may write {} MiB, and touch {} blocks of 4 KiB, more where they lie far apart; "
+        "the transaction is too large: it may write {} MiB, and touch {} blocks of 4 KiB, more where they lie far "
+        "apart; "
         "commit in smaller ones",
         limits::most_transaction_bytes >> 20, most_blocks);
     return Outcome::fail(Status::too_large);

@@ -110,12 +110,12 @@ class Transaction final : public devices::Catalogue {
   bool doomed_ = false;
   std::optional<devices::Outcomes::Token> token_;
   std::uint64_t held_bytes_ = 0;
-  std::vector<std::unique_ptr<View>> views_;             ///< in the order in which they were made
-  std::unordered_map<const Device*, View*> by_device_;   ///< of devices of the store, and the new ones' own
-  std::map<std::string, View*, std::less<>> names_;      ///< that mean something else than in the store; null: nothing
-  std::map<Uuid, View*> uuids_;                          ///< the same
-  std::unordered_map<const View*, Device*> entered_;     ///< by the commit
-  std::set<Device*> removed_;                            ///< devices of the store
+  std::vector<std::unique_ptr<View>> views_;            ///< in the order in which they were made
+  std::unordered_map<const Device*, View*> by_device_;  ///< of devices of the store, and the new ones' own
+  std::map<std::string, View*, std::less<>> names_;     ///< that mean something else than in the store; null: nothing
+  std::map<Uuid, View*> uuids_;                         ///< the same
+  std::unordered_map<const View*, Device*> entered_;    ///< by the commit
+  std::set<Device*> removed_;                           ///< devices of the store
   std::set<Uuid> forced_;
   mutable std::set<std::string, std::less<>> asked_names_;
   mutable std::vector<std::string> asked_prefixes_;

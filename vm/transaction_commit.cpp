@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <boost/uuid/uuid_io.hpp>
 #include <algorithm>
+#include <boost/uuid/uuid_io.hpp>
 #include <cassert>
 
 #include "vm/machine_core.h"
@@ -67,15 +67,12 @@ std::uint64_t Transaction::journal_bytes() const {
 
 Outcome Transaction::check_can_win(Waiter& waiter) {
   // Of a doomed one devices may be gone.
-  const bool wins = !doomed_ &&
-                    std::ranges::none_of(uuids_,
-                                         [&](const auto& entry) {
-                                           Device* const taken = store().find(entry.first);
-                                           return entry.second != nullptr && taken != nullptr && !removed_.contains(taken);
-                                         }) &&
-                    std::ranges::none_of(removed_, [&](const Device* base) {
-                      return !forced_.contains(base->uuid()) && core_.open_elsewhere(session_, *base);
-                    });
+  const bool wins = !doomed_ && std::ranges::none_of(uuids_, [&](const auto& entry) {
+    Device* const taken = store().find(entry.first);
+    return entry.second != nullptr && taken != nullptr && !removed_.contains(taken);
+  }) && std::ranges::none_of(removed_, [&](const Device* base) {
+    return !forced_.contains(base->uuid()) && core_.open_elsewhere(session_, *base);
+  });
   if (wins) return Outcome::ready();
   waiter.message = "another session has changed what this transaction has read; run it again";
   return Outcome::fail(Status::conflict);

@@ -90,9 +90,8 @@ void View::refresh() {
 }
 
 bool View::changes_content() const {
-  return least_length_ || columns_set_ || std::ranges::any_of(overlays_, [](const Overlay& overlay) {
-           return !overlay.empty();
-         });
+  return least_length_ || columns_set_ ||
+         std::ranges::any_of(overlays_, [](const Overlay& overlay) { return !overlay.empty(); });
 }
 
 void View::adopt(const View& content, std::unique_ptr<Device> hidden) {
@@ -157,20 +156,19 @@ Outcome View::prepare(Waiter& waiter, Plane plane, std::uint64_t offset, std::ui
 
 void View::read(Plane plane, std::uint64_t offset, std::span<std::uint8_t> out) {
   if (out.empty()) return;
-  overlay(plane).each(
-      offset, last_of(offset, out.size()), [&](std::uint64_t first, std::uint64_t last, Piece piece) {
-        const std::span<std::uint8_t> part = out.subspan(static_cast<std::size_t>(first - offset),
-                                                         static_cast<std::size_t>(last - first + 1));
-        if (piece == nullptr) {
-          subject_->read(plane, first, part);
-          note(plane, first, last);
-        } else if (piece->second.bytes.empty()) {
-          std::ranges::fill(part, std::uint8_t{0});
-        } else {
-          std::memcpy(part.data(), Overlay::bytes_at(*piece, first), part.size());
-        }
-        return true;
-      });
+  overlay(plane).each(offset, last_of(offset, out.size()), [&](std::uint64_t first, std::uint64_t last, Piece piece) {
+    const std::span<std::uint8_t> part =
+        out.subspan(static_cast<std::size_t>(first - offset), static_cast<std::size_t>(last - first + 1));
+    if (piece == nullptr) {
+      subject_->read(plane, first, part);
+      note(plane, first, last);
+    } else if (piece->second.bytes.empty()) {
+      std::ranges::fill(part, std::uint8_t{0});
+    } else {
+      std::memcpy(part.data(), Overlay::bytes_at(*piece, first), part.size());
+    }
+    return true;
+  });
 }
 
 bool View::equal(Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
@@ -252,8 +250,8 @@ Outcome View::differences(Waiter& waiter, Device& other_device, std::uint64_t of
   Collector collector(out);
   const auto compare = [&](std::uint64_t first, std::uint64_t last, Piece mine, Piece theirs) {
     const std::uint64_t size = last - first + 1;
-    const bool bytes = (mine != nullptr && !mine->second.bytes.empty()) ||
-                       (theirs != nullptr && !theirs->second.bytes.empty());
+    const bool bytes =
+        (mine != nullptr && !mine->second.bytes.empty()) || (theirs != nullptr && !theirs->second.bytes.empty());
     if (bytes || (mine != nullptr && theirs != nullptr)) return collector.add(size, bytes ? Extent::differ : 0);
     std::vector<Extent> part;
     if (mine == nullptr && theirs == nullptr) {

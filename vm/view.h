@@ -28,7 +28,7 @@ class View final : public devices::Device {
   /// Of one that only the transaction knows: new and empty, or to `adopt` another's content at once.
   View(Transaction& transaction, std::unique_ptr<Device> hidden, std::string name);
 
-  [[nodiscard]] Device* base() const { return base_; }      ///< null for one that only the transaction knows
+  [[nodiscard]] Device* base() const { return base_; }         ///< null for one that only the transaction knows
   [[nodiscard]] Device& subject() const { return *subject_; }  ///< what lies below: the base, or a hidden device
   /// A device of the store whose content the subject has; null if the subject is new and empty.
   [[nodiscard]] Device* origin() const { return origin_; }

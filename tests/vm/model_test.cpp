@@ -128,7 +128,8 @@ class ModelTest {
       }
       if (options_.coverage != nullptr) ++(*options_.coverage)[{instruction.operation, answer.status}];
       Instruction again;
-      const std::size_t size = static_cast<std::size_t>(decode({at, lane.stream.data() + lane.stream.size()}, again).size);
+      const std::size_t size =
+          static_cast<std::size_t>(decode({at, lane.stream.data() + lane.stream.size()}, again).size);
       const Exchange exchange{{at, at + size}, {answers.begin(), answers.begin() + static_cast<long>(parsed.size)}};
       at += size;
       if (const std::string problem = judge_one(number, instruction, answer, exchange); !problem.empty()) {
@@ -167,16 +168,16 @@ class ModelTest {
       if (has_token) model_.note_token(instruction.payload, false);
       return end_world(number, ends);
     }
-    if (!lane.changed.empty() && answer.ok() && instruction.operation != Operation::abort) {
+    const bool repeated = has_token && model_.has_committed(instruction.payload);
+    if (!lane.changed.empty() && answer.ok() && !repeated && instruction.operation != Operation::abort) {
       return "it goes on although what it has read has changed: " + lane.changed;
     }
     if (!lane.changed.empty()) return end_world(number, ends);
-    const bool repeated = has_token && model_.has_committed(instruction.payload);
     Model& judging = lane.world ? *lane.world : model_;
     const bool too_large =
         instruction.operation == Operation::read_bytes && instruction.count > limits::largest_transfer;
-    const std::string problem = too_large ? judging.judge_too_large(number, instruction, answer)
-                                          : judging.judge(number, instruction, answer);
+    const std::string problem =
+        too_large ? judging.judge_too_large(number, instruction, answer) : judging.judge(number, instruction, answer);
     if (!problem.empty()) return problem;
     if (!lane.world) {
       if (instruction.operation == Operation::begin && answer.ok()) begin_world(lane);

@@ -50,7 +50,8 @@ constexpr auto weights = std::to_array<Weight>({
 constexpr auto transaction_operations =
     std::to_array<Op>({Op::begin, Op::commit, Op::abort, Op::commit_with_token, Op::outcome_of_token});
 
-constexpr auto ends = std::to_array<Op>({Op::commit, Op::commit, Op::commit_with_token, Op::commit_with_token, Op::abort});
+constexpr auto ends =
+    std::to_array<Op>({Op::commit, Op::commit, Op::commit_with_token, Op::commit_with_token, Op::abort});
 
 /// Places where a block, a map node, a level of the map or the whole range ends.
 constexpr auto edges =
@@ -85,7 +86,8 @@ Instruction RandomProgram::any(Model& model, std::size_t session) {
 
 void RandomProgram::choose_operation(Instruction& to) {
   if (options_.transactions && random_.chance(4)) {
-    to.operation = random_.chance(70) ? Op::begin : transaction_operations[random_.below(transaction_operations.size())];
+    to.operation =
+        random_.chance(70) ? Op::begin : transaction_operations[random_.below(transaction_operations.size())];
     return;
   }
   unsigned total = 0;

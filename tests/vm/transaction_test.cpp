@@ -75,9 +75,9 @@ TEST_CASE("an error dooms a transaction, and the registers are as at its begin")
                                             .flush_device(a)
                                             .commit()
                                             .write_bytes(implied, implied, bytes("d")));
-  CHECK_EQ(statuses(replies), std::vector<Status>{ok, ok, Status::mismatch, Status::aborted, Status::out_of_sequence,
-                                                  Status::out_of_sequence, Status::out_of_sequence, Status::aborted,
-                                                  ok});
+  CHECK_EQ(statuses(replies),
+           std::vector<Status>{ok, ok, Status::mismatch, Status::aborted, Status::out_of_sequence,
+                               Status::out_of_sequence, Status::out_of_sequence, Status::aborted, ok});
   CHECK_EQ(desk.one.ask(Program().read_bytes(a, 0, 4)).text(), "abcd");
   CHECK_EQ(desk.one.ask(Program().read_length(b)).number(), 0);
   CHECK_EQ(desk.one.status(Program().commit()), Status::out_of_sequence);
@@ -143,8 +143,8 @@ TEST_CASE("devices are made, changed and ended within a transaction") {
   desk.two.ask(Program().close_device(a).close_device(made));
   const Uuid clone = desk.one.ask(Program().open_device("clone")).uuid();
   desk.two.ask(Program().open_device("clone").close_device());
-  CHECK_EQ(desk.one.status(Program().begin().roll_back_device(a, clone).delete_device(clone).create_device(
-               "clone", {}, {}, clone)),
+  CHECK_EQ(desk.one.status(
+               Program().begin().roll_back_device(a, clone).delete_device(clone).create_device("clone", {}, {}, clone)),
            ok);
   CHECK_EQ(desk.one.ask(Program().read_bytes(a, 0, 12)).text(), "content of a");
   CHECK_EQ(desk.one.status(Program().commit()), ok);
