@@ -2,8 +2,8 @@
 //
 //   commits   target=STORE|ADDRESS bytes=DEVICE clients=N count=PROGRAMS writes=N size=BYTES   writes a second
 //
-// Each program writes `size` bytes at `writes` random places of the large device, and then flushes it. Each client has
-// one program under way.
+// Each program is a transaction that writes `size` bytes at `writes` random places of the large device. Each client has
+// one under way.
 
 #include <memory>
 #include <vector>
@@ -59,10 +59,11 @@ class Commits final : public Subject {
  private:
   void send(cli::Endpoint& client) {
     Program program;
+    program.begin();
     for (std::uint64_t n = 0; n < writes_; ++n) {
       program.write_bytes(large::uuid(), shuffle_.next() * payload_.size(), payload_);
     }
-    client.send_all(program.flush_device(large::uuid()).bytes());
+    client.send_all(program.commit().bytes());
   }
 
   static void take(cli::Endpoint& client) {

@@ -46,6 +46,7 @@ JournalWriter::Request& JournalWriter::idle_request() {
   idle_.pop_back();
   request.places.clear();
   request.frames.clear();
+  request.durable = false;
   request.error = 0;
   return request;
 }
@@ -79,6 +80,11 @@ std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions) 
   const std::uint64_t blocks = blocks_for(instructions.size());
   assert(used_blocks() + blocks <= block_count_ && !has_failed_);
   Group& group = groups_.back();
+  const std::uint64_t to_end = block_count_ - next_.block % block_count_;
+  const bool is_one_write = blocks <= std::min<std::uint64_t>(to_end, io::Disk::most_blocks);
+  // Everything before it is durable, so it needs no flush; nothing is won where nobody waits.
+  group.durable =
+      is_one_write && durable_ == last() && group.in_flight == 0 && !wanted_.empty() && safeguards::records_are_flushed;
   group.bytes.reset(static_cast<std::byte*>(std::aligned_alloc(block_size, blocks * block_size)));
   if (group.bytes == nullptr) throw std::bad_alloc();
   std::byte* const bytes = group.bytes.get();
@@ -93,6 +99,7 @@ std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions) 
     const std::uint64_t size = std::min({blocks - n, block_count_ - at, std::uint64_t{io::Disk::most_blocks}});
     Request& request = idle_request();
     request.first_block = first_block_ + at;
+    request.durable = group.durable;
     for (std::uint64_t i = 0; i < size; ++i) request.places.push_back(bytes + (n + i) * block_size);
     start(request, group);
     n += size;
@@ -120,17 +127,21 @@ void JournalWriter::want(std::uint64_t sequence) {
   advance();
 }
 
+void JournalWriter::note_durable(std::uint64_t sequence) {
+  durable_ = std::max(durable_, sequence);
+  while (!wanted_.empty() && wanted_.front() <= durable_) wanted_.pop_front();
+}
+
 /// A flush is started when all that the first of those who wait needs has been written; it covers what else has been.
 void JournalWriter::advance() {
   while (groups_.front().closed && groups_.front().in_flight == 0) {
     written_ = groups_.front().sequence;
+    if (groups_.front().durable) note_durable(written_);
     groups_.pop_front();
   }
   if (flushing_ || has_failed_ || wanted_.empty() || written_ < wanted_.front()) return;
   if (!safeguards::records_are_flushed) {
-    durable_ = written_;
-    while (!wanted_.empty() && wanted_.front() <= durable_) wanted_.pop_front();
-    return;
+    return note_durable(written_);
   }
   Request& flush = idle_request();
   flush.kind = io::DiskRequest::Kind::flush;
@@ -158,8 +169,7 @@ void JournalWriter::finished(Request& request) {
   }
   for (const FrameId frame : request.frames) cache_.written(frame);
   if (was_flush) {
-    durable_ = std::max(durable_, flush_covers_);
-    while (!wanted_.empty() && wanted_.front() <= durable_) wanted_.pop_front();
+    note_durable(flush_covers_);
   }
   advance();
   progressed();

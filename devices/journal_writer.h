@@ -66,7 +66,8 @@ class JournalWriter {
   struct Group {
     std::uint64_t sequence = 0;
     std::size_t in_flight = 0;
-    bool closed = false;  ///< nothing more will belong to it
+    bool closed = false;   ///< nothing more will belong to it
+    bool durable = false;  ///< as soon as it is written
     std::unique_ptr<std::byte, FreeMemory> bytes;
   };
 
@@ -75,6 +76,7 @@ class JournalWriter {
   void finished(Request& request);
   void advance();
   void close_group();
+  void note_durable(std::uint64_t sequence);
 
   io::Disk& disk_;
   BlockCache& cache_;

@@ -16,7 +16,9 @@ class DiskRequest {
   std::uint64_t first_block = 0;
   std::span<std::byte* const> buffers;  ///< one a block; empty for a flush
   bool urgent = false;                  ///< goes before those that still wait for their turn
-  int error = 0;                        ///< 0 or an errno, set before `finished`
+  /// A write that is on the medium when it has finished. It says nothing of others.
+  bool durable = false;
+  int error = 0;  ///< 0 or an errno, set before `finished`
 
   /// Called once for each start, from Loop::step only. Short transfers have been continued by then; a read past
   /// the end of the disk is EIO. A flush covers the writes that had finished before it was started.

@@ -77,7 +77,8 @@ class FileDisk::Transfer final : public Completion {
     const auto part_count = static_cast<unsigned>(parts_.size() - first_part_);
     switch (request_->kind) {
       case DiskRequest::Kind::read: return disk_.loop_.readv(disk_.fd_, parts, part_count, offset_, *this);
-      case DiskRequest::Kind::write: return disk_.loop_.writev(disk_.fd_, parts, part_count, offset_, *this);
+      case DiskRequest::Kind::write:
+        return disk_.loop_.writev(disk_.fd_, parts, part_count, offset_, request_->durable, *this);
       case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);
     }
   }

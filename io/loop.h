@@ -40,7 +40,9 @@ class Loop {
 class KernelLoop : public Loop {
  public:
   virtual void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) = 0;
-  virtual void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) = 0;
+  /// `durable`: on the medium before it completes.
+  virtual void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+                      Completion&) = 0;
   virtual void sync_data(int fd, Completion&) = 0;  ///< fdatasync: covers writes completed before this call
   virtual void accept(int fd, Completion&) = 0;     ///< the result is the new descriptor, close-on-exec
   virtual void receive(int fd, void* buffer, std::size_t size, Completion&) = 0;

@@ -28,6 +28,7 @@ int PosixLoop::attempt(const Operation& operation) {
     switch (operation.kind) {
       case Kind::readv: result = ::preadv(fd, parts, part_count, offset); break;
       case Kind::writev: result = ::pwritev(fd, parts, part_count, offset); break;
+      case Kind::write_durably: result = ::pwritev2(fd, parts, part_count, offset, RWF_DSYNC); break;
       case Kind::sync_data: result = ::fdatasync(fd); break;
       case Kind::accept: result = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); break;
       case Kind::receive: result = ::recv(fd, operation.memory, size, MSG_DONTWAIT); break;
@@ -100,8 +101,9 @@ void PosixLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint
   start({Kind::readv, fd, const_cast<iovec*>(parts), part_count, offset, &completion});
 }
 
-void PosixLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion& completion) {
-  start({Kind::writev, fd, const_cast<iovec*>(parts), part_count, offset, &completion});
+void PosixLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+                       Completion& completion) {
+  start({durable ? Kind::write_durably : Kind::writev, fd, const_cast<iovec*>(parts), part_count, offset, &completion});
 }
 
 void PosixLoop::sync_data(int fd, Completion& completion) { start({Kind::sync_data, fd, nullptr, 0, 0, &completion}); }

@@ -20,7 +20,8 @@ class PosixLoop final : public KernelLoop {
 
   std::size_t step(int timeout_ms) override;
   void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
-  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
+  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+              Completion&) override;
   void sync_data(int fd, Completion&) override;
   /// Makes the listening descriptor non-blocking.
   void accept(int fd, Completion&) override;
@@ -34,7 +35,17 @@ class PosixLoop final : public KernelLoop {
   [[nodiscard]] std::string_view name() const noexcept override { return "posix"; }
 
  private:
-  enum class Kind : std::uint8_t { readv, writev, sync_data, accept, receive, send, wait_readable, wait_writable };
+  enum class Kind : std::uint8_t {
+    readv,
+    writev,
+    write_durably,
+    sync_data,  ///< the last one of disks
+    accept,
+    receive,
+    send,
+    wait_readable,
+    wait_writable
+  };
   struct Operation {
     Kind kind;
     int fd;

@@ -164,7 +164,8 @@ void RingLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint6
   io_uring_sqe_set_data(slot, &completion);
 }
 
-void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion& completion) {
+void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+                      Completion& completion) {
   io_uring_sqe* slot = next_slot();
   const iovec whole = joined(parts, part_count);
   const auto index = whole.iov_base ? memory_.find(whole.iov_base, whole.iov_len) : std::nullopt;
@@ -173,6 +174,7 @@ void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint
   } else {
     io_uring_prep_writev(slot, fd, parts, part_count, offset);
   }
+  if (durable) slot->rw_flags = RWF_DSYNC;
   io_uring_sqe_set_data(slot, &completion);
 }
 

@@ -23,7 +23,8 @@ class RingLoop final : public KernelLoop {
 
   std::size_t step(int timeout_ms) override;
   void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
-  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
+  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+              Completion&) override;
   void sync_data(int fd, Completion&) override;
   void accept(int fd, Completion&) override;
   void receive(int fd, void* buffer, std::size_t size, Completion&) override;

@@ -154,6 +154,7 @@ int SimulatedDisk::finish_write(Flight& flight) {
   ++state_.landed;
   if (!flight.has(Fault::Effect::lose)) {
     for (std::size_t i = 0; i < flight.bytes.size() * sectors_per_block; ++i) land_sector(flight, i, has_failed);
+    if (flight.request.durable && !has_failed) settle_write(flight);
   }
   if (hook_) hook_(Boundary::after, flight.request);
   return has_failed ? flight.fault->error : 0;
@@ -167,6 +168,17 @@ void SimulatedDisk::land_sector(const Flight& flight, std::size_t sector_index, 
   versions.push_back({flight.write_number, state_.landed, has_failed, block});
   if (has_failed && loop_.random().chance(50)) return;
   state_.current.write_sector(sector, sector_of(*block, sector));
+}
+
+void SimulatedDisk::settle_write(const Flight& flight) {
+  if (state_.durable.block_count() < state_.current.block_count()) state_.durable.resize(state_.current.block_count());
+  for (std::size_t i = 0; i < flight.bytes.size() * sectors_per_block; ++i) {
+    const std::uint64_t sector = flight.first_block * sectors_per_block + i;
+    state_.durable.write_sector(sector, sector_of(*flight.bytes[i / sectors_per_block], sector));
+    std::vector<SectorVersion>& versions = state_.versions[sector];
+    std::erase_if(versions, [](const SectorVersion& version) { return version.landed_at > 0; });
+    if (versions.empty()) state_.versions.erase(sector);
+  }
 }
 
 int SimulatedDisk::finish_flush(Flight& flight) {

@@ -93,6 +93,7 @@ class SimulatedDisk final : public Disk {
   int finish_read(Flight& flight);
   int finish_write(Flight& flight);
   int finish_flush(Flight& flight);
+  void settle_write(const Flight&);
   void land_sector(const Flight& flight, std::size_t sector_index, bool has_failed);
 
   SimulatedLoop& loop_;

@@ -44,10 +44,11 @@ class StingyLoop final : public KernelLoop {
     cut(parts, count);
     inner_.readv(fd, cut_.data(), cut_count_, offset, completion);
   }
-  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Completion& completion) override {
+  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, bool durable,
+              Completion& completion) override {
     if (fail(completion)) return;
     cut(parts, count);
-    inner_.writev(fd, cut_.data(), cut_count_, offset, completion);
+    inner_.writev(fd, cut_.data(), cut_count_, offset, durable, completion);
   }
   std::size_t step(int timeout_ms) override {
     if (failing_ == nullptr) return inner_.step(timeout_ms);
