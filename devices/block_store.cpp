@@ -50,7 +50,8 @@ bool BlockStore::may_take(const Waiter& waiter, std::size_t frames) const {
 }
 
 FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsigned level, Collected& collected) {
-  if (contradictory_) {
+  // What is being performed goes on to its end; nothing of it will be published.
+  if (contradictory_ && waiter.stage != Waiter::Stage::performing) {
     collected.failed = Status::corrupt;
     return no_frame;
   }
@@ -107,6 +108,10 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
   if (waiter.stage == Waiter::Stage::rehearsing) {
     needs.frames = waiter.rehearsed.frames += own.frames;
     needs.blocks = waiter.rehearsed.blocks += own.blocks;
+    if (needs.frames > cache_.frame_count() / 2) {
+      waiter.message = "the transaction is too large: it needs more than half of the cache; commit in smaller ones";
+      return Outcome::fail(Status::too_large);
+    }
   }
   constexpr std::size_t slack = 16;
   const std::size_t busy = cache_.dirty_count() + cache_.frozen_count() + needs.frames;

@@ -11,6 +11,8 @@ namespace {
 
 /// For each record that is new: a page of the manifest and one of its index.
 constexpr std::size_t record_blocks = 2;
+/// Records of the manifest that transactions which are not committed may take.
+constexpr std::size_t most_hidden_holds = 4096;
 /// For messages of the check.
 constexpr std::string_view outcomes_name = "outcomes of tokens";
 
@@ -28,6 +30,10 @@ std::unique_ptr<PoolDevice> Pool::make_hidden(const Uuid& uuid, std::string_view
 Outcome Pool::clone_hidden(Waiter& waiter, PoolDevice& origin, PoolDevice& clone) {
   if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
   if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
+  if (hidden_holds_ >= most_hidden_holds) {
+    waiter.message = "transactions hold too many clones that are not committed yet; commit in smaller ones";
+    return Outcome::fail(Status::too_large);
+  }
   std::vector<std::uint64_t> roots;
   for (const Tree& tree : origin.trees_) {
     if (!tree.empty()) roots.push_back(tree.root().slot.address());
@@ -47,6 +53,7 @@ Outcome Pool::clone_hidden(Waiter& waiter, PoolDevice& origin, PoolDevice& clone
     if (tree.empty()) continue;
     clone.holds_.push_back(bury(tree));
     graves_.at(clone.holds_.back()).held = true;
+    ++hidden_holds_;
   }
   clone.family_ = origin.family_;
   clone.length_ = origin.length_;
@@ -69,6 +76,7 @@ void Pool::drop_holds(PoolDevice& hidden) {
     graves_.erase(hold);
     manifest_.remove(hold);
   }
+  hidden_holds_ -= hidden.holds_.size();
   hidden.holds_.clear();
 }
 

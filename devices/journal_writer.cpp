@@ -61,7 +61,8 @@ void JournalWriter::start(Request& request, Group& group) {
 }
 
 void JournalWriter::write_data(std::vector<BlockCache::Placed> blocks) {
-  if (has_failed_) return;
+  if (has_failed_ || blocks.empty()) return;
+  groups_.back().has_data = true;
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
   for (std::size_t n = 0; n < blocks.size();) {
     Request& request = idle_request();
@@ -84,7 +85,7 @@ std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions) 
   const bool is_one_write = blocks <= std::min<std::uint64_t>(to_end, io::Disk::most_blocks);
   // Everything before it is durable, so it needs no flush; nothing is won where nobody waits.
   group.durable =
-      is_one_write && durable_ == last() && group.in_flight == 0 && !wanted_.empty() && safeguards::records_are_flushed;
+      is_one_write && durable_ == last() && !group.has_data && !wanted_.empty() && safeguards::records_are_flushed;
   group.bytes.reset(static_cast<std::byte*>(std::aligned_alloc(block_size, blocks * block_size)));
   if (group.bytes == nullptr) throw std::bad_alloc();
   std::byte* const bytes = group.bytes.get();

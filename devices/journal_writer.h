@@ -66,8 +66,9 @@ class JournalWriter {
   struct Group {
     std::uint64_t sequence = 0;
     std::size_t in_flight = 0;
-    bool closed = false;   ///< nothing more will belong to it
-    bool durable = false;  ///< as soon as it is written
+    bool has_data = false;  ///< blocks that the record refers to
+    bool closed = false;    ///< nothing more will belong to it
+    bool durable = false;   ///< as soon as it is written
     std::unique_ptr<std::byte, FreeMemory> bytes;
   };
 

@@ -128,10 +128,17 @@ Outcome Pool::check_health(Waiter& waiter) const {
   return Outcome::fail(Status::io_error);
 }
 
+/// Of those that are held nothing can be freed before whoever holds them lets go.
+bool Pool::too_many_open_graves() const {
+  const auto held = std::count_if(graves_.begin(), graves_.end(), [](const auto& grave) { return grave.second.held; });
+  return graves_.size() - static_cast<std::size_t>(held) > most_graves;
+}
+
 /// While too many graves are open, nobody digs another one.
 Outcome Pool::wait_for_graves(Waiter& waiter) {
   const bool performing = waiter.stage == Waiter::Stage::performing;
-  if (graves_.size() <= most_graves || performing || (read_only_ && replaying_)) return Outcome::ready();
+  if (graves_.size() <= most_graves || !too_many_open_graves() || performing || (read_only_ && replaying_))
+    return Outcome::ready();
   blocks_.wait_for_event(waiter);
   return Outcome::wait();
 }

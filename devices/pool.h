@@ -129,6 +129,7 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] std::string open_journal(const Superblock& superblock);
   [[nodiscard]] bool write_again(const std::vector<std::uint64_t>& addresses);
   void wake_record_waiters();
+  [[nodiscard]] bool too_many_open_graves() const;
   Outcome wait_for_graves(Waiter&);
   std::uint32_t bury(const Tree& tree);
   void share_trees(std::span<Tree> trees);
@@ -152,6 +153,7 @@ class Pool final : private Checkpoint::Source {
   JournalLog log_;
   std::unordered_map<std::uint32_t, Grave> graves_;  ///< by record number
   std::vector<std::unique_ptr<PoolDevice>> opened_;
+  std::size_t hidden_holds_ = 0;          ///< graves that hidden clones are booked as
   std::unique_ptr<PoolDevice> outcomes_;  ///< until it is taken
   /// Devices that a long copy is being made into, and by whom.
   std::vector<std::pair<std::uint32_t, const Waiter*>> locks_;

@@ -69,6 +69,7 @@ void PoolDevice::fill(DeviceRecord& record) const {
 
 PoolDevice::~PoolDevice() {
   for (const std::uint32_t hold : holds_) pool_.graves_.at(hold).held = false;
+  pool_.hidden_holds_ -= holds_.size();
 }
 
 void PoolDevice::mark() { pool_.mark(*this); }

@@ -46,6 +46,8 @@ class Dispatcher {
   /// without anybody noticing. `take_rerun` tells that it is to.
   bool may_rerun = false;
   [[nodiscard]] bool take_rerun() { return std::exchange(rerun_, false); }
+  /// The stream has ended: nothing of an open transaction happens.
+  void abandon_transaction() { transaction_.reset(); }
   /// As far as others are concerned: an abort would give back what has been closed since `begin`.
   [[nodiscard]] bool has_open(const Device& device) {
     return registers_.has_open(device) || (transaction_ != nullptr && transaction_->at_begin().has_open(device));

@@ -95,7 +95,8 @@ Outcome Dispatcher::commit_with_token(const Instruction& instruction) {
   if (transaction_ != nullptr) transaction_->set_token(token);
   const Outcome committed = commit(instruction);
   // Whether a failure to make it durable is one the disk alone knows.
-  const bool is_certain = outcomes.find(token) != devices::Outcomes::committed;
+  const bool runs_again = may_rerun && committed.status() == Status::conflict;
+  const bool is_certain = !runs_again && outcomes.find(token) != devices::Outcomes::committed;
   if (!committed.is_ready() && !committed.waits() && is_certain) outcomes.note_failure(token);
   return committed;
 }

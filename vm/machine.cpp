@@ -9,6 +9,13 @@
 
 namespace chimera::vm {
 
+namespace {
+
+/// Whoever runs alone has had its chance then: a turn is a quantum, or a piece of something long.
+constexpr unsigned most_turns_alone = 256;
+
+}  // namespace
+
 MachineCore::~MachineCore() { assert(sessions_.empty()); }
 
 std::uint64_t MachineCore::enter(StreamSession& session) {
@@ -38,6 +45,7 @@ bool MachineCore::run_ready() {
       continue;
     }
     session->queued = false;
+    if (alone_ != nullptr && ++turns_alone_ > most_turns_alone) alone_ = nullptr;
     session->turn();
   }
   // Last, because what sessions wait for may have to be begun by it.
@@ -50,6 +58,7 @@ bool MachineCore::has_ready() const { return alone_ != nullptr ? alone_->queued 
 void MachineCore::run_alone(StreamSession& session) {
   if (alone_ != nullptr) return;
   alone_ = &session;
+  turns_alone_ = 0;
   for (StreamSession* other : sessions_) {
     if (other != &session) other->interrupt();
   }

@@ -66,6 +66,7 @@ class MachineCore {
   std::vector<StreamSession*> sessions_;
   std::deque<StreamSession*> ready_;
   StreamSession* alone_ = nullptr;
+  unsigned turns_alone_ = 0;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
 };

@@ -54,7 +54,8 @@ void Overlay::write(std::uint64_t offset, std::span<const std::uint8_t> bytes) {
       return;
     }
     const bool is_free = after == pieces_.end() || after->first > last;
-    if (!piece.bytes.empty() && piece.last + 1 == offset && is_free) {
+    if (!piece.bytes.empty() && piece.bytes.size() + bytes.size() <= longest_piece && piece.last + 1 == offset &&
+        is_free) {
       count(first, piece, false);
       piece.bytes.insert(piece.bytes.end(), bytes.begin(), bytes.end());
       piece.last = last;
@@ -63,7 +64,13 @@ void Overlay::write(std::uint64_t offset, std::span<const std::uint8_t> bytes) {
     }
   }
   cut(offset, last);
-  put(offset, {last, {bytes.begin(), bytes.end()}});
+  // Cutting a piece moves what is left of it, so none is long.
+  for (std::uint64_t at = offset; !bytes.empty();) {
+    const auto part = bytes.first(std::min(bytes.size(), longest_piece));
+    put(at, {at + (part.size() - 1), {part.begin(), part.end()}});
+    at += part.size();
+    bytes = bytes.subspan(part.size());
+  }
 }
 
 void Overlay::clear(std::uint64_t first, std::uint64_t last) {

@@ -28,7 +28,8 @@ class Overlay {
 
   [[nodiscard]] const Pieces& pieces() const { return pieces_; }
   [[nodiscard]] bool empty() const { return pieces_.empty(); }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }    ///< held in memory
+  /// Held in memory, with what the pieces themselves take.
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_ + pieces_.size() * piece_overhead; }
   [[nodiscard]] std::uint64_t blocks() const { return blocks_; }  ///< of the device that the pieces with bytes touch
 
   /// Calls visit(first, last, piece) for each part of the range, in order; the piece is null where there is none. Stops
@@ -55,6 +56,9 @@ class Overlay {
   }
 
  private:
+  static constexpr std::uint64_t piece_overhead = 128;
+  static constexpr std::size_t longest_piece = 256 << 10;
+
   void cut(std::uint64_t first, std::uint64_t last);
   void put(std::uint64_t first, Piece piece);
   void count(std::uint64_t first, const Piece& piece, bool in);

@@ -63,6 +63,7 @@ void PendingFlushes::answer_failure(Flush& flush, Status status) {
   answers_.append(before);
   answers_.fail(status, flush.message.empty() ? status_text(status) : flush.message);
   answers_.append(behind);
+  shifted_ += answers_.size() - size;
   for (const auto& later : pending_) {
     if (later.get() != &flush) later->position += answers_.size() - size;
   }

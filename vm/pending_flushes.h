@@ -37,6 +37,8 @@ class PendingFlushes {
   [[nodiscard]] std::size_t free_answers() const {
     return pending_.empty() ? answers_.size() : static_cast<std::size_t>(pending_.front()->position - taken_);
   }
+  /// So many bytes more than at first the answers have become, in front of everything that is not a flush's.
+  [[nodiscard]] std::uint64_t shifted() const { return shifted_; }
   /// Bytes have been taken from the front of the queue.
   void taken(std::size_t size) { taken_ += size; }
 
@@ -63,6 +65,7 @@ class PendingFlushes {
   AnswerQueue& answers_;
   std::function<void()> settled_;
   std::uint64_t taken_ = 0;  ///< bytes of answers since the session began
+  std::uint64_t shifted_ = 0;
   std::deque<std::unique_ptr<Flush>> pending_;
 };
 

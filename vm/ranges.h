@@ -27,6 +27,18 @@ class Ranges {
     if (ranges_.size() > most_ranges) coarsen();
   }
 
+  [[nodiscard]] std::size_t size() const { return ranges_.size(); }
+  static constexpr std::size_t bytes_each = 64;
+
+  /// What lies between the ranges counts too from now on: the set may only be too large.
+  void coarsen() {
+    if (ranges_.size() < 2) return;
+    const std::uint64_t first = ranges_.begin()->first;
+    const std::uint64_t last = ranges_.rbegin()->second;
+    ranges_.clear();
+    ranges_.emplace(first, last);
+  }
+
   [[nodiscard]] bool touches(std::uint64_t first, std::uint64_t last) const {
     const auto after = ranges_.upper_bound(last);
     return after != ranges_.begin() && std::prev(after)->second >= first;
@@ -34,14 +46,6 @@ class Ranges {
 
  private:
   static constexpr std::size_t most_ranges = 16384;
-
-  /// With too many, what lies between them counts too: the set may only be too large.
-  void coarsen() {
-    const std::uint64_t first = ranges_.begin()->first;
-    const std::uint64_t last = ranges_.rbegin()->second;
-    ranges_.clear();
-    ranges_.emplace(first, last);
-  }
 
   std::map<std::uint64_t, std::uint64_t> ranges_;
 };

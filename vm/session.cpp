@@ -154,7 +154,9 @@ StreamSession::Step StreamSession::run_instruction(const Instruction& instructio
       run_again();
       return Step::done;
     }
-    if (instruction.operation == Operation::begin && dispatcher_.in_transaction()) keep_transaction(answered);
+    if (instruction.operation == Operation::begin && !keeping_) {
+      dispatcher_.in_transaction() ? keep_transaction(answered) : stop_keeping();
+    }
     consume(static_cast<std::size_t>(size));
     if (keeping_ && !dispatcher_.in_transaction()) stop_keeping();
     return Step::done;
@@ -227,6 +229,7 @@ void StreamSession::drop_input(std::size_t size) {
 
 void StreamSession::end_stream() {
   drop_rest();
+  dispatcher_.abandon_transaction();
   ended_ = true;
 }
 

@@ -38,7 +38,7 @@ class StreamSession final : public Session, private devices::Waiter {
   [[nodiscard]] std::size_t unread_input() const override { return stream().size(); }
   [[nodiscard]] std::span<const std::uint8_t> answers() const override {
     const std::size_t free = flushes_.free_answers();
-    return answers_.bytes().first(keeping_ ? std::min(free, kept_answers_) : free);
+    return answers_.bytes().first(keeping_ ? std::min(free, answers_before()) : free);
   }
   void take_answers(std::size_t size) override;
   void cap_answers(std::size_t bytes) override;
@@ -80,6 +80,9 @@ class StreamSession final : public Session, private devices::Waiter {
 
   // session_transaction.cpp: a transaction that loses is run again, unseen, as long as nothing of it has left.
   void keep_transaction(std::size_t answered);
+  [[nodiscard]] std::size_t answers_before() const {
+    return kept_answers_ + static_cast<std::size_t>(flushes_.shifted() - shifted_);
+  }
   void stop_keeping();
   void run_again();
 
@@ -102,7 +105,8 @@ class StreamSession final : public Session, private devices::Waiter {
   std::size_t answer_cap_ = 64 << 20;
   bool keeping_ = false;          ///< a transaction is open whose bytes and answers are still all here
   std::size_t kept_ = 0;          ///< its bytes, in front of the unread ones
-  std::size_t kept_answers_ = 0;  ///< answers in front of its own, in bytes
+  std::size_t kept_answers_ = 0;  ///< answers in front of its own, in bytes, as long as none of them is replaced
+  std::uint64_t shifted_ = 0;     ///< PendingFlushes::shifted at its begin
   unsigned losses_ = 0;           ///< how often it has been run in vain
   bool parked_ = false;
   bool woken_ = false;

@@ -15,6 +15,7 @@ void StreamSession::keep_transaction(std::size_t answered) {
   keeping_ = true;
   kept_ = 0;
   kept_answers_ = answered;
+  shifted_ = flushes_.shifted();
 }
 
 /// The transaction has ended, or is about to be seen.
@@ -30,7 +31,7 @@ void StreamSession::run_again() {
   kept_ = 0;
   keeping_ = false;
   needed_ = 1;
-  answers_.truncate(kept_answers_);
+  answers_.truncate(answers_before());
   if (++losses_ >= most_fair_losses) core_.run_alone(*this);
 }
 

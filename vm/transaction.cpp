@@ -22,7 +22,8 @@ Transaction::Transaction(MachineCore& core, StreamSession& session, const Regist
 
 Transaction::~Transaction() {
   stop_watching();
-  core_.transactions().held_bytes -= held_bytes_;
+  views_.clear();
+  core_.transactions().held_bytes -= charged_.bytes;
 }
 
 void Transaction::stop_watching() {
@@ -40,10 +41,10 @@ bool Transaction::has_asked_for(std::string_view name) const {
 }
 
 bool Transaction::has_removed(const Device& base) const {
-  return removed_.contains(const_cast<Device*>(&base)) && !forced_.contains(base.uuid());
+  return removed_.contains(const_cast<Device*>(&base)) && !forced_.contains(&base);
 }
 
-std::size_t Transaction::device_count() const { return store().device_count() + new_count() - removed_.size(); }
+std::size_t Transaction::device_count() const { return store().device_count() + new_count_ - removed_.size(); }
 
 View& Transaction::view(Device& device) {
   const auto found = by_device_.find(&device);
@@ -55,6 +56,7 @@ View& Transaction::view(Device& device) {
   View& made = *views_.back();
   by_device_[&device] = &made;
   core_.transactions().watch(device, made, *this);
+  charge_entry();
   return made;
 }
 
@@ -64,33 +66,26 @@ View& Transaction::enter(std::unique_ptr<View> view) {
   names_[entered.name()] = uuids_[entered.uuid()] = &entered;
   by_device_[&entered] = &entered;
   views_.push_back(std::move(view));
+  ++new_count_;
+  charge_entry();
   return entered;
 }
 
 // ── How much it may be ───────────────────────────────────────────────────────────────────────────────────────────
 
-void Transaction::charge(std::uint64_t now, std::uint64_t before) {
-  held_bytes_ += now - before;
-  core_.transactions().held_bytes += now - before;
+void Transaction::charge(const Charge& now, const Charge& before) {
+  charged_.bytes += now.bytes - before.bytes;
+  charged_.blocks += now.blocks - before.blocks;
+  core_.transactions().held_bytes += now.bytes - before.bytes;
 }
 
-std::uint64_t Transaction::touched_blocks() const {
-  /// A piece by itself has nodes of its own above it.
-  constexpr std::uint64_t nodes = 4;
-  std::uint64_t sum = 0;
-  for (const auto& view : views_) {
-    if (view->kind() != devices::Kind::pool || is_removed(*view)) continue;
-    for (const Plane plane : {Plane::data, Plane::metadata, Plane::columns}) {
-      sum += view->overlay(plane).blocks() + nodes * view->overlay(plane).pieces().size();
-    }
-  }
-  return sum;
-}
+/// For a view or a name; given back at the end.
+void Transaction::charge_entry() { charge({.bytes = 1024}, {}); }
 
 Outcome Transaction::check_room(Waiter& waiter, std::uint64_t more_bytes) {
   const std::uint64_t most_blocks = store().step_limits().blocks;
   const std::uint64_t more_blocks = more_bytes / limits::block_size + 1;
-  if (held_bytes_ + more_bytes > limits::most_transaction_bytes || touched_blocks() + more_blocks > most_blocks) {
+  if (charged_.bytes + more_bytes > limits::most_transaction_bytes || charged_.blocks + more_blocks > most_blocks) {
     waiter.message = fmt::format(
         "the transaction is too large: it may write {} MiB, and touch {} blocks of 4 KiB, more where they lie far "
         "apart; "
@@ -106,12 +101,17 @@ Outcome Transaction::check_room(Waiter& waiter, std::uint64_t more_bytes) {
   return Outcome::ready();
 }
 
-std::size_t Transaction::new_count() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(views_, [](const auto& view) { return view->base() == nullptr; }));
-}
-
 // ── The catalogue ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// With too many every name counts.
+void Transaction::note_name(std::string_view name) const {
+  constexpr std::size_t most_names = 4096;
+  if (asked_names_.size() + asked_prefixes_.size() < most_names) {
+    asked_names_.emplace(name);
+  } else {
+    asked_prefixes_.emplace();
+  }
+}
 
 Device* Transaction::find(const Uuid& uuid) const {
   const auto found = uuids_.find(uuid);
@@ -121,7 +121,7 @@ Device* Transaction::find(const Uuid& uuid) const {
 Device* Transaction::find(std::string_view name) const {
   const auto found = names_.find(name);
   if (found == names_.end()) {
-    asked_names_.emplace(name);
+    note_name(name);
     return store().find(name);
   }
   if (found->second == nullptr || found->second->base() == nullptr) return found->second;
@@ -129,7 +129,7 @@ Device* Transaction::find(std::string_view name) const {
 }
 
 std::vector<Device*> Transaction::list(std::string_view prefix, std::string_view after, std::size_t most) const {
-  asked_prefixes_.emplace_back(prefix);
+  asked_prefixes_.emplace(prefix);
   std::vector<Device*> found = store().list(prefix, after, most + names_.size());
   std::erase_if(found, [&](const Device* device) { return names_.contains(device->name()); });
   for (const auto& [name, view] : names_) {
@@ -144,7 +144,7 @@ Outcome Transaction::create(Waiter& waiter, std::string_view name, std::span<con
                             const CreateOptions& options, Device*& made) {
   if (const Outcome fresh = check_new_name(waiter, name); !fresh.is_ready()) return fresh;
   if (const Outcome fresh = check_new_uuid(waiter, options.uuid); !fresh.is_ready()) return fresh;
-  if (const Outcome room = store().check_room(waiter, new_count() + 1); !room.is_ready()) return room;
+  if (const Outcome room = store().check_room(waiter, new_count_ + 1); !room.is_ready()) return room;
   if (const Outcome room = check_room(waiter, columns.size()); !room.is_ready()) return room;
   auto hidden = store().make_hidden(options.uuid.value_or(unused_uuid()), name, options);
   View& view = enter(std::make_unique<View>(*this, std::move(hidden), std::string(name)));
@@ -166,7 +166,7 @@ Outcome Transaction::clone_subject(Waiter& waiter, View& of, const Uuid& uuid, s
 
 Outcome Transaction::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets, std::vector<Device*>& made) {
   if (const Outcome fresh = check_new_names(waiter, targets); !fresh.is_ready()) return fresh;
-  if (const Outcome room = store().check_room(waiter, new_count() + targets.size()); !room.is_ready()) return room;
+  if (const Outcome room = store().check_room(waiter, new_count_ + targets.size()); !room.is_ready()) return room;
   std::vector<std::unique_ptr<View>> clones;
   for (const SnapshotTarget& target : targets) {
     View& origin = as_view(*target.origin);
@@ -186,6 +186,8 @@ Outcome Transaction::rename(Waiter& waiter, Device& device, std::string_view nam
   if (device.name() == name) return Outcome::ready();
   if (const Outcome fresh = check_new_name(waiter, name); !fresh.is_ready()) return fresh;
   View& view = as_view(device);
+  if (const Outcome room = check_room(waiter, 0); !room.is_ready()) return room;
+  charge_entry();
   names_[view.name()] = nullptr;
   names_[std::string(name)] = &view;
   view.set_name(name);
@@ -203,6 +205,13 @@ Outcome Transaction::roll_back(Waiter& waiter, Device& device, Device& content_d
   View& view = as_view(device);
   View& content = as_view(content_device);
   if (const Outcome room = check_room(waiter, content.held_bytes()); !room.is_ready()) return room;
+  // A UUID that was given up and is used again makes a new device a relative.
+  const bool base_of_new = view.base() != nullptr && content.origin() == nullptr;
+  const bool takes_uuid = view.base() == nullptr && store().find(view.uuid()) != nullptr;
+  if (base_of_new || takes_uuid) {
+    waiter.message = "what has been made anew in this transaction is rolled back in the next one";
+    return Outcome::fail(Status::unsupported);
+  }
   std::unique_ptr<Device> hidden;
   const bool is_its_own = content.origin() != nullptr && content.origin() == view.base();
   if (!is_its_own) {
@@ -213,15 +222,17 @@ Outcome Transaction::roll_back(Waiter& waiter, Device& device, Device& content_d
   return Outcome::ready();
 }
 
-Outcome Transaction::remove(Waiter&, Device& device) {
+Outcome Transaction::remove(Waiter& waiter, Device& device) {
   View& view = as_view(device);
+  if (const Outcome room = check_room(waiter, 0); !room.is_ready()) return room;
+  charge_entry();
   names_[view.name()] = nullptr;
   uuids_[view.uuid()] = nullptr;
   if (view.base() != nullptr) {
     removed_.insert(view.base());
     return Outcome::ready();
   }
-  charge(0, view.held_bytes());
+  --new_count_;
   by_device_.erase(&view);
   std::erase_if(views_, [&](const auto& known) { return known.get() == &view; });
   return Outcome::ready();

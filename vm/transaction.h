@@ -53,8 +53,13 @@ class Transaction final : public devices::Catalogue {
   [[nodiscard]] View& view(Device& device);
   /// Whether so many bytes more may be written; `too_large` if not.
   Outcome check_room(Waiter&, std::uint64_t more_bytes);
-  /// A view holds so many bytes now, and held so many before.
-  void charge(std::uint64_t now, std::uint64_t before);
+  /// What a view holds and touches.
+  struct Charge {
+    std::uint64_t bytes = 0;   ///< of memory
+    std::uint64_t blocks = 0;  ///< of the pool, with nodes of the maps
+  };
+  void charge(const Charge& now, const Charge& before);
+  [[nodiscard]] bool is_over_budget() const { return charged_.bytes > limits::most_transaction_bytes; }
 
   /// The commit is to be remembered under this token.
   void set_token(const devices::Outcomes::Token& token) { token_ = token; }
@@ -79,15 +84,16 @@ class Transaction final : public devices::Catalogue {
   Outcome roll_back(Waiter&, Device&, Device& content) override;
   /// Whether the device is open elsewhere is asked again by the commit, unless by force.
   Outcome remove(Waiter&, Device&) override;
-  void remove_by_force(const Device& view) { forced_.insert(view.uuid()); }
+  void remove_by_force(const Device& device) { forced_.insert(static_cast<const View&>(device).base()); }
 
  private:
   [[nodiscard]] View& as_view(Device& device) const { return static_cast<View&>(device); }
   View& enter(std::unique_ptr<View> view);
   Outcome clone_subject(Waiter&, View& of, const Uuid& uuid, std::unique_ptr<Device>& made);
-  [[nodiscard]] std::size_t new_count() const;
   [[nodiscard]] bool is_removed(const View& view) const { return removed_.contains(view.base()); }
-  [[nodiscard]] std::uint64_t touched_blocks() const;
+  [[nodiscard]] bool touches_pool() const;
+  void charge_entry();
+  void note_name(std::string_view name) const;
   [[nodiscard]] std::uint64_t journal_bytes() const;
   void stop_watching();
 
@@ -99,6 +105,7 @@ class Transaction final : public devices::Catalogue {
   Outcome rehearse_content(Waiter&, View&);
   void make_way_for_names(Waiter&);
   void enter_new(View&, Registers&);
+  void unprotect(Waiter&);
   void replace_contents();
   void remove_bases(Waiter&);
   void perform_view(Waiter&, View&);
@@ -109,16 +116,17 @@ class Transaction final : public devices::Catalogue {
   Registers at_begin_;
   bool doomed_ = false;
   std::optional<devices::Outcomes::Token> token_;
-  std::uint64_t held_bytes_ = 0;
+  Charge charged_;
+  std::size_t new_count_ = 0;                           ///< devices that only the transaction knows
   std::vector<std::unique_ptr<View>> views_;            ///< in the order in which they were made
   std::unordered_map<const Device*, View*> by_device_;  ///< of devices of the store, and the new ones' own
   std::map<std::string, View*, std::less<>> names_;     ///< that mean something else than in the store; null: nothing
   std::map<Uuid, View*> uuids_;                         ///< the same
   std::unordered_map<const View*, Device*> entered_;    ///< by the commit
   std::set<Device*> removed_;                           ///< devices of the store
-  std::set<Uuid> forced_;
+  std::set<const Device*> forced_;
   mutable std::set<std::string, std::less<>> asked_names_;
-  mutable std::vector<std::string> asked_prefixes_;
+  mutable std::set<std::string, std::less<>> asked_prefixes_;
 };
 
 }  // namespace chimera::vm

@@ -47,6 +47,10 @@ bool Transaction::reads_only() const {
   return removed_.empty() && all_as_they_were && !token_;
 }
 
+bool Transaction::touches_pool() const {
+  return token_ || std::ranges::any_of(views_, [](const auto& view) { return view->kind() == devices::Kind::pool; });
+}
+
 /// What the commit adds to a record at most.
 std::uint64_t Transaction::journal_bytes() const {
   constexpr std::uint64_t for_an_instruction = 64;
@@ -71,7 +75,7 @@ Outcome Transaction::check_can_win(Waiter& waiter) {
     Device* const taken = store().find(entry.first);
     return entry.second != nullptr && taken != nullptr && !removed_.contains(taken);
   }) && std::ranges::none_of(removed_, [&](const Device* base) {
-    return !forced_.contains(base->uuid()) && core_.open_elsewhere(session_, *base);
+    return !forced_.contains(base) && core_.open_elsewhere(session_, *base);
   });
   if (wins) return Outcome::ready();
   waiter.message = "another session has changed what this transaction has read; run it again";
@@ -79,8 +83,10 @@ Outcome Transaction::check_can_win(Waiter& waiter) {
 }
 
 Outcome Transaction::check_size(Waiter& waiter) {
-  std::size_t cleared = 0;
+  // A device that goes, or gets other content, leaves three.
+  std::size_t cleared = 3 * removed_.size();
   for (const auto& view : views_) {
+    cleared += view->replaced() ? 3 : 0;
     for (const Plane plane : all_planes) {
       for (const auto& [first, piece] : view->overlay(plane).pieces()) cleared += piece.bytes.empty() ? 1 : 0;
     }
@@ -88,7 +94,8 @@ Outcome Transaction::check_size(Waiter& waiter) {
   const auto limits = store().step_limits();
   if (journal_bytes() <= limits.journal_bytes && cleared <= most_cleared) return check_room(waiter, 0);
   waiter.message = fmt::format(
-      "the transaction is too large: it would take {} bytes in the journal of the {} that it may, and clears {} ranges "
+      "the transaction is too large: it would take {} bytes in the journal of the {} that it may, and gives up {} "
+      "ranges "
       "of {}; commit in smaller ones",
       journal_bytes(), limits.journal_bytes, cleared, most_cleared);
   return Outcome::fail(Status::too_large);
@@ -105,8 +112,11 @@ Outcome Transaction::rehearse(Waiter& waiter) {
 }
 
 Outcome Transaction::rehearse_all(Waiter& waiter) {
-  if (const Outcome room = store().check_room(waiter, new_count()); !room.is_ready()) return room;
-  if (const Outcome admitted = store().admit_step(waiter, journal_bytes()); !admitted.is_ready()) return admitted;
+  if (const Outcome room = store().check_room(waiter, new_count_); !room.is_ready()) return room;
+  if (touches_pool()) {
+    const Outcome admitted = store().admit_step(waiter, journal_bytes());
+    if (!admitted.is_ready()) return admitted;
+  }
   bool waits = false;
   if (token_) {
     const Outcome kept = store().outcomes().prepare(waiter, store().outcomes().next());
@@ -180,6 +190,7 @@ void Transaction::perform(Waiter& waiter, Registers& registers) {
   for (const auto& view : views_) {
     if (view->base() == nullptr && view->origin() != nullptr) enter_new(*view, registers);
   }
+  unprotect(waiter);
   replace_contents();
   remove_bases(waiter);
   for (const auto& view : views_) {
@@ -218,6 +229,15 @@ void Transaction::enter_new(View& view, Registers& registers) {
   core_.transactions().renamed(view.name());
 }
 
+/// A journal that is repeated asks again whether a device may be rolled back, deleted or written.
+void Transaction::unprotect(Waiter& waiter) {
+  for (const auto& view : views_) {
+    Device* const base = view->base();
+    const bool changes = base != nullptr && (is_removed(*view) || view->replaced() || view->changes_content());
+    if (changes && base->read_only()) must_be_ready(store().protect(waiter, *base, false));
+  }
+}
+
 void Transaction::replace_contents() {
   std::size_t replaced = 0;
   for (const auto& view : views_) {
@@ -231,7 +251,7 @@ void Transaction::replace_contents() {
 
 void Transaction::remove_bases(Waiter& waiter) {
   for (Device* base : removed_) {
-    if (forced_.contains(base->uuid())) core_.interrupt_users(session_, *base);
+    if (forced_.contains(base)) core_.interrupt_users(session_, *base);
     const Uuid uuid = base->uuid();
     core_.transactions().renamed(base->name());
     must_be_ready(store().remove(waiter, *base));
@@ -244,7 +264,6 @@ void Transaction::perform_view(Waiter& waiter, View& view) {
   Device& target = view.base() != nullptr ? *view.base() : *entered_.at(&view);
   Transactions& others = core_.transactions();
   const bool changes = view.changes_content();
-  if (changes && target.read_only()) must_be_ready(store().protect(waiter, target, false));
   if (changes) perform_content(waiter, view, target);
   const bool reshapes =
       target.read_only() != view.read_only() || target.name() != view.name() || view.replaced() || view.columns_set();

@@ -95,7 +95,7 @@ bool View::changes_content() const {
 }
 
 void View::adopt(const View& content, std::unique_ptr<Device> hidden) {
-  transaction_.charge(content.held_bytes(), held_bytes());
+  charge_all(false);
   hidden_ = std::move(hidden);
   subject_ = hidden_ != nullptr ? hidden_.get() : base_;
   origin_ = content.origin_;
@@ -110,6 +110,25 @@ void View::adopt(const View& content, std::unique_ptr<Device> hidden) {
   length_ = content.length_;
   columns_length_ = content.columns_length_;
   fixed_length_ = content.fixed_length_;
+  charge_all(true);
+}
+
+View::~View() { charge_all(false); }
+
+void View::charge_all(bool in) {
+  Transaction::Charge all;
+  for (const Plane plane : {Plane::data, Plane::metadata, Plane::columns}) {
+    all.bytes += overlay(plane).bytes();
+    all.blocks += touched_blocks(plane);
+  }
+  transaction_.charge(in ? all : Transaction::Charge{}, in ? Transaction::Charge{} : all);
+}
+
+/// A piece by itself has nodes of its own above it.
+std::uint64_t View::touched_blocks(Plane plane) const {
+  constexpr std::uint64_t nodes = 8;
+  if (kind_ != devices::Kind::pool) return 0;
+  return overlay(plane).blocks() + nodes * overlay(plane).pieces().size();
 }
 
 std::uint64_t View::held_bytes() const {
@@ -119,7 +138,12 @@ std::uint64_t View::held_bytes() const {
 }
 
 void View::note(Plane plane, std::uint64_t first, std::uint64_t last) {
-  if (subject_ == base_) read_[static_cast<std::size_t>(plane)].add(first, last);
+  if (subject_ != base_) return;
+  Ranges& read = read_[static_cast<std::size_t>(plane)];
+  const std::size_t before = read.size();
+  read.add(first, last);
+  if (read.size() > before) transaction_.charge({.bytes = Ranges::bytes_each}, {});
+  if (transaction_.is_over_budget()) read.coarsen();
 }
 
 void View::note_all() {
@@ -181,9 +205,9 @@ bool View::equal(Plane plane, std::uint64_t offset, std::span<const std::uint8_t
 template <typename Change>
 void View::change(Plane plane, Change&& change) {
   Overlay& changed = overlays_[static_cast<std::size_t>(plane)];
-  const std::uint64_t before = changed.bytes();
+  const Transaction::Charge before{changed.bytes(), touched_blocks(plane)};
   change(changed);
-  transaction_.charge(changed.bytes(), before);
+  transaction_.charge({changed.bytes(), touched_blocks(plane)}, before);
 }
 
 void View::write(Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) {

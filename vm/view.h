@@ -36,6 +36,7 @@ class View final : public devices::Device {
   [[nodiscard]] bool changes_content() const;
   [[nodiscard]] bool columns_set() const { return columns_set_; }
   [[nodiscard]] std::uint64_t held_bytes() const;  ///< by what has been written
+  ~View() override;
   [[nodiscard]] bool replaced() const { return base_ != nullptr && hidden_ != nullptr; }
   /// The least length that it was given, if that was said at all.
   [[nodiscard]] std::optional<std::uint64_t> least_length() const { return least_length_; }
@@ -77,6 +78,8 @@ class View final : public devices::Device {
 
  private:
   void note(Plane plane, std::uint64_t first, std::uint64_t last);
+  [[nodiscard]] std::uint64_t touched_blocks(Plane plane) const;
+  void charge_all(bool in);
   template <typename Change>
   void change(Plane plane, Change&& change);
 

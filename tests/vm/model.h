@@ -151,7 +151,7 @@ class Model {
   std::map<std::string, std::uint8_t> tokens_;  ///< what became of them
   std::set<Status> tolerated_;
   bool others_ = false;
-  int families_ = 0;
+  std::map<Uuid, int> families_;
 };
 
 }  // namespace chimera::vm::testing

@@ -166,7 +166,6 @@ void Model::carry_out_on_catalogue(Case& c) {
       auto device = std::make_shared<ModelDevice>();
       device->name = i.name;
       device->columns = i.text;
-      device->family = ++families_;
       if (i.has_options) {
         const CreateOptions options = *parse_create_options(i.options);
         device->fixed = options.size.has_value();
@@ -177,6 +176,8 @@ void Model::carry_out_on_catalogue(Case& c) {
       }
       device->uuid = new_uuid(c, 0);
       if (i.has_device && device->uuid != i.device) c.problem = "it has not the UUID that was asked for";
+      // With the UUID of one that was it is of its family too.
+      device->family = families_.try_emplace(device->uuid, static_cast<int>(families_.size())).first->second;
       devices_[device->name] = device;
       c.session.open[device->uuid] = {device, 0};
       c.session.current = device->uuid;

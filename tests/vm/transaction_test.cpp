@@ -168,7 +168,7 @@ TEST_CASE("a transaction that is too large says so, and nothing of it happens") 
   const Uuid a = desk.create("a");
   const std::vector<std::uint8_t> much(limits::largest_transfer, 1);
   const auto replies = desk.one.ask_all(
-      Program().begin().write_bytes(a, 0, much).write_bytes(a, much.size(), much).write_byte(a, 2 * much.size(), 1));
+      Program().begin().write_bytes(a, 0, much).write_bytes(a, 0, much).write_bytes(a, much.size(), much));
   CHECK_EQ(statuses(replies), std::vector<Status>{ok, ok, ok, Status::too_large});
   CHECK_EQ(desk.one.status(Program().commit()), Status::aborted);
   CHECK_EQ(desk.one.ask(Program().read_length(a)).number(), 0);
@@ -220,6 +220,53 @@ TEST_CASE("the outcome of a token is known across a restart, and its program doe
     CHECK_EQ(two.ask(Program().read_length(a)).number(), 4);
     CHECK_EQ(two.ask(Program().list_devices("", "", 10)).result[0], 1);
   }
+}
+
+TEST_CASE("a journal repeats what a transaction has done to protected devices") {
+  PoolDesk desk;
+  Uuid a{};
+  Uuid b{};
+  {
+    Conversation one(*desk.machine);
+    a = one.ask(Program().create_device("a")).uuid();
+    one.ask(Program().write_bytes(a, 0, bytes("old")));
+    b = one.ask(Program().clone_device(a, "b")).uuid();
+    const Uuid gone = one.ask(Program().create_device("gone")).uuid();
+    one.ask(Program().write_bytes(a, 0, bytes("new")).protect_device(a, true).protect_device(gone, true).sync());
+    CHECK_EQ(one.status(Program().begin().protect_device(gone, false).delete_device(gone).commit()), ok);
+    CHECK_EQ(one.status(Program().begin().protect_device(a, false).roll_back_device(a, b).protect_device(a, true)), ok);
+    CHECK_EQ(one.status(Program().append_bytes(b, bytes("er")).commit()), ok);
+  }
+  desk.reopen();
+  Conversation two(*desk.machine);
+  CHECK_EQ(two.ask(Program().read_bytes(a, 0, 3)).text(), "old");
+  CHECK_EQ(two.ask(Program().read_bytes(b, 0, 5)).text(), "older");
+  CHECK_EQ(two.status(Program().write_byte(a, 0, 1)), Status::read_only);
+  CHECK_EQ(two.status(Program().open_device("gone")), Status::not_found);
+}
+
+TEST_CASE("a transaction that needs more than the cache can give fails alone") {
+  PoolDesk desk;
+  Conversation one(*desk.machine);
+  const Uuid a = one.ask(Program().create_device("a")).uuid();
+  Program program;
+  program.begin();
+  for (std::uint64_t n = 0; n < 4000; ++n) program.write_metadata(a, (std::uint64_t{1} << 60) + (n << 20), 1);
+  const auto replies = one.ask_all(program);
+  CHECK_EQ(replies.back().status, Status::aborted);
+  CHECK_EQ(one.status(Program().commit()), Status::aborted);
+  CHECK_EQ(one.status(Program().write_metadata(a, 0, 1)), ok);
+}
+
+TEST_CASE("a commit whose flush fails is not run again") {
+  PoolDesk desk;
+  Conversation one(*desk.machine);
+  const Uuid a = one.ask(Program().create_device("a")).uuid();
+  CHECK_EQ(one.status(Program().sync()), ok);
+  desk.disk.inject({.kind = io::DiskRequest::Kind::write, .nth = 1, .from_then_on = true});
+  CHECK_EQ(one.status(Program().begin().append_bytes(a, bytes("x")).commit_with_token(token)), Status::io_error);
+  CHECK_EQ(one.status(Program().outcome_of_token(token)), Status::io_error);
+  CHECK_EQ(one.ask(Program().read_length(a)).number(), 1);
 }
 
 }  // namespace
