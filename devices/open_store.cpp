@@ -173,7 +173,7 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   if (options.read_only) pool->set_read_only();
   if (options.without_journal) pool->leave_journal();
   if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
-  return std::make_unique<Store>(std::move(pool));
+  return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}});
 }
 
 std::expected<WaitingJournal, std::string> read_journal(io::Loop& loop, Store& store) {

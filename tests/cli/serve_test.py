@@ -201,7 +201,7 @@ class Stopping(ChimeraTest):
 class BadClients(ChimeraTest):
     def setUp(self):
         super().setUp()
-        self.server = self.serve(":memory:", options=["--stop-deadline", "500"])
+        self.server = self.serve(":memory:", options=["--stop-deadline", "500ms"])
         self.good = self.connect(self.server.addresses[0])
         self.good.send(create_device("d") + write_bytes_at(0, b"0123456789" * 1000))
         self.assertEqual(self.good.answer(16)[0], 0)
