@@ -24,7 +24,7 @@ from harness import ChimeraTest
 TRANSACTIONS = False
 
 SEED = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(1 << 32)))
-KILLS = int(os.environ.get("KILLS", 300))
+KILLS = int(os.environ.get("KILLS", 100 if "ASAN_OPTIONS" in os.environ else 300))  # the sanitizers are slow
 KILLS_WITHOUT_JOURNAL = KILLS // 5
 SESSIONS = 3
 MOST_PROGRAMS = 120  # of a session, between two kills
