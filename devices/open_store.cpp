@@ -166,7 +166,7 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
     return std::unexpected(fmt::format("the store has {} blocks, but its disk only {}: it was cut short",
                                        superblock.block_count, disk.block_count()));
   }
-  if (options.cache_bytes < limits::smallest_cache) {
+  if (options.cache_bytes < limits::smallest_cache && !options.any_cache) {
     return std::unexpected(fmt::format("the cache must have at least {} MiB", limits::smallest_cache >> 20));
   }
   auto pool = std::make_unique<Pool>(loop, disk, options.cache_bytes);

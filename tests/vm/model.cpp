@@ -60,6 +60,21 @@ ModelDevicePointer Model::pointer(const Uuid& uuid) const {
   return nullptr;
 }
 
+Model Model::copy() const {
+  Model other(*this);
+  std::map<const ModelDevice*, ModelDevicePointer> copies;
+  const auto copy_of = [&copies](const ModelDevicePointer& device) {
+    ModelDevicePointer& made = copies[device.get()];
+    if (made == nullptr) made = std::make_shared<ModelDevice>(*device);
+    return made;
+  };
+  for (auto& [name, device] : other.devices_) device = copy_of(device);
+  for (auto& [number, session] : other.sessions_) {
+    for (auto& [uuid, open] : session.open) open.device = copy_of(open.device);
+  }
+  return other;
+}
+
 std::string Model::judge(std::size_t session, const Instruction& instruction, const Answer& actual) {
   Case c{instruction, actual, sessions_[session], session, {}, nullptr, nullptr, 0, {}, {}, false, {}};
   ModelSession& registers = c.session;

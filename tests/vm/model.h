@@ -53,6 +53,8 @@ class Model {
   [[nodiscard]] std::string judge(std::size_t session, const Instruction& instruction, const Answer& actual);
   /// The same for an instruction whose payload was over the limit.
   [[nodiscard]] std::string judge_too_large(std::size_t session, const Instruction& instruction, const Answer& actual);
+  /// A model of its own: what happens to one does not happen to the other.
+  [[nodiscard]] Model copy() const;
   void disconnect(std::size_t session) { sessions_.erase(session); }
   /// The store has been closed and opened: sessions and devices in memory are gone.
   void restart() {
