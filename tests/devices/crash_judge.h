@@ -18,13 +18,13 @@ namespace chimera::devices::testing {
 
 struct CrashChoice {
   std::size_t images_at_boundary = 6;   ///< so many of a content that was not there before, at most,
-  std::size_t tries_at_boundary = 6;    ///< among so many
+  std::size_t tries_at_boundary = 8;    ///< among so many
   unsigned boundary_percent = 100;      ///< of the boundaries looked at
   std::uint64_t everything_one_in = 0;  ///< at one boundary in so many all legal images up to 4096; 0: at none
   // Of the images, one in so many; 0: none.
   std::uint64_t check_one_in = 1;                      ///< is checked
   std::uint64_t rework_one_in = 10;                    ///< is worked on and crashed again
-  std::uint64_t recover_one_in = 20;                   ///< crashes in its recovery, and in the recovery from that
+  std::uint64_t recover_one_in = 40;                   ///< crashes in its recovery, and in the recovery from that
   std::uint64_t cache_bytes = limits::smallest_cache;  ///< of the stores in the images
 };
 

@@ -181,6 +181,19 @@ std::string rework(const io::DiskImage& image, const Content& content, const Rec
   return Rework(image, content, options).run(counts);
 }
 
+std::string recover(const io::DiskImage& image, std::span<const Content> allowed, std::uint64_t seed, bool reworks,
+                    CrashCounts& counts) {
+  ++counts.images;
+  States states;
+  for (const Content& content : allowed) states.note(content);
+  const RecoveryOptions options{.seed = seed};
+  Content found;
+  std::string wrong = open_and_compare(image, {states, 0, states.last()}, options, found);
+  if (wrong.empty()) wrong = check_image(image, options);
+  if (wrong.empty() && reworks) wrong = rework(image, found, options, counts);
+  return wrong;
+}
+
 std::string empty_the_store(PoolRig& rig) {
   for (Device* device : rig.store().list("", "", limits::most_devices)) {
     const Uuid uuid = device->uuid();

@@ -2,6 +2,7 @@
 // What is asked of a store after a crash.
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "io/disk_image.h"
@@ -27,6 +28,9 @@ struct RecoveryOptions {
 
 // Each returns what is wrong, or an empty string.
 
+/// Opens the store in an image, which has to be whole and hold one of these; with `reworks` it is gone on with.
+[[nodiscard]] std::string recover(const io::DiskImage& image, std::span<const Content> allowed, std::uint64_t seed,
+                                  bool reworks, CrashCounts& counts);
 /// Opens the store in an image and reads all that it holds, which has to be one of the states allowed.
 [[nodiscard]] std::string open_and_compare(const io::DiskImage& image, const Allowed& allowed,
                                            const RecoveryOptions& options, Content& found);

@@ -86,16 +86,16 @@ class Replay {
   Replay() {
     for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) std::signal(signal, die);
   }
-  static void set(std::string command) { text_ = "replay it with " + std::move(command) + "\n0 passed, 1 failed\n"; }
-  static void print() { fmt::print("{}", text_); }
+  static void set(std::string command) { text = "replay it with " + std::move(command) + "\n0 passed, 1 failed\n"; }
+  static void print() { fmt::print("{}", text); }
 
  private:
   static void die(int signal) {
     std::signal(signal, SIG_DFL);
-    static_cast<void>(!write(STDOUT_FILENO, text_.data(), text_.size()));
+    static_cast<void>(!write(STDOUT_FILENO, text.data(), text.size()));
     raise(signal);
   }
-  static inline std::string text_;
+  static inline std::string text;
 };
 
 std::string run_random(const Arguments& arguments, CrashCounts& counts) {

@@ -58,19 +58,26 @@ TEST_CASE("what a transaction does counts at its commit") {
 }
 
 TEST_CASE("an error inside dooms a transaction") {
-  Talk talk = with_device();
-  CHECK(talk.agrees(Program().begin(), Status::ok));
-  CHECK(talk.agrees(Program().write_byte(device, 9, 1), Status::ok));
-  SUBCASE("a check") { CHECK(talk.agrees(Program().check_byte(device, 9, 2), Status::mismatch)); }
-  SUBCASE("a flush") { CHECK(talk.agrees(Program().flush_device(device), Status::out_of_sequence)); }
-  SUBCASE("another begin") { CHECK(talk.agrees(Program().begin(), Status::out_of_sequence)); }
-  CHECK_FALSE(talk.agrees(Program().write_byte(device, 20, 1), Status::ok));
-  CHECK(talk.agrees(Program().write_byte(device, 20, 1), Status::aborted));
-  SUBCASE("commit") { CHECK(talk.agrees(Program().commit(), Status::aborted)); }
-  SUBCASE("abort") { CHECK(talk.agrees(Program().abort(), Status::ok)); }
-  if (talk.model.in_transaction()) CHECK(talk.agrees(Program().abort(), Status::ok));
-  CHECK_EQ(talk.length(), 0);
-  CHECK(talk.agrees(Program().commit(), Status::out_of_sequence));
+  struct Error {
+    Program program;
+    Status status;
+  };
+  const Error errors[] = {{Program().check_byte(device, 9, 2), Status::mismatch},
+                          {Program().flush_device(device), Status::out_of_sequence},
+                          {Program().begin(), Status::out_of_sequence}};
+  for (const auto& [program, status] : errors) {
+    for (const bool commits : {false, true}) {
+      Talk talk = with_device();
+      CHECK(talk.agrees(Program().begin(), Status::ok));
+      CHECK(talk.agrees(Program().write_byte(device, 9, 1), Status::ok));
+      CHECK(talk.agrees(program, status));
+      CHECK_FALSE(talk.agrees(Program().write_byte(device, 20, 1), Status::ok));
+      CHECK(talk.agrees(Program().write_byte(device, 20, 1), Status::aborted));
+      CHECK(talk.agrees(commits ? Program().commit() : Program().abort(), commits ? Status::aborted : Status::ok));
+      CHECK_EQ(talk.length(), 0);
+      CHECK(talk.agrees(Program().commit(), Status::out_of_sequence));
+    }
+  }
 }
 
 TEST_CASE("a copy of a model goes its own way") {
