@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/embedded_endpoint.h"
 #include "cli/endpoint.h"
+#include "cli/memory_plan.h"
 #include "cli/render.h"
 #include "cli/terminal.h"
 #include "server/server.h"
@@ -41,9 +42,12 @@ std::expected<std::vector<std::string>, std::string> listen_everywhere(server::S
   return listening;
 }
 
-void print_banner(const Options& options, std::string_view loop, const std::vector<std::string>& listening) {
-  fmt::print("{}: {} I/O, a cache of {}, at most {} connections\n", options.store, loop,
-             human_size(options.open.cache_bytes), grouped(options.server.most_connections));
+void print_banner(const Options& options, const EmbeddedMachine& opened, const std::vector<std::string>& listening) {
+  const std::string cache =
+      opened.disk == nullptr ? "" : fmt::format("a cache of {}, ", human_size(options.open.cache_bytes));
+  fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
+             grouped(options.server.most_connections));
+  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server).text());
   for (const std::string& address : listening) fmt::print("listening on {}\n", address);
   // Whoever started this waits for these lines.
   std::fflush(stdout);
@@ -57,15 +61,25 @@ void hold_stop_signals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-int run(const Options& options) {
+/// Fewer connections where there are not descriptors for all of them.
+void fit_connections(server::Options& options) {
+  const std::size_t most = provide_descriptors(options.most_connections);
+  if (most >= options.most_connections) return;
+  fmt::print(stderr, "chimera: the limit of open files (ulimit -n) is enough for {} connections, not for {}\n",
+             grouped(most), grouped(options.most_connections));
+  options.most_connections = most;
+}
+
+int run(Options& options) {
   hold_stop_signals();
   auto opened = open_machine(options.store, options.open);
   if (!opened) return fail(opened.error());
+  fit_connections(options.server);
   auto server = server::Server::make(*opened->machine, *opened->loop, options.server);
   if (!server) return fail(server.error());
   const auto listening = listen_everywhere(**server, options);
   if (!listening) return fail(listening.error());
-  print_banner(options, opened->loop->name(), *listening);
+  print_banner(options, *opened, *listening);
   const Status status = (*server)->run(stop_signals);
   if (status == Status::ok) return exit_done;
   return fail(fmt::format("What was written last could not be made durable: {}.", status_text(status)));
@@ -91,22 +105,28 @@ void add_server_options(CLI::App& command, server::Options& options) {
   command.add_option("--socket-mode", options.socket_mode, "Mode of a unix socket's file (default 0600)")
       ->type_name("MODE")
       ->transform(CLI::Validator(normalise_mode, ""));
-  command.add_option("--connections", options.most_connections, "Most connections at a time")
+  command.add_option("--connections", options.most_connections, "Most connections at a time; more wait until one goes")
       ->check(CLI::Range(std::size_t{1}, std::size_t{limits::most_sessions}).description(""))
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--stop-deadline", options.stop_deadline_ms, "Milliseconds that a stop waits for clients")
-      ->type_name("N")
-      ->capture_default_str();
+  add_time_option(command, "--idle-timeout", options.idle_timeout_ms,
+                  "Let a client go that asks for nothing for so long (default 0: never)");
+  add_time_option(command, "--stall-timeout", options.stall_timeout_ms,
+                  "Let a client go that stops within an instruction, does not take its answers, or whose computer has "
+                  "gone, for so long (default 5m; 0: never)");
+  add_time_option(command, "--stop-deadline", options.stop_deadline_ms,
+                  "How long a stop waits for clients (default 10s)");
 }
 
 }  // namespace
 
 Command make_serve_command(CLI::App& program) {
-  CLI::App& command = add_command(program, "serve", "Serve a store to clients until SIGTERM or SIGINT",
-                                  "  chimera serve store.img --listen unix:chimera.socket\n"
-                                  "  chimera serve store.img --listen tcp:4096 --listen tcp:[::1]:4096 --cache 4G\n"
-                                  "  chimera serve :memory: --listen tcp:127.0.0.1:0");
+  CLI::App& command =
+      add_command(program, "serve", "Serve a store to clients until SIGTERM or SIGINT",
+                  "  chimera serve store.img --listen unix:chimera.socket\n"
+                  "  chimera serve store.img --listen tcp:4096 --listen tcp:[::1]:4096 --cache 4G\n"
+                  "  chimera serve store.img --listen tcp:*:4096 --idle-timeout 1h --stall-timeout 30s\n"
+                  "  chimera serve :memory: --listen tcp:127.0.0.1:0 --memory 1G --connections 100");
   auto options = std::make_shared<Options>();
   command.add_option("STORE", options->store, "A store, or :memory: for one that is gone at the end")
       ->type_name("")

@@ -76,16 +76,20 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
   if (!loop) return std::unexpected(loop.error());
   opened.loop = std::move(*loop);
   if (path == memory_store) {
-    opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::make_unique<devices::Store>());
+    auto store =
+        std::make_unique<devices::Store>(devices::MemoryOptions{.most_bytes = options.memory_bytes, .make = {}});
+    opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::move(store));
     return opened;
   }
   const auto mode = options.read_only ? io::OpenMode::read_only : io::OpenMode::read_write;
   auto disk = io::FileDisk::open(*opened.loop, path, mode);
   if (!disk) return std::unexpected(disk.error());
   opened.disk = std::move(*disk);
-  auto store = vm::open_store(
-      *opened.loop, *opened.disk,
-      {.cache_bytes = options.cache_bytes, .read_only = options.read_only, .without_journal = options.without_journal});
+  auto store = vm::open_store(*opened.loop, *opened.disk,
+                              {.cache_bytes = options.cache_bytes,
+                               .read_only = options.read_only,
+                               .without_journal = options.without_journal,
+                               .most_memory_bytes = options.memory_bytes});
   if (!store) return std::unexpected(fmt::format("Cannot open the store {}: {}", path, store.error()));
   opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::move(*store));
   return opened;

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "isa/limits.h"
@@ -21,6 +22,23 @@ std::string normalise_size(std::string& text) {
   std::string wrong = normalise_size_or_zero(text);
   if (wrong.empty() && text == "0") wrong = "a size of 0 is none";
   return wrong;
+}
+
+/// Turns `5m` into `300000`, or says what is wrong with it.
+std::string normalise_time(std::string& text) {
+  constexpr std::array units{std::pair{"ms", 1ull}, std::pair{"s", 1000ull}, std::pair{"m", 60'000ull},
+                             std::pair{"h", 3'600'000ull}};
+  constexpr std::uint64_t most = 365ull * 24 * 3600 * 1000;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  for (const auto& [name, milliseconds] : units) {
+    if (error != std::errc() || unit != name || number > most / milliseconds) continue;
+    text = std::to_string(number * milliseconds);
+    return {};
+  }
+  if (text == "0") return {};
+  return "\"" + text + "\" is not a time: write 500ms, 10s, 5m or 2h, up to a year, or 0";
 }
 
 /// Turns a kind's name into its number, which is what an option of that type reads.
@@ -49,6 +67,13 @@ CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::op
       ->transform(CLI::Validator(normalise_size_or_zero, ""));
 }
 
+CLI::Option* add_time_option(CLI::App& command, const std::string& name, std::uint64_t& milliseconds,
+                             const std::string& description) {
+  return command.add_option(name, milliseconds, description)
+      ->type_name("TIME")
+      ->transform(CLI::Validator(normalise_time, ""));
+}
+
 void add_store_options(CLI::App& command, StoreOptions& options) {
   command.add_option("--io", options.loop, "How to reach the kernel: uring, posix or auto (uring if there is one)")
       ->transform(CLI::Validator(normalise_loop, ""))
@@ -62,6 +87,9 @@ void add_store_options(CLI::App& command, StoreOptions& options) {
             return enough ? std::string() : std::string("the cache has to have at least 128M");
           },
           ""))
+      ->group("Machine");
+  add_size_option(command, "--memory", options.memory_bytes,
+                  "Memory for devices in memory (default half of this computer's)")
       ->group("Machine");
   command
       .add_flag("--without-journal", options.without_journal,

@@ -30,8 +30,10 @@ ssize_t write_output(void*, const char* bytes, std::size_t size) {
 }  // namespace
 
 void guard_output() {
-  // A reader that goes away, of standard output or of a socket, shows as a failed write.
+  // A reader that goes away, of standard output or of a socket, shows as a failed write; so does a file that may not
+  // grow (ulimit -f).
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   std::FILE* const guarded =
       fopencookie(nullptr, "w", {.read = nullptr, .write = write_output, .seek = nullptr, .close = nullptr});
   if (guarded == nullptr) return;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "server/address.h"
 #include "server/client.h"
 
@@ -41,7 +43,16 @@ class RemoteEndpoint final : public Endpoint {
     }
   }
 
-  std::expected<void, std::string> close() override { return {}; }
+  std::expected<void, std::string> close() override {
+    // When the server has closed its side too, the session is gone and its devices are free for whoever comes next.
+    client_.end_input();
+    client_.take(std::exchange(taken_, 0));
+    while (true) {
+      const auto rest = client_.receive(1);
+      if (!rest || rest->empty()) return {};
+      client_.take(rest->size());
+    }
+  }
 
  private:
   server::Client client_;

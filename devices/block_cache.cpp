@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstdlib>
 #include <new>
 
 #include "devices/crc32c.h"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::size_t huge_page = 2u << 20;
 constexpr std::size_t registration_piece = 64u << 20;
+/// An arena below this is not worth a mapping of its own: the heap keeps its pages for the next one.
+constexpr std::size_t smallest_mapping = 32u << 20;
 
 }  // namespace
 
@@ -50,7 +53,29 @@ class BlockCache::Load final : public io::DiskRequest {
 
 BlockCache::BlockCache(io::Disk& disk, std::uint64_t bytes) : disk_(disk) {
   const std::size_t count = bytes / block_size;
-  arena_size_ = (count * block_size + huge_page - 1) / huge_page * huge_page + huge_page;
+  if (count * block_size < smallest_mapping) {
+    arena_ = static_cast<std::byte*>(std::aligned_alloc(block_size, count * block_size));
+    if (arena_ == nullptr) throw std::bad_alloc();
+  } else {
+    map_arena(count * block_size);
+  }
+  frames_.resize(count);
+  buckets_.assign(std::bit_ceil(count), no_frame);
+  evictable_ = count;
+  most_hints_ = count / 16;
+}
+
+BlockCache::~BlockCache() {
+  assert(loads_in_flight_ == 0);
+  if (arena_size_ == 0) {
+    std::free(arena_);
+  } else {
+    munmap(arena_, arena_size_);
+  }
+}
+
+void BlockCache::map_arena(std::size_t bytes) {
+  arena_size_ = (bytes + huge_page - 1) / huge_page * huge_page + huge_page;
   void* mapped = mmap(nullptr, arena_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
   arena_ = static_cast<std::byte*>(mapped);
@@ -61,15 +86,6 @@ BlockCache::BlockCache(io::Disk& disk, std::uint64_t bytes) : disk_(disk) {
   arena_ += surplus;
   arena_size_ -= surplus;
   madvise(arena_, arena_size_, MADV_HUGEPAGE);
-  frames_.resize(count);
-  buckets_.assign(std::bit_ceil(count), no_frame);
-  evictable_ = count;
-  most_hints_ = count / 16;
-}
-
-BlockCache::~BlockCache() {
-  assert(loads_in_flight_ == 0);
-  munmap(arena_, arena_size_);
 }
 
 /// Every change of what makes a frame evictable goes through here, so that the count stays right.

@@ -154,6 +154,7 @@ class BlockCache {
   [[nodiscard]] std::size_t bucket_of(std::uint64_t address) const {
     return (address + (address / group_blocks) * 0x9E3779B97F4A7C15ull) & (buckets_.size() - 1);
   }
+  void map_arena(std::size_t bytes);
   FrameId take();
   void insert(FrameId id, const Slot& slot);
   void remove(FrameId id);
@@ -165,7 +166,7 @@ class BlockCache {
 
   io::Disk& disk_;
   std::byte* arena_ = nullptr;
-  std::size_t arena_size_ = 0;
+  std::size_t arena_size_ = 0;  ///< 0: it comes from the heap
   std::size_t registered_ = 0;  ///< bytes of the arena that the disk has been told of
   std::vector<Frame> frames_;
   std::vector<FrameId> buckets_;

@@ -40,12 +40,7 @@ class Checkpoint::Write final : public io::DiskRequest {
 };
 
 Checkpoint::Checkpoint(io::Disk& disk, BlockStore& blocks, Manifest& manifest, Source& source)
-    : disk_(disk), blocks_(blocks), manifest_(manifest), source_(source), next_superblock_(make_block_buffer()) {
-  for (std::size_t n = 0; n < most_in_flight; ++n) {
-    writes_.push_back(std::make_unique<Write>(*this));
-    idle_writes_.push_back(writes_.back().get());
-  }
-}
+    : disk_(disk), blocks_(blocks), manifest_(manifest), source_(source), next_superblock_(make_block_buffer()) {}
 
 Checkpoint::~Checkpoint() { assert(in_flight_ == 0); }
 
@@ -138,7 +133,15 @@ bool Checkpoint::freeze() {
   return true;
 }
 
+/// So many more requests may be under way.
+std::size_t Checkpoint::idle_count() const { return most_in_flight - in_flight_ - ahead_in_flight_; }
+
 Checkpoint::Write& Checkpoint::next_write(io::DiskRequest::Kind kind, std::uint64_t first_block) {
+  assert(idle_count() > 0);
+  if (idle_writes_.empty()) {
+    writes_.push_back(std::make_unique<Write>(*this));
+    idle_writes_.push_back(writes_.back().get());
+  }
   Write& write = *idle_writes_.back();
   idle_writes_.pop_back();
   write.places.clear();
@@ -158,8 +161,7 @@ void Checkpoint::start(Write& write) {
 
 /// Sends off data that has been dirty for a while.
 bool Checkpoint::write_ahead() {
-  if (!source_.may_write_ahead() || ahead_in_flight_ >= most_ahead ||
-      idle_writes_.size() < ahead_blocks + kept_for_checkpoint)
+  if (!source_.may_write_ahead() || ahead_in_flight_ >= most_ahead || idle_count() < ahead_blocks + kept_for_checkpoint)
     return false;
   std::vector<BlockCache::Placed> settled = blocks_.cache().take_settled(ahead_lag, ahead_blocks);
   std::sort(settled.begin(), settled.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
@@ -182,7 +184,7 @@ std::size_t Checkpoint::most_at_once() const {
 }
 
 void Checkpoint::write_more() {
-  while (next_piece_ < pieces_.size() && !idle_writes_.empty() && in_flight_ < most_at_once()) {
+  while (next_piece_ < pieces_.size() && idle_count() > 0 && in_flight_ < most_at_once()) {
     Write& write = next_write(io::DiskRequest::Kind::write, pieces_[next_piece_].address);
     do {
       write.places.push_back(pieces_[next_piece_].bytes);

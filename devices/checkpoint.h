@@ -79,6 +79,7 @@ class Checkpoint {
   bool give_up();
   void set_failed();
   bool write_ahead();
+  [[nodiscard]] std::size_t idle_count() const;
   Write& next_write(io::DiskRequest::Kind kind, std::uint64_t first_block);
   void start(Write& write);
   void write_more();

@@ -16,8 +16,10 @@ namespace chimera::devices {
 
 struct OpenOptions {
   std::uint64_t cache_bytes = 256ull << 20;  ///< at least limits::smallest_cache
+  bool any_cache = false;                    ///< even less will do: nothing large will be moved, as in simulations
   bool read_only = false;                    ///< nothing is written to the disk; writing instructions answer 17
   bool without_journal = false;              ///< the state of the last checkpoint, to be looked at
+  std::uint64_t most_memory_bytes = MemoryOptions::half_of_memory();  ///< for devices in memory
 };
 
 /// What the first blocks of a disk say it is.

@@ -166,14 +166,14 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
     return std::unexpected(fmt::format("the store has {} blocks, but its disk only {}: it was cut short",
                                        superblock.block_count, disk.block_count()));
   }
-  if (options.cache_bytes < limits::smallest_cache) {
+  if (options.cache_bytes < limits::smallest_cache && !options.any_cache) {
     return std::unexpected(fmt::format("the cache must have at least {} MiB", limits::smallest_cache >> 20));
   }
   auto pool = std::make_unique<Pool>(loop, disk, options.cache_bytes);
   if (options.read_only) pool->set_read_only();
   if (options.without_journal) pool->leave_journal();
   if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
-  return std::make_unique<Store>(std::move(pool));
+  return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}});
 }
 
 std::expected<WaitingJournal, std::string> read_journal(io::Loop& loop, Store& store) {

@@ -84,19 +84,20 @@ void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>&
 
 void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count,
                   const std::function<void(std::uint64_t address, const Block* bytes)>& take) {
-  std::vector<BlockBuffer> buffers;
+  if (count == 0) return;
+  const std::size_t at_once = std::min<std::uint64_t>(count, io::Disk::most_blocks);
+  const std::unique_ptr<Block[], FreeMemory> buffers(
+      static_cast<Block*>(std::aligned_alloc(block_size, at_once * block_size)));
+  if (buffers == nullptr) throw std::bad_alloc();
   std::vector<std::byte*> places;
-  for (std::uint64_t n = 0; n < std::min<std::uint64_t>(count, io::Disk::most_blocks); ++n) {
-    buffers.push_back(make_block_buffer());
-    places.push_back(reinterpret_cast<std::byte*>(buffers.back().get()));
-  }
+  for (std::size_t n = 0; n < at_once; ++n) places.push_back(buffers[n].data());
   for (const std::uint64_t end = first + count; first < end;) {
     const std::size_t size = std::min<std::uint64_t>(end - first, places.size());
     const bool good = Request(first, std::span(places).first(size)).carry_out(loop, disk);
     for (std::size_t n = 0; n < size; ++n) {
       // Which of several could not be read is found out by asking for them one by one.
-      const bool readable = good || read_now(loop, disk, first + n, *buffers[n]);
-      take(first + n, readable ? buffers[n].get() : nullptr);
+      const bool readable = good || read_now(loop, disk, first + n, buffers[n]);
+      take(first + n, readable ? &buffers[n] : nullptr);
     }
     first += size;
   }

@@ -108,7 +108,9 @@ void SpaceMap::grow(std::uint64_t block_count) {
 void SpaceMap::make_fresh(Group& group, std::uint32_t number) const {
   group.used = {};
   for (std::uint32_t bit = 0; bit < fixed_blocks(number); ++bit) set(group.used, bit);
-  for (std::uint32_t bit = blocks_in(number); bit < group_blocks; ++bit) set(group.used, bit);
+  std::uint32_t bit = blocks_in(number);
+  for (; bit % 64 != 0; ++bit) set(group.used, bit);
+  std::fill(group.used.begin() + bit / 64, group.used.end(), ~std::uint64_t{0});
 }
 
 /// The group if it is in memory, or can be without reading.

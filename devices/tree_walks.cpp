@@ -21,6 +21,13 @@ void append(std::vector<Tree::Piece>& pieces, std::uint64_t blocks, bool flag) {
   }
 }
 
+/// The last index of the holes in this node that begin with the child of that level in which `index` lies.
+std::uint64_t end_of_hole(const Node& node, unsigned level, std::uint64_t index) {
+  const unsigned shift = 8 * level;
+  while ((index >> shift & 255) != 255 && node[(index >> shift & 255) + 1].empty()) index += std::uint64_t{1} << shift;
+  return index | ((std::uint64_t{1} << shift) - 1);
+}
+
 }  // namespace
 
 void Tree::runs(Waiter& waiter, std::uint64_t first, std::uint64_t last, std::size_t most, std::vector<Piece>& pieces,
@@ -43,8 +50,9 @@ void Tree::runs(Waiter& waiter, std::uint64_t first, std::uint64_t last, std::si
       hint = hint_at(frame, n);
       --level;
     }
-    const std::uint64_t end = std::min(last, index | (capacity(level) - 1));
+    std::uint64_t end = std::min(last, index | (capacity(level) - 1));
     if (slot.empty() || level == 0) {
+      if (frame != no_frame) end = std::min(last, end_of_hole(blocks_->cache().node(frame), level, index));
       append(pieces, end - index + 1, slot.empty());
       index = end + 1;
       continue;

@@ -19,14 +19,20 @@ std::span<const std::byte, DiskImage::sector_size> bytes_of(const SectorVersion&
 
 }  // namespace
 
-CrashImages::CrashImages(DiskImage durable, std::uint64_t block_count, SectorVersions versions, const Options& options)
-    : durable_(std::move(durable)), all_(durable_), block_count_(block_count), options_(options) {
-  all_.resize(block_count_);
+CrashImages::CrashImages(DiskImage durable, std::uint64_t durable_mark, std::uint64_t block_count,
+                         SectorVersions versions, const Options& options)
+    : durable_(std::move(durable)), durable_mark_(durable_mark), block_count_(block_count), options_(options) {
+  std::array<std::byte, DiskImage::sector_size> old{};
+  sectors_.reserve(versions.size());
   for (auto& [sector, list] : versions) {
     for (const SectorVersion& version : list) writes_.push_back(version.write);
     legal_count_ = multiply_saturating(legal_count_, list.size() + 1);
-    all_.write_sector(sector, bytes_of(list.back(), sector));
-    sectors_.push_back({sector, std::move(list)});
+    if (sector / DiskImage::sectors_per_block < durable_.block_count()) {
+      durable_.read_sector(sector, old);
+    } else {
+      old = {};
+    }
+    sectors_.push_back({sector, std::move(list), sector_mark(sector, old)});
   }
   std::ranges::sort(writes_);
   writes_.erase(std::ranges::unique(writes_).begin(), writes_.end());
@@ -142,34 +148,44 @@ CrashImages::Choice CrashImages::sampled(std::size_t number) const {
   return choice;
 }
 
-void CrashImages::settle(DiskImage& image, std::size_t sector_index, std::uint32_t version) const {
-  const UnsettledSector& unsettled = sectors_[sector_index];
-  if (unsettled.sector / DiskImage::sectors_per_block >= image.block_count()) return;
-  if (version > 0) {
-    image.write_sector(unsettled.sector, bytes_of(unsettled.versions[version - 1], unsettled.sector));
-    return;
+/// Gives these sectors, which are all of one block that are unsettled, what was chosen for them.
+void CrashImages::settle(DiskImage& image, const Choice& choice, std::size_t first, std::size_t last) const {
+  const auto chosen = [&](std::size_t i) -> const SectorVersion* {
+    return choice.versions[i] == 0 ? nullptr : &sectors_[i].versions[choice.versions[i] - 1];
+  };
+  const SectorVersion* const one = chosen(first);
+  bool is_one_write = one != nullptr && last - first == DiskImage::sectors_per_block;
+  for (std::size_t i = first; i < last && is_one_write; ++i) {
+    is_one_write = chosen(i) != nullptr && chosen(i)->block == one->block;
   }
-  std::array<std::byte, DiskImage::sector_size> old{};
-  if (unsettled.sector / DiskImage::sectors_per_block < durable_.block_count()) {
-    durable_.read_sector(unsettled.sector, old);
+  if (is_one_write) return image.share_block(sectors_[first].block(), one->block);
+  for (std::size_t i = first; i < last; ++i) {
+    if (chosen(i) != nullptr) image.write_sector(sectors_[i].sector, bytes_of(*chosen(i), sectors_[i].sector));
   }
-  image.write_sector(unsettled.sector, old);
 }
 
 DiskImage CrashImages::at(std::size_t index) const {
   const Choice choice = choose(index);
-  std::size_t with_last = 0;
-  for (std::size_t i = 0; i < sectors_.size(); ++i) {
-    if (choice.versions[i] == sectors_[i].versions.size()) ++with_last;
-  }
-  const bool is_mostly_new = with_last * 2 > sectors_.size();
-  DiskImage image = is_mostly_new ? all_ : durable_;
+  DiskImage image = durable_;
   image.resize(choice.has_new_size ? block_count_ : durable_.block_count());
-  for (std::size_t i = 0; i < sectors_.size(); ++i) {
-    const std::size_t as_it_is = is_mostly_new ? sectors_[i].versions.size() : 0;
-    if (choice.versions[i] != as_it_is) settle(image, i, choice.versions[i]);
+  for (std::size_t first = 0; first < sectors_.size();) {
+    std::size_t last = first + 1;
+    while (last < sectors_.size() && sectors_[last].block() == sectors_[first].block()) ++last;
+    if (sectors_[first].block() < image.block_count()) settle(image, choice, first, last);
+    first = last;
   }
   return image;
+}
+
+std::uint64_t CrashImages::mark(std::size_t index) const {
+  const Choice choice = choose(index);
+  const std::uint64_t block_count = choice.has_new_size ? block_count_ : durable_.block_count();
+  std::uint64_t mark = durable_mark_ + block_count;
+  for (std::size_t i = 0; i < sectors_.size(); ++i) {
+    if (choice.versions[i] == 0 || sectors_[i].block() >= block_count) continue;
+    mark += sectors_[i].versions[choice.versions[i] - 1].mark - sectors_[i].durable_mark;
+  }
+  return mark;
 }
 
 std::string CrashImages::describe(std::size_t index) const {

@@ -15,10 +15,11 @@ namespace chimera::io {
 
 /// One content that a sector has been given since the last flush that covers it.
 struct SectorVersion {
-  std::uint64_t write;      ///< the number of the write that brought it
-  std::uint64_t landed_at;  ///< the place of its completion among all completions; 0 while under way
-  bool is_forgotten;        ///< an error followed: no later flush covers it
-  std::shared_ptr<const std::array<std::byte, DiskImage::block_size>> block;  ///< the block that it is a part of
+  std::uint64_t write;                     ///< the number of the write that brought it
+  std::uint64_t landed_at;                 ///< the place of its completion among all completions; 0 while under way
+  bool is_forgotten;                       ///< an error followed: no later flush covers it
+  std::shared_ptr<DiskImage::Page> block;  ///< the block that it is a part of; nobody changes it
+  std::uint64_t mark;                      ///< `sector_mark` of its bytes
 };
 /// By sector; in the order of their starts, those that have landed behind those that were before them.
 using SectorVersions = std::map<std::uint64_t, std::vector<SectorVersion>>;
@@ -32,7 +33,9 @@ class CrashImages {
     std::uint64_t seed = 1;
   };
 
-  CrashImages(DiskImage durable, std::uint64_t block_count, SectorVersions versions, const Options& options);
+  /// `durable_mark`: a number that stands for the durable image's content.
+  CrashImages(DiskImage durable, std::uint64_t durable_mark, std::uint64_t block_count, SectorVersions versions,
+              const Options& options);
 
   /// How many different choices there are, at most 2^64 - 1.
   [[nodiscard]] std::uint64_t legal_count() const noexcept { return legal_count_; }
@@ -40,6 +43,9 @@ class CrashImages {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// The image of this index (below `size`); the same one each time.
   [[nodiscard]] DiskImage at(std::size_t index) const;
+  /// A number that stands for the content of that image: the same for the same content, at other moments in the life of
+  /// the disk too.
+  [[nodiscard]] std::uint64_t mark(std::size_t index) const;
   /// What the image of this index is, for messages: "all but write 7".
   [[nodiscard]] std::string describe(std::size_t index) const;
 
@@ -63,15 +69,18 @@ class CrashImages {
   [[nodiscard]] Choice with_writes(const std::vector<bool>& landed) const;
   [[nodiscard]] Choice sampled(std::size_t number) const;
   [[nodiscard]] std::size_t write_index(const SectorVersion& version) const;
-  void settle(DiskImage& image, std::size_t sector_index, std::uint32_t version) const;
+  void settle(DiskImage& image, const Choice& choice, std::size_t first, std::size_t last) const;
 
   struct UnsettledSector {
     std::uint64_t sector;
     std::vector<SectorVersion> versions;
+    std::uint64_t durable_mark;  ///< of what is durable there
+
+    [[nodiscard]] std::uint64_t block() const { return sector / DiskImage::sectors_per_block; }
   };
 
   DiskImage durable_;
-  DiskImage all_;  ///< every sector with its last version: most images differ little from this or from `durable_`
+  std::uint64_t durable_mark_;
   std::uint64_t block_count_;
   Options options_;
   std::vector<UnsettledSector> sectors_;

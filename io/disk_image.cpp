@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 namespace chimera::io {
 
@@ -24,7 +25,8 @@ const DiskImage::Page* DiskImage::find(std::uint64_t block) const {
   return chunk == chunks_.end() ? nullptr : chunk->second->pages[block % pages_per_chunk].get();
 }
 
-DiskImage::Page& DiskImage::own(std::uint64_t block) {
+/// Where the page of this block is kept, in a chunk that no other image has.
+std::shared_ptr<DiskImage::Page>& DiskImage::own_place(std::uint64_t block) {
   assert(block < block_count_);
   std::shared_ptr<Chunk>& chunk = chunks_[block / pages_per_chunk];
   if (!chunk) {
@@ -32,7 +34,11 @@ DiskImage::Page& DiskImage::own(std::uint64_t block) {
   } else if (chunk.use_count() > 1) {
     chunk = std::make_shared<Chunk>(*chunk);
   }
-  std::shared_ptr<Page>& page = chunk->pages[block % pages_per_chunk];
+  return chunk->pages[block % pages_per_chunk];
+}
+
+DiskImage::Page& DiskImage::own(std::uint64_t block) {
+  std::shared_ptr<Page>& page = own_place(block);
   if (!page) {
     page = std::make_shared<Page>();
   } else if (page.use_count() > 1) {
@@ -53,6 +59,8 @@ void DiskImage::read_block(std::uint64_t block, std::span<std::byte, block_size>
 void DiskImage::write_block(std::uint64_t block, std::span<const std::byte, block_size> bytes) {
   std::memcpy(own(block).data(), bytes.data(), block_size);
 }
+
+void DiskImage::share_block(std::uint64_t block, std::shared_ptr<Page> page) { own_place(block) = std::move(page); }
 
 void DiskImage::read_sector(std::uint64_t sector, std::span<std::byte, sector_size> out) const {
   const Page* page = find(sector / sectors_per_block);
@@ -88,6 +96,26 @@ bool DiskImage::has_all_of(const DiskImage& other) const {
 
 bool DiskImage::operator==(const DiskImage& other) const {
   return block_count_ == other.block_count_ && has_all_of(other) && other.has_all_of(*this);
+}
+
+std::uint64_t sector_mark(std::uint64_t sector, std::span<const std::byte, DiskImage::sector_size> bytes) {
+  constexpr std::uint64_t factor = 0x9E3779B97F4A7C15u;
+  constexpr std::size_t lanes = 4;
+  std::array<std::uint64_t, lanes> sums{sector, 1, 2, 3};
+  for (std::size_t at = 0; at < bytes.size(); at += lanes * sizeof(std::uint64_t)) {
+    std::array<std::uint64_t, lanes> words;
+    std::memcpy(words.data(), &bytes[at], sizeof words);
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      sums[lane] = (sums[lane] ^ words[lane]) * factor;
+      sums[lane] ^= sums[lane] >> 32;
+    }
+  }
+  std::uint64_t mark = 0;
+  for (const std::uint64_t sum : sums) {
+    mark = (mark ^ sum) * factor;
+    mark ^= mark >> 29;
+  }
+  return mark;
 }
 
 }  // namespace chimera::io

@@ -9,7 +9,7 @@
 namespace chimera::io {
 namespace {
 
-using Block = std::array<std::byte, DiskImage::block_size>;
+using Block = DiskImage::Page;
 constexpr std::size_t sectors_per_block = DiskImage::sectors_per_block;
 constexpr unsigned bits_per_block = DiskImage::block_size * 8;
 
@@ -94,7 +94,7 @@ void SimulatedDisk::start(DiskRequest& request) {
   if (const Fault* fault = next_fault(request.kind)) flight->fault = *fault;
   for (std::byte* const buffer : request.buffers) {
     assert(reinterpret_cast<std::uintptr_t>(buffer) % DiskImage::block_size == 0 && "buffers are aligned to a block");
-    if (request.kind == DiskRequest::Kind::read) std::memset(buffer, 0xDB, DiskImage::block_size);
+    if (request.kind == DiskRequest::Kind::read) std::memset(buffer, 0xDB, DiskImage::sector_size);
   }
   if (request.kind == DiskRequest::Kind::write && !flight->is_outside && !is_off_) start_write(*flight);
   flight->covered = state_.landed;
@@ -116,8 +116,10 @@ void SimulatedDisk::start_write(Flight& flight) {
   }
   if (flight.has(Fault::Effect::lose)) return;
   for (std::size_t i = 0; i < count * sectors_per_block; ++i) {
-    state_.versions[flight.first_block * sectors_per_block + i].push_back(
-        {flight.write_number, 0, false, flight.bytes[i / sectors_per_block]});
+    const std::uint64_t sector = flight.first_block * sectors_per_block + i;
+    const std::shared_ptr<Block>& block = flight.bytes[i / sectors_per_block];
+    state_.versions[sector].push_back(
+        {flight.write_number, 0, false, block, sector_mark(sector, sector_of(*block, sector))});
   }
 }
 
@@ -154,6 +156,9 @@ int SimulatedDisk::finish_write(Flight& flight) {
   ++state_.landed;
   if (!flight.has(Fault::Effect::lose)) {
     for (std::size_t i = 0; i < flight.bytes.size() * sectors_per_block; ++i) land_sector(flight, i, has_failed);
+    for (std::size_t i = 0; i < flight.bytes.size() && !has_failed; ++i) {
+      state_.current.share_block(flight.first_block + i, flight.bytes[i]);
+    }
     if (flight.request.durable && !has_failed) settle_write(flight);
   }
   if (hook_) hook_(Boundary::after, flight.request);
@@ -162,11 +167,14 @@ int SimulatedDisk::finish_write(Flight& flight) {
 
 void SimulatedDisk::land_sector(const Flight& flight, std::size_t sector_index, bool has_failed) {
   const std::uint64_t sector = flight.first_block * sectors_per_block + sector_index;
-  const std::shared_ptr<Block>& block = flight.bytes[sector_index / sectors_per_block];
   std::vector<SectorVersion>& versions = state_.versions[sector];
-  std::erase_if(versions, [&](const SectorVersion& version) { return version.write == flight.write_number; });
-  versions.push_back({flight.write_number, state_.landed, has_failed, block});
-  if (has_failed && loop_.random().chance(50)) return;
+  const auto own = std::ranges::find(versions, flight.write_number, &SectorVersion::write);
+  assert(own != versions.end());
+  own->landed_at = state_.landed;
+  own->is_forgotten = has_failed;
+  std::rotate(own, own + 1, versions.end());
+  if (!has_failed || loop_.random().chance(50)) return;
+  const std::shared_ptr<Block>& block = flight.bytes[sector_index / sectors_per_block];
   state_.current.write_sector(sector, sector_of(*block, sector));
 }
 
@@ -213,6 +221,9 @@ void SimulatedDisk::settle_covered(std::uint64_t covered) {
       if (is_covered && (last == nullptr || version.landed_at > last->landed_at)) last = &version;
     }
     if (last != nullptr) {
+      std::array<std::byte, DiskImage::sector_size> old;
+      state_.durable.read_sector(sector, old);
+      state_.durable_mark += last->mark - sector_mark(sector, old);
       state_.durable.write_sector(sector, sector_of(*last->block, sector));
       const std::uint64_t settled_at = last->landed_at;
       std::erase_if(versions, [&](const SectorVersion& version) {
@@ -229,20 +240,31 @@ int SimulatedDisk::grow(std::uint64_t block_count) {
   return 0;
 }
 
+void SimulatedDisk::flip_durable(std::uint64_t block, unsigned bit) {
+  const std::uint64_t sector = block * sectors_per_block + bit / 8 / DiskImage::sector_size;
+  std::array<std::byte, DiskImage::sector_size> bytes;
+  state_.durable.read_sector(sector, bytes);
+  state_.durable_mark -= sector_mark(sector, bytes);
+  state_.durable.flip_bit(block, bit);
+  state_.durable.read_sector(sector, bytes);
+  state_.durable_mark += sector_mark(sector, bytes);
+}
+
 void SimulatedDisk::flip_bit(std::uint64_t block, unsigned bit) {
   state_.current.flip_bit(block, bit);
-  if (block < state_.durable.block_count()) state_.durable.flip_bit(block, bit);
+  if (block < state_.durable.block_count()) flip_durable(block, bit);
   const auto sector = state_.versions.find(block * sectors_per_block + bit / 8 / DiskImage::sector_size);
   if (sector == state_.versions.end()) return;
   for (SectorVersion& version : sector->second) {
     auto flipped = std::make_shared<Block>(*version.block);
     flip(flipped->data(), bit);
     version.block = std::move(flipped);
+    version.mark = sector_mark(sector->first, sector_of(*version.block, sector->first));
   }
 }
 
 CrashImages SimulatedDisk::crash_images(const CrashImages::Options& options) const {
-  return CrashImages(state_.durable, state_.current.block_count(), state_.versions, options);
+  return CrashImages(state_.durable, state_.durable_mark, state_.current.block_count(), state_.versions, options);
 }
 
 SimulatedDisk::State SimulatedDisk::snapshot() const {

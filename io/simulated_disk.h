@@ -42,7 +42,7 @@ class SimulatedDisk final : public Disk {
 
   [[nodiscard]] std::uint64_t block_count() const noexcept override { return state_.current.block_count(); }
   /// Asserts the rules that a real disk would not: the bytes of a write stay as they are until it has finished.
-  /// The buffers of a read hold rubbish until then.
+  /// The buffers of a read hold rubbish until then, each at its beginning.
   void start(DiskRequest& request) override;
   [[nodiscard]] int grow(std::uint64_t block_count) override;
 
@@ -73,6 +73,7 @@ class SimulatedDisk final : public Disk {
     SectorVersions versions;
     std::uint64_t landed = 0;  ///< completed writes so far
     std::uint64_t next_write = 1;
+    std::uint64_t durable_mark = 0;  ///< how far the sum of the sectors' marks has moved since the beginning
   };
   /// Nothing is under way.
   [[nodiscard]] State snapshot() const;
@@ -94,6 +95,7 @@ class SimulatedDisk final : public Disk {
   int finish_write(Flight& flight);
   int finish_flush(Flight& flight);
   void settle_write(const Flight&);
+  void flip_durable(std::uint64_t block, unsigned bit);
   void land_sector(const Flight& flight, std::size_t sector_index, bool has_failed);
 
   SimulatedLoop& loop_;

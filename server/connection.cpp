@@ -36,6 +36,16 @@ Connection::Connection(Host& host, io::KernelLoop& loop, const Options& options,
   receive();
 }
 
+std::uint64_t Connection::most_memory(const Options& options) {
+  constexpr std::uint64_t largest_instruction = limits::largest_transfer + limits::instruction_overhead;
+  // A queue that grows has its bytes twice for a moment; a queue that is empty keeps a little.
+  constexpr std::uint64_t input = largest_instruction + largest_receive;
+  const std::uint64_t answers = limits::largest_transfer + options.answer_cap_bytes;
+  constexpr std::uint64_t handles = limits::most_open_devices * std::uint64_t{128};
+  constexpr std::uint64_t session = 64 * 1024;  // itself, its run-ahead, its pending flushes
+  return input + std::max(input, answers) + handles + session;
+}
+
 void Connection::session_changed(vm::Session&) { host_.connection_changed(*this); }
 
 void Connection::advance(bool is_machine_busy) {
@@ -67,7 +77,10 @@ void Connection::send_answers(bool is_machine_busy) {
 void Connection::send_some(std::span<const std::uint8_t> answers) {
   const ssize_t sent =
       is_output_lost_ ? -1 : ::send(socket_.get(), answers.data(), answers.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent >= 0) return session_->take_answers(static_cast<std::size_t>(sent));
+  if (sent >= 0) {
+    has_moved_ = true;
+    return session_->take_answers(static_cast<std::size_t>(sent));
+  }
   if (!is_output_lost_ && errno == EINTR) return;
   if (!is_output_lost_ && errno == EAGAIN) return loop_.wait_writable(socket_.get(), awaiting_room_.begin());
   is_output_lost_ = true;
@@ -107,6 +120,7 @@ void Connection::receive_ahead() {
 void Connection::take_input(int result) {
   const auto size = static_cast<std::size_t>(std::max(result, 0));
   session_->commit_input(size);
+  has_moved_ = has_moved_ || size > 0;
   if (size >= receive_size_) {
     receive_size_ = std::min(2 * receive_size_, largest_receive);
   } else if (size < receive_size_ / 4) {
@@ -143,6 +157,20 @@ void Connection::end_input() {
 }
 
 // The end.
+
+/// How long the client may stay as quiet as it is; 0: as long as it likes.
+std::uint64_t Connection::patience_ms() const {
+  if (!session_->idle()) return 0;  // it waits for us
+  const bool is_amid = !session_->answers().empty() || session_->unread_input() > 0;
+  return is_amid ? options_.stall_timeout_ms : options_.idle_timeout_ms;
+}
+
+void Connection::check_patience(std::uint64_t elapsed_ms) {
+  if (state_ != State::open) return;
+  const std::uint64_t patience = patience_ms();
+  quiet_ms_ = std::exchange(has_moved_, false) || patience == 0 ? 0 : quiet_ms_ + elapsed_ms;
+  if (patience != 0 && quiet_ms_ >= patience) drop();
+}
 
 void Connection::linger() {
   session_.reset();

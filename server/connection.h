@@ -35,11 +35,17 @@ class Connection final : private vm::Session::Listener {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  /// What one connection takes at most, in bytes of memory: an instruction of the largest size on its way in, the
+  /// answer to it on its way out, and its session.
+  [[nodiscard]] static std::uint64_t most_memory(const Options& options);
+
   /// Sends and receives what can be. `is_machine_busy`: it goes on at once, so that few answers may wait for more of
   /// them.
   void advance(bool is_machine_busy);
   /// Nothing more is read; what has arrived is run and answered, then the connection ends.
   void end_input();
+  /// To be called every `elapsed_ms`: ends the connection if its client has kept us waiting for too long.
+  void check_patience(std::uint64_t elapsed_ms);
   /// Ends at once, whatever waits.
   void drop();
 
@@ -54,6 +60,7 @@ class Connection final : private vm::Session::Listener {
   };
 
   void session_changed(vm::Session&) override;
+  [[nodiscard]] std::uint64_t patience_ms() const;
   [[nodiscard]] bool is_worth_sending(std::size_t size, bool is_machine_busy) const;
   void send_answers(bool is_machine_busy);
   void send_some(std::span<const std::uint8_t> answers);
@@ -81,6 +88,8 @@ class Connection final : private vm::Session::Listener {
   bool has_client_closed_ = false;
   bool is_output_lost_ = false;  ///< the client takes no answers any more; what it has sent is run all the same
   bool is_gone_ = false;
+  bool has_moved_ = false;      ///< bytes, either way, since the last look
+  std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
   std::size_t receive_size_;
 
   io::Callback<&Connection::on_received> receiving_{*this};

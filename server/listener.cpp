@@ -6,11 +6,12 @@
 namespace chimera::server {
 namespace {
 
-// When descriptors or memory are used up, trying again at once would only spin.
+// When descriptors or memory are used up, or something else stays as it is, trying again at once would only spin.
 constexpr std::uint64_t pause_ms = 250;
 
-bool is_used_up(int result) {
-  return result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
+/// Of the one connection that has already gone again, or of nothing at all.
+bool is_over_with(int error) {
+  return error == -ECONNABORTED || error == -EPROTO || error == -EINTR || error == -EAGAIN || error == -ECANCELED;
 }
 
 }  // namespace
@@ -32,10 +33,9 @@ void Listener::on_accepted(int result) {
     Socket socket(result);
     if (is_stopping_) return;
     host_.accepted(std::move(socket));
-  } else if (is_used_up(result) && !is_stopping_) {
+  } else if (!is_over_with(result) && !is_stopping_) {
     return loop_.after(pause_ms, waiting_.begin());
   }
-  // Other errors are of the one connection that has already gone again.
   resume();
 }
 

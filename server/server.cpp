@@ -43,6 +43,19 @@ sigset_t set_of(std::span<const int> signals) {
   return set;
 }
 
+/// An eighth of the shortest timeout, so that none is passed by much. Looking costs little beside what it saves: no
+/// timer is set and cancelled with each request.
+std::uint64_t look_interval_ms(const Options& options) {
+  constexpr std::uint64_t shortest = 10;
+  constexpr std::uint64_t longest = 5'000;
+  std::uint64_t timeout = std::max(options.idle_timeout_ms, options.stall_timeout_ms);
+  if (timeout == 0) return 0;
+  for (const std::uint64_t one : {options.idle_timeout_ms, options.stall_timeout_ms}) {
+    if (one != 0) timeout = std::min(timeout, one);
+  }
+  return std::clamp(timeout / 8, shortest, longest);
+}
+
 }  // namespace
 
 std::expected<std::unique_ptr<Server>, std::string> Server::make(vm::Machine& machine, io::KernelLoop& loop,
@@ -53,7 +66,11 @@ std::expected<std::unique_ptr<Server>, std::string> Server::make(vm::Machine& ma
 }
 
 Server::Server(vm::Machine& machine, io::KernelLoop& loop, const Options& options, Socket stop_event)
-    : machine_(machine), loop_(loop), options_(options), stop_event_(std::move(stop_event)) {}
+    : machine_(machine),
+      loop_(loop),
+      options_(options),
+      look_interval_ms_(look_interval_ms(options)),
+      stop_event_(std::move(stop_event)) {}
 
 Server::~Server() {
   // Whoever never ran it, or whose run ended, leaves listeners at most.
@@ -78,10 +95,22 @@ bool Server::has_room() const { return connections_.size() < options_.most_conne
 
 void Server::accepted(Socket socket) {
   tune_tcp(socket);
+  bound_silence(socket, options_.stall_timeout_ms);
   Connection::Host& host = *this;
   auto connection = std::make_unique<Connection>(host, loop_, options_, std::move(socket), machine_.connect());
   connection->index = connections_.size();
   connections_.push_back(std::move(connection));
+  watch_clients();
+}
+
+void Server::watch_clients() {
+  if (look_interval_ms_ == 0 || looking_.is_under_way() || connections_.empty() || phase_ == Phase::leaving) return;
+  loop_.after(look_interval_ms_, looking_.begin());
+}
+
+void Server::on_look(int) {
+  for (const auto& connection : connections_) connection->check_patience(look_interval_ms_);
+  watch_clients();
 }
 
 void Server::connection_changed(Connection& connection) {
@@ -138,7 +167,7 @@ Status Server::run(std::span<const int> stop_signals) {
 
 bool Server::is_over() const {
   return phase_ == Phase::leaving && connections_.empty() && !awaiting_stop_.is_under_way() &&
-         !awaiting_signal_.is_under_way() && !deadline_.is_under_way() &&
+         !awaiting_signal_.is_under_way() && !deadline_.is_under_way() && !looking_.is_under_way() &&
          std::ranges::all_of(listeners_, [](const auto& listener) { return listener->has_stopped(); });
 }
 
@@ -192,6 +221,7 @@ void Server::leave() {
   awaiting_stop_.cancel(loop_);
   awaiting_signal_.cancel(loop_);
   deadline_.cancel(loop_);
+  looking_.cancel(loop_);
 }
 
 }  // namespace chimera::server

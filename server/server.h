@@ -62,12 +62,15 @@ class Server final : private Connection::Host, private Listener::Host {
   void on_stop_event(int result);
   void on_signal(int result);
   void on_deadline(int result);
+  void watch_clients();
+  void on_look(int result);
   void asked_to_stop();
   [[nodiscard]] bool is_over() const;
 
   vm::Machine& machine_;
   io::KernelLoop& loop_;
   const Options options_;
+  const std::uint64_t look_interval_ms_;  ///< between looks at what clients do; 0: nobody looks
   Socket stop_event_;
   Socket signals_;
   Phase phase_ = Phase::serving;
@@ -80,6 +83,7 @@ class Server final : private Connection::Host, private Listener::Host {
   io::Callback<&Server::on_stop_event> awaiting_stop_{*this};
   io::Callback<&Server::on_signal> awaiting_signal_{*this};
   io::Callback<&Server::on_deadline> deadline_{*this};
+  io::Callback<&Server::on_look> looking_{*this};
 };
 
 }  // namespace chimera::server

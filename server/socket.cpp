@@ -9,8 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 namespace chimera::server {
@@ -152,6 +154,19 @@ void tune_tcp(const Socket& socket) {
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+void bound_silence(const Socket& socket, std::uint64_t timeout_ms) {
+  if (timeout_ms == 0) return;
+  const auto set = [&](int option, std::uint64_t value, std::uint64_t least, std::uint64_t most) {
+    const auto number = static_cast<int>(std::clamp(value, least, most));
+    ::setsockopt(socket.get(), IPPROTO_TCP, option, &number, sizeof number);
+  };
+  // The kernel asks after half of the time, then every eighth. It takes whole seconds, for a quarter of a day at most.
+  constexpr std::uint64_t most_seconds = 32'767;
+  set(TCP_KEEPIDLE, timeout_ms / 2000, 1, most_seconds);
+  set(TCP_KEEPINTVL, timeout_ms / 8000, 1, most_seconds);
+  set(TCP_USER_TIMEOUT, timeout_ms, 1, std::numeric_limits<int>::max());
 }
 
 }  // namespace chimera::server

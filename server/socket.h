@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <utility>
@@ -48,5 +49,9 @@ void stop_listening(ListeningSocket& listening);
 
 /// Small answers leave at once, and a computer that has gone away is noticed. Nothing on unix sockets.
 void tune_tcp(const Socket& socket);
+
+/// A computer that gives no sign of life, or takes nothing, for about so long counts as gone: what is received or sent
+/// fails then. 0 leaves it to the kernel (hours). Nothing on unix sockets, whose other end cannot vanish unseen.
+void bound_silence(const Socket& socket, std::uint64_t timeout_ms);
 
 }  // namespace chimera::server

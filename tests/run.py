@@ -12,6 +12,7 @@ A program that crashes, times out, or runs no test at all is a failure more.
 import argparse
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -120,12 +121,18 @@ def jobs_for(label, build, environment):
         yield Job(f"{label}/cli/{script.stem}", [sys.executable, str(script)], environment)
 
 
+def is_long(job):
+    return "simulation" in job.name
+
+
 def all_jobs(arguments):
     sanitizer_options = {
         "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:strict_string_checks=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
     # The slowest first, so that the last one to end is a short one.
+    plain = list(jobs_for("plain", arguments.plain, {}))
+    yield from filter(is_long, plain)
     yield from jobs_for("sanitized", arguments.sanitized, sanitizer_options)
     for text in arguments.command:
         name, command = text.split("=", 1)
@@ -133,7 +140,7 @@ def all_jobs(arguments):
     for script in sorted((ROOT / "tests" / "lint").glob("*_test.py")):
         yield Job(f"lint/{script.stem}", [sys.executable, str(script)])
     yield Job("fuzz", ["fuzz/run.sh", str(FUZZ_SECONDS)])
-    yield from jobs_for("plain", arguments.plain, {})
+    yield from itertools.filterfalse(is_long, plain)
 
 
 def report(result):

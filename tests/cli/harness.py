@@ -23,11 +23,13 @@ BUSY, NO_SPACE, IO_ERROR, CORRUPT, TOO_LARGE, DENIED, UNSUPPORTED, READ_ONLY, BA
 class Server:
     """A running `chimera serve`; `addresses` are where it listens, in order."""
 
-    def __init__(self, store, listen, *options):
+    def __init__(self, store, listen, *options, prepare=None):
+        """`prepare` is called in the process before it becomes the server."""
         command = [CHIMERA, "serve", str(store), *map(str, options)]
         for address in listen:
             command += ["--listen", address]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=prepare)
         self.banner = []
         self.addresses = []
         while len(self.addresses) < len(listen):
@@ -54,10 +56,14 @@ class Server:
         self.process.communicate()
 
     def kill_and_let_go(self, store):
-        """The kernel gives back what a killed process's ring holds, the store's lock included, a moment later."""
         self.kill()
-        with open(store, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        wait_for_lock(store)
+
+
+def wait_for_lock(store):
+    """The kernel gives back what a killed process's ring holds, the store's lock included, a moment later."""
+    with open(store, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 class Connection:
@@ -79,13 +85,13 @@ class Connection:
         self.socket.sendall(data)
 
     def read(self, size):
-        data = b""
+        data = bytearray()
         while len(data) < size:
-            piece = self.socket.recv(size - len(data))
+            piece = self.socket.recv(min(size - len(data), 1 << 20))
             if not piece:
                 raise EOFError(f"{len(data)} of {size} bytes, then the end")
             data += piece
-        return data
+        return bytes(data)
 
     def answer(self, size=0):
         """(0, the result of `size` bytes) or (status, message)."""
@@ -180,8 +186,8 @@ class ChimeraTest(unittest.TestCase):
         self.chimera("format", self.store, "--size", size)
         return self.store
 
-    def serve(self, store=None, listen=None, options=()):
-        server = Server(store or self.store, listen or [f"unix:{self.folder}/socket"], *options)
+    def serve(self, store=None, listen=None, options=(), prepare=None):
+        server = Server(store or self.store, listen or [f"unix:{self.folder}/socket"], *options, prepare=prepare)
         self.addCleanup(server.kill)
         return server
 

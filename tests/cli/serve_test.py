@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import select
 import signal
 import socket
 import stat
@@ -72,6 +73,26 @@ class Sockets(ChimeraTest):
         answers = self.chimera("send", server.addresses[0], "-", text=text)
         self.assertRegex(answers, r'read bytes @0 #3 +ok  "abc"')
         self.assertIn("not found", self.fails("send", server.addresses[0], "-", text='open device "x"\n'))
+
+    def test_send_ends_when_its_session_has(self):
+        """Or its devices would still be in use for whoever comes next."""
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(f"{self.folder}/slow")
+        listening.listen()
+        listening.settimeout(harness.TIMEOUT_SECONDS)
+        program = self.write_file("sync.asm", "sync\n")
+        with subprocess.Popen([harness.CHIMERA, "send", f"unix:{self.folder}/slow", program],
+                              stdout=subprocess.DEVNULL) as client:
+            session = listening.accept()[0]
+            self.assertEqual(session.recv(10), b"\xfb")
+            session.send(b"\0")
+            self.assertEqual(session.recv(10), b"")
+            poll = select.poll()
+            poll.register(session, select.POLLHUP)
+            self.assertEqual(poll.poll(0), [])  # it still listens
+            session.close()
+            self.assertEqual(client.wait(harness.TIMEOUT_SECONDS), 0)
 
     def test_where_nobody_listens(self):
         self.assertIn("Is a server running there", self.fails("send", f"unix:{self.folder}/none", "-", text="hello\n"))
@@ -201,7 +222,7 @@ class Stopping(ChimeraTest):
 class BadClients(ChimeraTest):
     def setUp(self):
         super().setUp()
-        self.server = self.serve(":memory:", options=["--stop-deadline", "500"])
+        self.server = self.serve(":memory:", options=["--stop-deadline", "500ms"])
         self.good = self.connect(self.server.addresses[0])
         self.good.send(create_device("d") + write_bytes_at(0, b"0123456789" * 1000))
         self.assertEqual(self.good.answer(16)[0], 0)

@@ -44,6 +44,10 @@ class Usage(ChimeraTest):
             ["serve", ":memory:", "--listen", "nowhere"],
             ["serve", ":memory:", "--listen", "tcp:localhost:99999"],
             ["serve", ":memory:", "--listen", "unix:s", "--socket-mode", "rw"],
+            ["serve", ":memory:", "--listen", "unix:s", "--connections", "0"],
+            ["serve", ":memory:", "--listen", "unix:s", "--connections", "4097"],
+            *(["serve", ":memory:", "--listen", "unix:s", "--idle-timeout", time]
+              for time in ("", "5", "-1s", "s", "5 m", "5d", "1.5s", "9000h", "99999999999999999999s")),
             ["import", "store.img", "file"],
             ["export", "store.img"],
             ["grow", "store.img"],

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "devices/crc32c.h"
 #include "devices/layout.h"
@@ -24,7 +27,8 @@ class Digest {
     add(crc32c(0, bytes, size));
   }
   void add_block(std::uint64_t number, std::span<const std::uint8_t> bytes) {
-    if (std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; })) return;
+    const bool is_zero = bytes[0] == 0 && std::memcmp(&bytes[0], &bytes[1], bytes.size() - 1) == 0;
+    if (is_zero) return;
     add(number);
     add(bytes.data(), bytes.size());
   }
@@ -153,6 +157,30 @@ std::string difference(const Content& expected, const Content& found) {
     if (!expected.contains(name)) text += " \"" + name + "\" should not be there;";
   }
   return text;
+}
+
+std::uint64_t digest_of(const Content& content) {
+  Digest digest;
+  for (const auto& [name, device] : content) {
+    digest.add(name.data(), name.size());
+    digest.add(device);
+  }
+  return digest.value();
+}
+
+bool States::has(std::uint64_t digest, std::size_t first, std::size_t last) const {
+  const auto range = std::span(digests_).subspan(first, last - first + 1);
+  return std::ranges::find(range, digest) != range.end();
+}
+
+std::string States::judge(const Content& found, std::size_t first, std::size_t last) const {
+  if (has(digest_of(found), first, last)) return {};
+  std::size_t nearest = first;
+  for (std::size_t n = first; n <= last; ++n) {
+    if (difference(contents_[n], found).size() < difference(contents_[nearest], found).size()) nearest = n;
+  }
+  return fmt::format("its content is none of the {} states that it may be; the nearest is number {}:{}",
+                     last - first + 1, nearest - first, difference(contents_[nearest], found));
 }
 
 }  // namespace chimera::devices::testing

@@ -2,14 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <memory>
 #include <optional>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include "isa/encoder.h"
-#include "tests/devices/crash_content.h"
+#include "tests/devices/crash_oracle.h"
 #include "tests/devices/crash_recovery.h"
 #include "tests/devices/pool_rig.h"
 #include "tests/vm/model.h"
@@ -20,20 +21,40 @@ namespace {
 
 constexpr std::size_t worker_count = 2;
 
+vm::testing::Model tolerant_model() {
+  vm::testing::Model model(false);
+  model.tolerate(Status::no_space);
+  return model;
+}
+
+/// An empty store of that kind; made once.
+const io::DiskImage& formatted(const CrashOptions& options) {
+  static std::map<std::pair<std::uint64_t, std::optional<std::uint64_t>>, io::DiskImage> made;
+  const std::pair kind(options.store_blocks, options.format.journal_bytes);
+  const auto found = made.find(kind);
+  if (found != made.end()) return found->second;
+  PoolRig rig(options.store_blocks, 1, options.format);
+  rig.close();
+  return made.emplace(kind, rig.disk.content()).first->second;
+}
+
 class CrashRun {
  public:
   CrashRun(std::uint64_t seed, const CrashOptions& options, CrashCounts& counts)
-      : options_(options), counts_(counts), random_(seed), rig_(options.store_blocks, seed), model_(false) {
-    model_.tolerate(Status::no_space);
-    for (std::size_t n = 0; n < worker_count; ++n) {
-      workers_.push_back({rig_.machine->connect(), {}, {}});
-    }
-    generator_.emplace(
-        random_.next(),
-        vm::testing::GeneratorOptions{
-            .most_devices = 6, .largest_count = 60'000, .largest_share = 24u << 20, .transactions = false});
-    states_.push_back(content_of(model_));
-    rig_.disk.at_boundaries([this](auto, const auto&) { crash_here(); });
+      : options_(options),
+        counts_(counts),
+        random_(seed),
+        rig_(formatted(options), seed),
+        oracle_(tolerant_model()),
+        judge_(options.choice, random_.next(), counts),
+        generator_(random_.next(), {.most_devices = options.most_devices,
+                                    .largest_count = options.largest_count,
+                                    .largest_share = options.largest_share,
+                                    .transactions = false}) {
+    for (std::size_t n = 0; n < worker_count; ++n) workers_.push_back({rig_.machine->connect(), {}, {}, false});
+    rig_.disk.at_boundaries([this](auto, const auto&) {
+      if (problem_.empty()) judge_.take(rig_.disk, oracle_.durable());
+    });
   }
   ~CrashRun() { rig_.disk.at_boundaries({}); }
 
@@ -47,6 +68,7 @@ class CrashRun {
     }
     if (problem_.empty()) finish_run();
     counts_.instructions += done_;
+    counts_.transactions += oracle_.committed();
     counts_.checkpoints += rig_.pool().checkpoint().count();
     return problem_;
   }
@@ -56,27 +78,48 @@ class CrashRun {
     std::unique_ptr<vm::Session> session;
     std::vector<std::uint8_t> stream;
     std::vector<Instruction> program;  ///< what has not been answered yet
+    bool leaves;                       ///< behind this program
   };
 
   /// Other sessions' syncs go on beside the worker's instructions; what they promise is counted from when they began.
   void begin_sync() {
     if (sync_covers_) return;
-    sync_covers_ = states_.size() - 1;
+    sync_covers_ = oracle_.states().last();
     rig_.session->feed(Program().sync().bytes());
   }
 
+  [[nodiscard]] std::size_t number_of(const Worker& worker) const {
+    return static_cast<std::size_t>(&worker - workers_.data());
+  }
+
   void feed(Worker& worker) {
-    generator_->forget();
+    generator_.forget();
     worker.stream.clear();
-    const auto number = static_cast<std::size_t>(&worker - workers_.data());
-    const bool much = random_.chance(options_.large_percent);
-    if (much) append_large_write(worker.stream);
-    const bool copies = random_.chance(options_.long_copy_percent);
-    if (copies) append_long_copy(worker.stream);
-    for (std::uint64_t n = 1 + random_.below(8); n > 0; --n) encode(generator_->next(model_, number), worker.stream);
+    bool syncs = random_.chance(options_.sync_percent);
+    if (random_.chance(options_.large_percent)) append_large_write(worker.stream), syncs = true;
+    if (random_.chance(options_.long_copy_percent)) append_long_copy(worker.stream), syncs = true;
+    const bool is_transaction = vm::testing::transactions_exist && random_.chance(options_.transaction_percent);
+    if (is_transaction) {
+      append_transaction(worker);
+    } else {
+      append_instructions(worker, 1 + random_.below(8));
+    }
     worker.program = instructions_of(worker.stream);
     worker.session->feed(worker.stream);
-    if (much || copies || random_.chance(options_.sync_percent)) begin_sync();
+    if (syncs) begin_sync();
+  }
+
+  void append_instructions(Worker& worker, std::uint64_t count) {
+    for (; count > 0; --count) encode(generator_.next(oracle_.model(), number_of(worker)), worker.stream);
+  }
+
+  /// Ended by commit, by abort, or by the session's end.
+  void append_transaction(Worker& worker) {
+    append(worker.stream, Program().begin());
+    append_instructions(worker, 1 + random_.below(6));
+    const std::uint64_t end = random_.below(10);
+    worker.leaves = end == 0;
+    if (end > 0) append(worker.stream, end < 3 ? Program().abort() : Program().commit());
   }
 
   /// So much at once that data is written ahead of the checkpoint that needs it.
@@ -95,7 +138,7 @@ class CrashRun {
   }
 
   [[nodiscard]] Uuid any_device() {
-    const auto& devices = model_.devices();
+    const auto& devices = oracle_.model().devices();
     if (devices.empty()) return {};
     return std::next(devices.begin(), static_cast<std::ptrdiff_t>(random_.below(devices.size())))->second->uuid;
   }
@@ -116,7 +159,19 @@ class CrashRun {
       harvest(worker);
     }
     if (problem_.empty() && !worker.program.empty()) fail("fewer answers than instructions");
+    if (problem_.empty() && std::exchange(worker.leaves, false)) reconnect(worker);
     judge_crashes();
+  }
+
+  void reconnect(Worker& worker) {
+    oracle_.disconnect(number_of(worker));
+    worker.session.reset();
+    worker.session = rig_.machine->connect();
+  }
+
+  void judge_crashes() {
+    if (!problem_.empty()) return;
+    if (const std::string problem = judge_.judge(oracle_.states()); !problem.empty()) fail(problem);
   }
 
   void step() {
@@ -125,9 +180,8 @@ class CrashRun {
     rig_.loop.step(0);
   }
 
-  /// Judges what has been answered, and notes the state behind each instruction.
+  /// Judges what has been answered.
   void harvest(Worker& worker) {
-    const auto number = static_cast<std::size_t>(&worker - workers_.data());
     std::size_t judged = 0;
     for (const Instruction& instruction : worker.program) {
       Answer answer;
@@ -135,70 +189,21 @@ class CrashRun {
       if (parsed.kind != ParsedAnswer::Kind::complete) break;
       ++judged;
       ++done_;
-      const bool too_large =
-          instruction.operation == Operation::read_bytes && instruction.count > limits::largest_transfer;
-      const std::string problem =
-          too_large ? model_.judge_too_large(number, instruction, answer) : model_.judge(number, instruction, answer);
+      const std::string problem = oracle_.judge(number_of(worker), instruction, answer);
       if (!problem.empty()) return fail(problem);
-      Content now = content_of(model_);
-      if (now != states_.back()) states_.push_back(std::move(now));
-      if (answer.ok() && makes_durable(instruction, number)) durable_ = states_.size() - 1;
       worker.session->take_answers(static_cast<std::size_t>(parsed.size));
     }
     worker.program.erase(worker.program.begin(), worker.program.begin() + static_cast<std::ptrdiff_t>(judged));
     harvest_sync();
   }
 
-  /// A flush of a device in memory promises nothing of the pool.
-  bool makes_durable(const Instruction& instruction, std::size_t session) {
-    if (instruction.operation == Operation::sync) return true;
-    if (instruction.operation != Operation::flush_device) return false;
-    const vm::testing::ModelDevice* device = model_.find(model_.session(session).current.value_or(Uuid{}));
-    return device != nullptr && device->kind == "pool";
-  }
-
   void harvest_sync() {
     if (!sync_covers_ || rig_.session->answers().empty()) return;
     if (rig_.session->answers().front() != 0) fail("a sync has failed");
     rig_.session->take_answers(rig_.session->answers().size());
-    durable_ = std::max(durable_, *sync_covers_);
+    oracle_.set_durable(*sync_covers_);
     sync_covers_.reset();
   }
-
-  /// Instructions behind a flush have run before it is answered, so what an image may hold is known only when all are.
-  void judge_crashes() {
-    for (const Crash& crash : crashes_) {
-      if (!problem_.empty()) break;
-      const std::span<const Content> allowed(&states_[crash.durable], states_.size() - crash.durable);
-      const bool rework = random_.chance(options_.rework_percent);
-      const std::string problem = recover(crash.image, allowed, random_.next(), rework, counts_);
-      if (!problem.empty()) fail(fmt::format("in the image \"{}\": {}", crash.description, problem));
-    }
-    crashes_.clear();
-  }
-
-  void crash_here() {
-    if (!problem_.empty() || !random_.chance(options_.boundary_percent)) return;
-    ++counts_.boundaries;
-    const io::CrashImages images = rig_.disk.crash_images(
-        {.enumerate_up_to = options_.images_at_boundary, .most_singles = 16, .samples = 16, .seed = random_.next()});
-    const auto look_at = [&](std::size_t index) {
-      crashes_.push_back({images.at(index), images.describe(index), durable_});
-    };
-    if (images.size() <= options_.images_at_boundary) {
-      for (std::size_t index = 0; index < images.size(); ++index) look_at(index);
-      return;
-    }
-    look_at(1);  // all that was written
-    for (std::size_t n = 1; n < options_.images_at_boundary; ++n) look_at(random_.below(images.size()));
-  }
-
-  /// A crash that has been taken down, and the first state that it may be.
-  struct Crash {
-    io::DiskImage image;
-    std::string description;
-    std::size_t durable;
-  };
 
   /// The live store agrees too, its books are right, and when all devices are gone nothing is left of them.
   void finish_run() {
@@ -206,15 +211,14 @@ class CrashRun {
     harvest_sync();
     rig_.sync();
     judge_crashes();
-    durable_ = states_.size() - 1;
-    const std::string differs = difference(states_.back(), content_of(rig_.loop, rig_.store()));
+    const std::string differs = difference(oracle_.states().back(), content_of(rig_.loop, rig_.store()));
     if (!differs.empty()) return fail(fmt::format("the living store:{}", differs));
     if (const std::string bad = first_problem(rig_.check()); !bad.empty()) {
       return fail(fmt::format("the check of the living store: {}", bad));
     }
     rig_.disk.at_boundaries({});
     if (const std::string bad = empty_the_store(rig_); !bad.empty()) fail(bad);
-    counts_.states += states_.size();
+    counts_.states += oracle_.states().size();
   }
 
   void fail(const std::string& problem) {
@@ -225,13 +229,11 @@ class CrashRun {
   CrashCounts& counts_;
   io::SeededRandom random_;
   PoolRig rig_;
-  vm::testing::Model model_;
-  std::optional<vm::testing::RandomProgram> generator_;
+  CrashOracle oracle_;
+  CrashJudge judge_;
+  vm::testing::RandomProgram generator_;
   std::vector<Worker> workers_;
-  std::vector<Content> states_;  ///< one after the other, each different from the one before
-  std::size_t durable_ = 0;      ///< the last of them that must survive
-  std::optional<std::size_t> sync_covers_;
-  std::vector<Crash> crashes_;  ///< not judged yet
+  std::optional<std::size_t> sync_covers_;  ///< the last state before it
   std::size_t done_ = 0;
   std::string problem_;
 };
@@ -243,14 +245,18 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 
 }  // namespace
 
+std::string run_crash_programs(std::uint64_t seed, const CrashOptions& options, CrashCounts& counts) {
+  return CrashRun(seed, options, counts).run();
+}
+
 std::string run_crash_test(std::uint64_t seed, CrashOptions options, CrashCounts& counts) {
   seed = number_from("CRASH_SEED", seed);
   options.steps = number_from("CRASH_STEPS", options.steps);
-  options.images_at_boundary = number_from("CRASH_IMAGES", options.images_at_boundary);
-  const std::string problem = CrashRun(seed, options, counts).run();
+  options.choice.images_at_boundary = number_from("CRASH_IMAGES", options.choice.images_at_boundary);
+  const std::string problem = run_crash_programs(seed, options, counts);
   if (problem.empty()) return {};
   return fmt::format("{}\nreplay it with CRASH_SEED={} CRASH_STEPS={} CRASH_IMAGES={} and this test case alone",
-                     problem, seed, options.steps, options.images_at_boundary);
+                     problem, seed, options.steps, options.choice.images_at_boundary);
 }
 
 }  // namespace chimera::devices::testing

@@ -26,24 +26,25 @@ CrashCounts run(std::uint64_t first_seed, std::uint64_t count, const CrashOption
     CHECK_EQ(run_crash_test(seed, options, counts), "");
   }
   MESSAGE(counts.instructions, " instructions, ", counts.states, " states, ", counts.checkpoints, " checkpoints, ",
-          counts.boundaries, " boundaries, ", counts.images, " images, ", counts.reworked, " worked on, ",
-          counts.second_images, " crashes in those");
+          counts.boundaries, " boundaries, ", counts.images, " images and ", counts.seen_before, " seen before, ",
+          counts.reworked, " worked on, ", counts.recovered, " recovered twice, ", counts.second_images,
+          " crashes in those");
   return counts;
 }
 
 TEST_CASE("a crash leaves the last durable state, or a whole later one") {
-  const CrashCounts counts = run(1, 8, {.store_blocks = (64u << 20) / block_size, .boundary_percent = 40});
+  const CrashCounts counts = run(1, 8, {.store_blocks = (64u << 20) / block_size, .choice = {.boundary_percent = 40}});
   CHECK_GT(counts.images, 2000 / share);
   CHECK_GT(counts.second_images, 500 / share);
 }
 
 TEST_CASE("a crash while much is written") {
-  const CrashCounts counts = run(2001, 3, {.boundary_percent = 20, .large_percent = 30});
+  const CrashCounts counts = run(2001, 3, {.choice = {.boundary_percent = 20}, .large_percent = 30});
   CHECK_GT(counts.images, 500 / share);
 }
 
 TEST_CASE("a crash of a store that is full again and again") {
-  const CrashCounts counts = run(1001, 4, {.steps = 1500, .boundary_percent = 10});
+  const CrashCounts counts = run(1001, 4, {.steps = 1500, .choice = {.boundary_percent = 10}});
   CHECK_GT(counts.images, 1000 / share);
 }
 

@@ -100,10 +100,13 @@ class PoolRig {
     open();
   }
   /// The store in an image.
-  explicit PoolRig(io::DiskImage image, std::uint64_t seed = 1) : loop(seed), disk(loop, std::move(image)) { open(); }
+  explicit PoolRig(io::DiskImage image, std::uint64_t seed = 1, std::uint64_t cache_bytes = limits::smallest_cache)
+      : loop(seed), disk(loop, std::move(image)), cache_bytes_(cache_bytes) {
+    open();
+  }
 
   void open(bool read_only = false) {
-    auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = read_only});
+    auto opened = vm::open_store(loop, disk, {.cache_bytes = cache_bytes_, .any_cache = true, .read_only = read_only});
     REQUIRE_MESSAGE(opened.has_value(), error_of(opened));
     machine = std::make_unique<vm::Machine>(loop, std::move(*opened));
     session = machine->connect();
@@ -170,6 +173,9 @@ class PoolRig {
   io::SimulatedDisk disk;
   std::unique_ptr<vm::Machine> machine;
   std::unique_ptr<vm::Session> session;
+
+ private:
+  std::uint64_t cache_bytes_ = limits::smallest_cache;
 };
 
 /// Bytes that depend on a number, so that no two blocks are the same.

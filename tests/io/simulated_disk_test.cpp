@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 
 #include "tests/io/scratch.h"
 
@@ -26,6 +28,16 @@ std::string fingerprint(const DiskImage& image) {
     if (std::ranges::count(bytes, bytes[0]) != 512) FAIL("a sector is torn");
   }
   return text;
+}
+
+/// Of every byte.
+std::size_t hash_of(const DiskImage& image) {
+  std::string bytes(image.block_count() * DiskImage::block_size, '\0');
+  for (std::uint64_t block = 0; block < image.block_count(); ++block) {
+    std::byte* const place = reinterpret_cast<std::byte*>(bytes.data()) + block * DiskImage::block_size;
+    image.read_block(block, std::span<std::byte, DiskImage::block_size>(place, DiskImage::block_size));
+  }
+  return std::hash<std::string>()(bytes);
 }
 
 std::set<std::string> all_fingerprints(const CrashImages& images) {
@@ -177,6 +189,29 @@ TEST_CASE("too many images to enumerate: the choice holds none, all, each one mi
   }
   CHECK(found.size() > 150);
   for (std::size_t i = 0; i < images.size(); i += 7) CHECK(images.at(i) == images.at(i));
+}
+
+TEST_CASE("the mark of an image stands for its content, whenever it is taken") {
+  std::map<std::uint64_t, std::size_t> content;
+  std::map<std::size_t, std::uint64_t> mark;
+  const auto note_all = [&](const SimulatedDisk& disk) {
+    const CrashImages images = disk.crash_images({.enumerate_up_to = 300, .most_singles = 8, .samples = 20});
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      const std::size_t hash = hash_of(images.at(i));
+      CHECK(content.try_emplace(images.mark(i), hash).first->second == hash);
+      CHECK(mark.try_emplace(hash, images.mark(i)).first->second == images.mark(i));
+    }
+  };
+  Rig rig(7, 2);
+  for (int round = 0; round < 60; ++round) {
+    CHECK(rig.write(rig.loop.random().below(2), static_cast<char>('a' + rig.loop.random().below(3))) == 0);
+    note_all(rig.disk);
+    if (rig.loop.random().chance(30)) rig.disk.flip_bit(rig.loop.random().below(2), 12'345);
+    if (rig.loop.random().chance(50)) CHECK(rig.flush() == 0);
+    if (round == 30) CHECK(rig.disk.grow(3) == 0);
+    note_all(rig.disk);
+  }
+  CHECK(content.size() > 100);
 }
 
 TEST_CASE("the n-th request fails, once or from then on") {

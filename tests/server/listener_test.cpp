@@ -76,8 +76,8 @@ TEST_CASE("one connection after the other is accepted; one that has gone again d
   CHECK(rig.loop.waiting == nullptr);
 }
 
-TEST_CASE("where descriptors or memory are used up, the next try comes after a pause") {
-  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
+TEST_CASE("where descriptors or memory are used up, or nobody may come, the next try comes after a pause") {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EINVAL}) {
     Rig rig;
     rig.loop.end(rig.loop.accepting, -error);
     CHECK(rig.loop.accepting == nullptr);

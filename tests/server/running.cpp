@@ -55,6 +55,7 @@ void RunningServer::serve() {
   std::string warning;
   auto loop = io::make_loop(setup_.kind, warning);
   if (!loop) return;
+  if (setup_.clock != nullptr) *loop = std::make_unique<ClockedLoop>(std::move(*loop), *setup_.clock);
   std::unique_ptr<io::FileDisk> disk;
   auto store = std::make_unique<devices::Store>();
   if (!setup_.store_file.empty()) {
@@ -114,6 +115,14 @@ Bytes read_byte(std::uint64_t offset) {
   Bytes program(1, 0x02);
   append(program, offset);
   return program;
+}
+
+void format_store(const std::string& path) {
+  const auto loop = io::testing::loop_of(io::LoopKind::posix);
+  auto disk = io::FileDisk::open(*loop, path, io::OpenMode::create);
+  REQUIRE(disk);
+  REQUIRE((*disk)->grow(64 << 8) == 0);
+  REQUIRE(devices::format(*loop, **disk));
 }
 
 Bytes answers(Client& client, std::size_t size) {

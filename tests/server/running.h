@@ -11,6 +11,7 @@
 #include "server/client.h"
 #include "server/server.h"
 #include "tests/io/scratch.h"
+#include "tests/server/hand_clock.h"
 
 namespace chimera::server::testing {
 
@@ -23,8 +24,9 @@ class RunningServer {
     io::LoopKind kind = io::LoopKind::uring;
     Options options = {};
     std::vector<int> signals = {};
-    std::string listen;      ///< a unix socket if empty
-    std::string store_file;  ///< in memory if empty
+    std::string listen;          ///< a unix socket if empty
+    std::string store_file;      ///< in memory if empty
+    HandClock* clock = nullptr;  ///< the computer's if null
   };
 
   explicit RunningServer(Setup setup);
@@ -62,6 +64,9 @@ Bytes open(const std::string& name);
 Bytes write_bytes(std::uint64_t offset, const Bytes& payload);
 Bytes read_bytes(std::uint64_t offset, std::uint32_t count);
 Bytes read_byte(std::uint64_t offset);
+
+/// Makes an empty store of 64 MiB.
+void format_store(const std::string& path);
 
 /// Waits for exactly so many bytes of answers and takes them.
 Bytes answers(Client& client, std::size_t size);

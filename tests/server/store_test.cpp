@@ -5,8 +5,6 @@
 
 #include <random>
 
-#include "devices/open.h"
-#include "io/file_disk.h"
 #include "tests/server/running.h"
 
 using namespace chimera;
@@ -17,14 +15,6 @@ namespace {
 
 constexpr std::size_t created_size = 17;
 constexpr std::uint64_t block_count = 4096;
-
-void format_store(const std::string& path) {
-  const auto loop = io::testing::loop_of(io::LoopKind::posix);
-  auto disk = io::FileDisk::open(*loop, path, io::OpenMode::create);
-  REQUIRE(disk);
-  REQUIRE((*disk)->grow(64 << 8) == 0);  // 64 MiB
-  REQUIRE(devices::format(*loop, **disk));
-}
 
 std::uint8_t content(std::uint64_t block) { return static_cast<std::uint8_t>(block * 31 >> 2); }
 

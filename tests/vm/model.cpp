@@ -60,6 +60,21 @@ ModelDevicePointer Model::pointer(const Uuid& uuid) const {
   return nullptr;
 }
 
+Model Model::copy() const {
+  Model other(*this);
+  std::map<const ModelDevice*, ModelDevicePointer> copies;
+  const auto copy_of = [&copies](const ModelDevicePointer& device) {
+    ModelDevicePointer& made = copies[device.get()];
+    if (made == nullptr) made = std::make_shared<ModelDevice>(*device);
+    return made;
+  };
+  for (auto& [name, device] : other.devices_) device = copy_of(device);
+  for (auto& [number, session] : other.sessions_) {
+    for (auto& [uuid, open] : session.open) open.device = copy_of(open.device);
+  }
+  return other;
+}
+
 std::string Model::judge(std::size_t session, const Instruction& instruction, const Answer& actual) {
   Case c{instruction, actual, sessions_[session], session, {}, nullptr, nullptr, 0, {}, {}, false, {}};
   ModelSession& registers = c.session;
@@ -120,21 +135,6 @@ std::string Model::judge_control(Case& c) {
   registers.in_transaction = registers.failed_transaction = false;
   if (op == Op::commit_with_token) note_token(c.instruction.payload, !fails);
   return finish(c, fails ? Status::aborted : Status::ok);
-}
-
-Model Model::copy() const {
-  Model made = *this;
-  std::map<const ModelDevice*, ModelDevicePointer> copies;
-  const auto replace = [&copies](ModelDevicePointer& device) {
-    ModelDevicePointer& copied = copies[device.get()];
-    if (copied == nullptr) copied = std::make_shared<ModelDevice>(*device);
-    device = copied;
-  };
-  for (auto& [name, device] : made.devices_) replace(device);
-  for (auto& [number, session] : made.sessions_) {
-    for (auto& [uuid, open] : session.open) replace(open.device);
-  }
-  return made;
 }
 
 void Model::find_faults(Case& c) {

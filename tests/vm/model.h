@@ -58,7 +58,7 @@ class Model {
   [[nodiscard]] bool is_sound(std::size_t session, const Instruction& instruction);
   /// The same for an instruction whose payload was over the limit.
   [[nodiscard]] std::string judge_too_large(std::size_t session, const Instruction& instruction, const Answer& actual);
-  /// One of its own, with devices of its own.
+  /// A model of its own: what happens to one does not happen to the other.
   [[nodiscard]] Model copy() const;
   /// The session's transaction has ended without effect, or has failed and waits for its commit or abort.
   void drop_transaction(std::size_t session) {

@@ -1,0 +1,82 @@
+#include "cli/memory_plan.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cli/render.h"
+#include "cli/terminal.h"
+#include "devices/journal_format.h"
+#include "devices/pool.h"
+#include "server/connection.h"
+
+namespace chimera::cli {
+namespace {
+
+constexpr std::uint64_t block = limits::block_size;
+
+/// The maps of free space, all of whose bitmaps may have changed; the devices and graves, and the pages of the manifest
+/// that name them; what a checkpoint has on its way; and the addresses that have been freed since.
+std::uint64_t most_for_maps(std::uint64_t store_blocks) {
+  constexpr std::uint64_t of_a_group = 2 * block + 512;
+  constexpr std::uint64_t of_a_device = 512 + limits::longest_name;
+  constexpr std::uint64_t checkpoint = 2 << 20;
+  constexpr std::uint64_t freed = 16 << 20;
+  const std::uint64_t groups = store_blocks / devices::group_blocks + 1;
+  constexpr std::uint64_t records = devices::Manifest::most_records;
+  return groups * of_a_group + records * (of_a_device + sizeof(devices::DeviceRecord)) + checkpoint + freed;
+}
+
+}  // namespace
+
+std::uint64_t MemoryPlan::total() const {
+  return cache + books + maps + journal + memory_devices + connections * connection + program;
+}
+
+std::string MemoryPlan::text() const {
+  std::string line = fmt::format("memory: {} at most: ", human_size(total()));
+  if (cache != 0) {
+    line += fmt::format("cache {}, its books {}, maps {}, journal {}, ", human_size(cache), human_size(books),
+                        human_size(maps), human_size(journal));
+  }
+  return line + fmt::format("devices in memory {}, {} connections of {}, program {}", human_size(memory_devices),
+                            grouped(connections), human_size(connection), human_size(program));
+}
+
+MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_options,
+                       const server::Options& server_options) {
+  MemoryPlan plan{.memory_devices = store_options.memory_bytes,
+                  .connections = server_options.most_connections,
+                  .connection = server::Connection::most_memory(server_options),
+                  .program = 16 << 20};
+  if (devices::Pool* const pool = store.pool(); pool != nullptr) {
+    const std::uint64_t ring = pool->journal().writer().block_count();
+    plan.cache = store_options.cache_bytes;
+    plan.books = plan.cache / 25 + (2 << 20);
+    plan.maps = most_for_maps(pool->disk().block_count());
+    plan.journal = ring == 0 ? 0 : (ring + devices::longest_record(ring)) * block;
+  }
+  return plan;
+}
+
+std::size_t provide_descriptors(std::size_t connections) {
+  // Listening sockets, and what the loop may open for a moment.
+  constexpr rlim_t beside = 32;
+  const int next = ::dup(STDERR_FILENO);  // the lowest number that is free, so about how many are taken
+  if (next >= 0) ::close(next);
+  const rlim_t taken = static_cast<rlim_t>(std::max(next, 3)) + beside;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return connections;
+  const rlim_t wanted = taken + connections;
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = std::min(wanted, limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur >= wanted) return connections;
+  return static_cast<std::size_t>(limit.rlim_cur > taken ? limit.rlim_cur - taken : 1);
+}
+
+}  // namespace chimera::cli
