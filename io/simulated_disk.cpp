@@ -182,11 +182,22 @@ void SimulatedDisk::settle_write(const Flight& flight) {
   if (state_.durable.block_count() < state_.current.block_count()) state_.durable.resize(state_.current.block_count());
   for (std::size_t i = 0; i < flight.bytes.size() * sectors_per_block; ++i) {
     const std::uint64_t sector = flight.first_block * sectors_per_block + i;
-    state_.durable.write_sector(sector, sector_of(*flight.bytes[i / sectors_per_block], sector));
     std::vector<SectorVersion>& versions = state_.versions[sector];
-    std::erase_if(versions, [](const SectorVersion& version) { return version.landed_at > 0; });
+    settle_sector(sector, versions, *std::ranges::find(versions, flight.write_number, &SectorVersion::write));
     if (versions.empty()) state_.versions.erase(sector);
   }
+}
+
+/// This version is on the medium, and those that landed before it do not matter any more.
+void SimulatedDisk::settle_sector(std::uint64_t sector, std::vector<SectorVersion>& versions,
+                                  const SectorVersion& version) {
+  std::array<std::byte, DiskImage::sector_size> old;
+  state_.durable.read_sector(sector, old);
+  state_.durable_mark += version.mark - sector_mark(sector, old);
+  state_.durable.write_sector(sector, sector_of(*version.block, sector));
+  const std::uint64_t settled_at = version.landed_at;
+  std::erase_if(versions,
+                [&](const SectorVersion& other) { return other.landed_at > 0 && other.landed_at <= settled_at; });
 }
 
 int SimulatedDisk::finish_flush(Flight& flight) {
@@ -220,16 +231,7 @@ void SimulatedDisk::settle_covered(std::uint64_t covered) {
       const bool is_covered = version.landed_at > 0 && version.landed_at <= covered && !version.is_forgotten;
       if (is_covered && (last == nullptr || version.landed_at > last->landed_at)) last = &version;
     }
-    if (last != nullptr) {
-      std::array<std::byte, DiskImage::sector_size> old;
-      state_.durable.read_sector(sector, old);
-      state_.durable_mark += last->mark - sector_mark(sector, old);
-      state_.durable.write_sector(sector, sector_of(*last->block, sector));
-      const std::uint64_t settled_at = last->landed_at;
-      std::erase_if(versions, [&](const SectorVersion& version) {
-        return version.landed_at > 0 && version.landed_at <= settled_at;
-      });
-    }
+    if (last != nullptr) settle_sector(sector, versions, *last);
     entry = versions.empty() ? state_.versions.erase(entry) : std::next(entry);
   }
 }

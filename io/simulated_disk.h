@@ -95,6 +95,7 @@ class SimulatedDisk final : public Disk {
   int finish_write(Flight& flight);
   int finish_flush(Flight& flight);
   void settle_write(const Flight&);
+  void settle_sector(std::uint64_t sector, std::vector<SectorVersion>& versions, const SectorVersion& version);
   void flip_durable(std::uint64_t block, unsigned bit);
   void land_sector(const Flight& flight, std::size_t sector_index, bool has_failed);
 

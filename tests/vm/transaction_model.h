@@ -13,7 +13,7 @@
 namespace chimera::vm::testing {
 
 /// Whether the machine has them. Where it has not, begin, commit and abort answer `unsupported`.
-inline constexpr bool transactions_exist = false;
+inline constexpr bool transactions_exist = true;
 
 /// For sessions that run one after the other: between the begin of one and its end no other is asked anything.
 class TransactionModel {
