@@ -1,9 +1,12 @@
 // Programs that are durable when they are answered:
 //
-//   commits   target=STORE|ADDRESS bytes=DEVICE clients=N count=PROGRAMS writes=N size=BYTES   writes a second
+//   commits   target=STORE|ADDRESS bytes=DEVICE clients=N count=PROGRAMS writes=N size=BYTES durable=flush|commit
+//             writes a second
 //
-// Each program is a transaction that writes `size` bytes at `writes` random places of the large device. Each client has
-// one under way.
+// Each program writes `size` bytes at `writes` random places of the large device, and makes that durable. Each client
+// has one program under way.
+
+#include "bench/commits.h"
 
 #include <memory>
 #include <vector>
@@ -23,6 +26,7 @@ class Commits final : public Subject {
       : device_bytes_(arguments.number("bytes")),
         count_(arguments.number("count")),
         writes_(arguments.number("writes")),
+        durable_(durable_point(arguments)),
         payload_(arguments.number("size"), 0x5A),
         shuffle_(device_bytes_ / payload_.size()) {
     for (std::uint64_t n = 0; n < arguments.number("clients"); ++n) {
@@ -35,7 +39,7 @@ class Commits final : public Subject {
       const std::string options = "size=" + arguments.text("bytes");
       const Program create = Program().create_device(large::name, {}, options, large::uuid()).sync();
       clients_.front()->send_all(create.bytes());
-      take(*clients_.front());
+      take_all(*clients_.front());
     }
   }
   ~Commits() override {
@@ -50,7 +54,7 @@ class Commits final : public Subject {
     }
     for (std::uint64_t done = 0; done < count_; ++done) {
       cli::Endpoint& client = *clients_[done % clients_.size()];
-      take(client);
+      take_all(client);
       if (sent++ < count_) send(client);
     }
     return static_cast<double>(count_ * writes_) / watch.seconds();
@@ -58,25 +62,18 @@ class Commits final : public Subject {
 
  private:
   void send(cli::Endpoint& client) {
-    Program program;
-    program.begin();
-    for (std::uint64_t n = 0; n < writes_; ++n) {
-      program.write_bytes(large::uuid(), shuffle_.next() * payload_.size(), payload_);
-    }
-    client.send_all(program.commit().bytes());
-  }
-
-  static void take(cli::Endpoint& client) {
-    while (client.under_way() > 0) {
-      const auto answer = client.receive();
-      if (!answer) fail(answer.error());
-      if (!answer->ok()) fail(cli::describe_failure(*answer));
-    }
+    const Program program = make_durable(durable_, large::uuid(), [&](Program& to) {
+      for (std::uint64_t n = 0; n < writes_; ++n) {
+        to.write_bytes(large::uuid(), shuffle_.next() * payload_.size(), payload_);
+      }
+    });
+    client.send_all(program.bytes());
   }
 
   std::uint64_t device_bytes_;
   std::uint64_t count_;
   std::uint64_t writes_;
+  DurablePoint durable_;
   std::vector<std::uint8_t> payload_;
   Shuffle shuffle_;
   std::vector<std::unique_ptr<cli::Endpoint>> clients_;

@@ -26,8 +26,12 @@ const std::map<std::string, Maker> subjects{
     {"sequential_reads", make_sequential_reads},
     {"sequential_writes", make_sequential_writes},
     {"commits", make_commits},
+    {"commit_latency", make_commit_latency},
+    {"sqlite_upserts", make_sqlite_upserts},
+    {"lmdb_puts", make_lmdb_puts},
     {"opening", make_opening},
     {"fill_device", fill_device},
+    {"fill_journal", fill_journal},
 };
 
 void say(const std::string& line) {

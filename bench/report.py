@@ -29,6 +29,7 @@ class Result:
         self.reference = Figure(reference, row.scale)
         self.ratio = self.ours.median / self.reference.median
         self.met = row.target.holds(self.ours.median, self.reference.median)
+        self.met_by = row.name if self.met else None
 
     def line(self):
         return f"{self.ours.text()} against {self.reference.text()} {self.row.unit}"
@@ -36,7 +37,10 @@ class Result:
     def cells(self):
         row = self.row
         return [row.name, row.title, row.unit, self.ours.text(), self.reference.text(), row.reference,
-                f"{self.ratio:.2f}", target_text(row), "met" if self.met else "MISSED"]
+                f"{self.ratio:.2f}", target_text(row), self.verdict()]
+
+    def verdict(self):
+        return "MISSED" if not self.met else "met" if self.met_by == self.row.name else f"met by {self.met_by}"
 
     def json(self):
         return {**described(self.row), "ours": self.ours.json(), "reference": self.reference.json(),
@@ -71,7 +75,16 @@ def target_text(row):
             parts.append(f"{sign} {value:g} ×")
     if target.excess_at_most is not None:
         parts.append(f"≤ reference + {target.excess_at_most:g} {row.unit}")
-    return ", ".join(parts)
+    return ", ".join(parts) + (f", or {row.or_row}" if row.or_row else "")
+
+
+def settle_alternatives(results):
+    """Where it is enough that one of two rows meets its target."""
+    by_name = {result.row.name: result for result in results}
+    for result in results:
+        other = by_name.get(result.row.or_row)
+        if not result.met and isinstance(result, Result) and other is not None and other.met:
+            result.met, result.met_by = True, other.row.name
 
 
 def described(row):

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from report import Failed, Result, machine, table
+from report import Failed, Result, machine, settle_alternatives, table
 from rows import BY_NAME, ROWS
 from scenarios import FULL, QUICK, SCENARIOS, Bench
 from subjects import Failure
@@ -89,6 +89,7 @@ def main():
     finally:
         shutil.rmtree(folder)
     results = [measurements.results[row.name] for row in ROWS if row.name in measurements.results]
+    settle_alternatives(results)
     print(table(results))
     report = {"machine": machine(), "quick": arguments.quick, "seconds": time.monotonic() - started,
               "rows": [result.json() for result in results]}

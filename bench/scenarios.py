@@ -7,9 +7,12 @@ import shutil
 import tempfile
 
 from rows import BY_NAME
-from subjects import Command, Fio, Server, Subject, run_tool, settle, write_file
+from subjects import Command, Fio, FioTail, OnCopies, Server, Subject, run_tool, settle, write_file
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
+# What makes a program of ours durable: "flush" behind it, or "commit" around it, which needs a machine that has
+# transactions.
+DURABLE = "commit"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +29,13 @@ class Sizes:
     writes: int  # in a sample of random writes
     aged_store: int
     commits: int  # in a sample, one at a time
+    value_bytes: int  # device whose values are written, one a row of the databases
     seconds: float  # of a sample of whatever is hot
     fio_seconds: int
 
 
-FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 16 * K, 1.0, 4)
-QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 2 * K, 0.25, 1)
+FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 16 * K, 1 * G, 1.0, 4)
+QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 2 * K, 64 * M, 0.25, 1)
 
 
 @dataclasses.dataclass
@@ -62,10 +66,28 @@ class Bench:
             settle()
 
     @contextlib.contextmanager
-    def store(self, name, size):
+    def store(self, name, size, *options):
         with self.file(name) as path:
-            run_tool(self.chimera, "format", path, "--size", size, "--preallocate")
+            run_tool(self.chimera, "format", path, "--size", size, "--preallocate", *options)
             yield path
+
+    @contextlib.contextmanager
+    def full_store(self, name, size, device, *options):
+        """A store with the large device, of which every block has been written."""
+        with self.store(name, size, *options) as path:
+            with Subject(self.build, "fill_device", store=path, cache=self.sizes.cache, bytes=device):
+                pass
+            yield path
+
+    @contextlib.contextmanager
+    def folder(self, name):
+        path = self.data / name
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
+            settle()
 
 
 def embedded_bytes(bench):
@@ -207,7 +229,8 @@ def one_durable_write(bench, file):
 
 def commits(bench):
     sizes = bench.sizes
-    one = {"bytes": sizes.large_bytes, "count": sizes.commits, "clients": 1, "writes": 1, "size": 100}
+    one = {"bytes": sizes.large_bytes, "count": sizes.commits, "clients": 1, "writes": 1, "size": 100,
+           "durable": DURABLE}
     with fio_file(bench, 256 * M) as file, bench.store("commits.store", 2 * sizes.large_bytes) as store:
         bench.measure("commit", bench.subject("commits", target=store, **one), one_durable_write(bench, file))
         if not bench.wants("commit-socket", "commit-clients", "commit-blocks"):
@@ -224,6 +247,71 @@ def commits(bench):
                 bench.measure("commit-blocks", bench.subject("commits", target=socket, **blocks),
                               lambda: Fio(file, "operations", rw="randwrite", bs="4k", iodepth=64, size=256 * M,
                                           runtime=sizes.fio_seconds, time_based=1))
+
+
+def values(bench):
+    """Beside databases that do the same: their rows are as many as our device has values."""
+    sizes = bench.sizes
+    size = 1000
+    rows = sizes.value_bytes // size // K * K
+    with bench.full_store("values.store", 2 * sizes.value_bytes, sizes.value_bytes) as store:
+        for kind, batch, count in (("value", 1, sizes.commits), ("values", 100, sizes.commits // 16)):
+            ours = {"bytes": rows * size, "clients": 1, "writes": batch, "size": size, "count": count, "target": store,
+                    "durable": DURABLE}
+            theirs = {"rows": rows, "size": size, "batch": batch, "count": count}
+            for row, subject, extra in ((f"{kind}-sqlite", "sqlite_upserts", {"cache": sizes.cache}),
+                                        (f"{kind}-lmdb", "lmdb_puts", {})):
+                if not bench.wants(row):
+                    continue
+                with bench.folder("database") as folder:
+                    bench.measure(row, bench.subject("commits", **ours),
+                                  bench.subject(subject, file=folder / "values", **extra, **theirs))
+
+
+def commit_tails(bench):
+    sizes = bench.sizes
+    rate, percentile, seconds = 20_000, 99.9, 4 * sizes.fio_seconds
+    with (
+        bench.full_store("tail.store", 4 * sizes.value_bytes, sizes.value_bytes) as store,
+        fio_file(bench, 256 * M) as file,
+        bench.file("background.data") as background,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        write_file(background, sizes.value_bytes)
+        socket = f"unix:{folder}/socket"
+        with Server(bench.chimera, "serve", store, "--listen", socket):
+            def latency(percentile):
+                return bench.subject("commit_latency", target=socket, bytes=sizes.value_bytes, rate=rate,
+                                     seconds=seconds, percentile=percentile, durable=DURABLE)
+
+            bench.measure("commit-tail", latency(percentile), latency(50))
+            bench.measure("commit-tail-fio", latency(percentile),
+                          lambda: FioTail(file, background, rate, percentile, seconds))
+
+
+def opening_after_a_crash(bench):
+    """The journal begins a checkpoint when it is half full, so one of nearly twice the usual size holds as many records
+    as a usual one can."""
+    sizes = bench.sizes
+    journal, share = (112 * M, 48) if sizes.value_bytes >= G else (8 * M, 40)
+    store_bytes = 2 * sizes.value_bytes
+    with (
+        bench.full_store("crashed.store", store_bytes, sizes.value_bytes, "--journal", journal) as crashed,
+        bench.file("orderly.store") as orderly,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        shutil.copyfile(crashed, orderly)
+        socket = f"unix:{folder}/socket"
+        with Server(bench.chimera, "serve", crashed, "--listen", socket) as server:
+            with Subject(bench.build, "fill_journal", target=socket, bytes=sizes.value_bytes, size=1000, share=share):
+                pass
+            server.kill()
+
+        def opening(master):
+            copy = bench.data / "opened.store"
+            return lambda: OnCopies(bench.subject("opening", store=copy, cache=sizes.cache), master, copy)
+
+        bench.measure("open-crashed", opening(crashed), opening(orderly))
 
 
 @contextlib.contextmanager
@@ -251,4 +339,7 @@ SCENARIOS = [
     (["random-writes"], random_writes),
     (["aged-writes"], aged_writes),
     (["commit", "commit-socket", "commit-clients", "commit-blocks"], commits),
+    (["value-sqlite", "value-lmdb", "values-sqlite", "values-lmdb"], values),
+    (["commit-tail", "commit-tail-fio"], commit_tails),
+    (["open-crashed"], opening_after_a_crash),
 ]

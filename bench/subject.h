@@ -68,8 +68,12 @@ std::unique_ptr<Subject> make_random_writes(const Arguments&);
 std::unique_ptr<Subject> make_sequential_reads(const Arguments&);
 std::unique_ptr<Subject> make_sequential_writes(const Arguments&);
 std::unique_ptr<Subject> make_commits(const Arguments&);
+std::unique_ptr<Subject> make_commit_latency(const Arguments&);
+std::unique_ptr<Subject> make_sqlite_upserts(const Arguments&);
+std::unique_ptr<Subject> make_lmdb_puts(const Arguments&);
 std::unique_ptr<Subject> make_opening(const Arguments&);
-/// Fills a device and returns nothing to measure.
+/// They fill something and return nothing to measure.
 std::unique_ptr<Subject> fill_device(const Arguments&);
+std::unique_ptr<Subject> fill_journal(const Arguments&);
 
 }  // namespace chimera::bench

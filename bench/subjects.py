@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -78,11 +79,15 @@ class Process:
 
 
 class Server(Process):
-    """Takes no samples; ends by a signal."""
+    """Takes no samples; ends by a signal, SIGTERM unless it is killed before."""
 
     def __init__(self, *command):
         super().__init__(*command)
         self.wait_for("listening")
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
 
     def __exit__(self, *details):
         self.child.terminate()
@@ -99,6 +104,27 @@ class Subject(Process):
 
     def sample(self):
         return self.ask()
+
+
+class OnCopies:
+    """A subject whose samples change its file: each is taken on a copy of `master` at `copy`."""
+
+    def __init__(self, make_subject, master, copy):
+        self.make_subject = make_subject
+        self.master = master
+        self.copy = copy
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pathlib.Path(self.copy).unlink(missing_ok=True)
+
+    def sample(self):
+        shutil.copyfile(self.master, self.copy)
+        settle()
+        with self.make_subject() as subject:
+            return subject.sample()
 
 
 class Command:
@@ -144,6 +170,34 @@ class Fio:
             raise Failure(f"fio: error {job['error']}")
         way = job["read"] if "read" in self.options["rw"] else job["write"]
         return way["iops"] if self.figure == "operations" else way["bw_bytes"]
+
+
+class FioTail:
+    """fio writes 4 KiB at a time with fdatasync, and beside it random blocks at a rate: a percentile of the seconds
+    that fdatasync takes."""
+
+    def __init__(self, file, background, rate, percentile, seconds):
+        both = {"ioengine": "io_uring", "direct": 1, "thread": 1, "fallocate": "none", "runtime": seconds,
+                "time_based": 1}
+        self.percentile = f"{percentile:f}"
+        self.words = [f"--{name}={value}" for name, value in both.items()]
+        self.words += [f"--percentile_list={percentile}"]
+        self.words += ["--name=commits", f"--filename={file}", "--rw=write", "--bs=4k", "--fdatasync=1"]
+        self.words += ["--name=background", f"--filename={background}", "--rw=randwrite", "--bs=4k", "--iodepth=64",
+                       f"--rate_iops={rate}", "--fdatasync=0"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def sample(self):
+        output = run_tool("fio", "--output-format=json", *self.words)
+        jobs = json.loads(output[output.index("{") :])["jobs"]
+        if any(job["error"] for job in jobs):
+            raise Failure("fio: an error")
+        return jobs[0]["sync"]["lat_ns"]["percentile"][self.percentile] * 1e-9
 
 
 def write_file(path, size):

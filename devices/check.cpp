@@ -3,90 +3,47 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/uuid/uuid_io.hpp>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "devices/check_damage.h"
 #include "devices/crc32c.h"
 #include "devices/io_buffer.h"
+#include "devices/journal_damage.h"
 #include "devices/open.h"
 #include "devices/pool.h"
 #include "devices/read_now.h"
 #include "devices/reference_counts.h"
+#include "devices/tree_scan.h"
 
 namespace chimera::devices {
 namespace {
 
 constexpr std::size_t most_problems = 100;
 
-/// Reads blocks in runs, as they lie on the disk.
-class RunReader {
+class Check final : private TreeScan::Visitor {
  public:
-  RunReader(io::Loop& loop, io::Disk& disk) : loop_(loop), disk_(disk) {
-    for (std::size_t n = 0; n < io::Disk::most_blocks; ++n) buffers_.push_back(make_block_buffer());
-  }
-
-  /// Calls visit(index in `slots`, bytes or null if it could not be read) for each; `slots` are sorted by address.
-  template <typename Visit>
-  void read(const std::vector<Slot>& slots, Visit&& visit) {
-    for (std::size_t first = 0; first < slots.size();) {
-      std::size_t last = first + 1;
-      while (last < slots.size() && last - first < buffers_.size() &&
-             slots[last].address() == slots[last - 1].address() + 1) {
-        ++last;
-      }
-      const bool good = read_run(slots[first].address(), last - first);
-      for (std::size_t n = first; n < last; ++n) {
-        Block& bytes = *buffers_[n - first];
-        const bool readable = good || read_now(loop_, disk_, slots[n].address(), bytes);
-        visit(n, readable ? &bytes : nullptr);
-      }
-      first = last;
-    }
-  }
-
- private:
-  class Request final : public io::DiskRequest {
-   public:
-    void finished() override { done = true; }
-    bool done = false;
-  };
-
-  bool read_run(std::uint64_t address, std::size_t count) {
-    std::vector<std::byte*> places;
-    for (std::size_t n = 0; n < count; ++n) places.push_back(reinterpret_cast<std::byte*>(buffers_[n].get()));
-    Request request;
-    request.first_block = address;
-    request.buffers = places;
-    disk_.start(request);
-    while (!request.done) loop_.step(io::Loop::forever);
-    return request.error == 0;
-  }
-
-  io::Loop& loop_;
-  io::Disk& disk_;
-  std::vector<BlockBuffer> buffers_;
-};
-
-class Check {
- public:
-  Check(io::Loop& loop, Pool& pool, const std::function<void(std::uint64_t, std::uint64_t)>& progress)
+  Check(io::Loop& loop, Store& store, const std::function<void(std::uint64_t, std::uint64_t)>& progress)
       : loop_(loop),
-        pool_(pool),
-        space_(pool.blocks().space()),
+        store_(store),
+        pool_(*store.pool()),
+        space_(pool_.blocks().space()),
         progress_(progress),
-        reader_(loop, pool.disk()),
-        damage_(loop, pool.disk(), space_.block_count()),
+        scan_(loop, pool_.disk(), *this),
+        damage_(loop, pool_.disk(), space_.block_count()),
         used_(space_.block_count()),
         all_(space_.block_count() - space_.free_count()) {}
 
-  CheckReport run(std::uint64_t device_count) {
-    report_.devices = device_count;
+  CheckReport run() {
+    report_.devices = store_.device_count();
+    look_at_superblocks();
     mark_fixed_blocks();
     mark_journal();
     pool_.manifest().each_page([&](const Slot& slot) { visit_page(slot); });
     pool_.each_tree([&](const std::string& name, Tree& tree) {
-      if (!tree.empty()) walk(name, tree.root().slot, tree.root().height);
+      owner_ = name;
+      holds_counts_ = name == "the reference counts";
+      scan_.walk(tree.root());
     });
     find_damage();
     compare_counts();
@@ -139,6 +96,17 @@ class Check {
     problems_ += damage_.count();
   }
 
+  /// A crash may have torn one; the store is as whole with the other, and a new one is written when it is opened.
+  void look_at_superblocks() {
+    const BlockBuffer bytes = make_block_buffer();
+    for (const std::uint64_t place : superblock_places) {
+      const auto& superblock = *reinterpret_cast<const Superblock*>(bytes.get());
+      const bool is_good = read_now(loop_, pool_.disk(), place, *bytes) &&
+                           superblock.checksum == crc32c(0, &superblock, offsetof(Superblock, checksum));
+      if (!is_good) ++report_.damaged_superblocks;
+    }
+  }
+
   void mark_fixed_blocks() {
     for (std::uint32_t group = 0; group < space_.group_count(); ++group) {
       for (std::uint32_t block = 0; block < SpaceMap::fixed_blocks(group); ++block) {
@@ -159,62 +127,49 @@ class Check {
       return;
     }
     report_.journal_records = log->records.size();
+    look_at_names(*log);
     if ((superblock.flags & Superblock::amid_replay) == 0) return;
     for (const std::uint64_t address : log->named) used_[address] = true;
+  }
+
+  void look_at_names(const JournalLog& log) {
+    static constexpr const char* planes[] = {"data", "metadata", "columns"};
+    for (const DamagedName& name : find_damaged_names(loop_, pool_.disk(), log)) {
+      ++(name.is_readable ? report_.bad_checksums : report_.unreadable_blocks);
+      const Device* const device = store_.find(name.device);
+      const std::string owner =
+          fmt::format("{} of \"{}\"", name.plane < std::size(planes) ? planes[name.plane] : "data",
+                      device == nullptr ? to_string(name.device) : device->name());
+      problem("{} (block {} of the store, which record {} of the journal names)",
+              describe_damage(owner, name.index * block_size, block_size, /*is_map=*/false, name.is_readable),
+              name.address, name.sequence);
+    }
   }
 
   void visit_page(const Slot& slot) {
     if (!in_range(slot, "the list of devices") || !mark(slot)) return;
     ++report_.other_blocks;
-    reader_.read({slot}, [&](std::size_t, const Block* bytes) {
-      if (verify(slot, bytes)) return;
-      problem("the list of devices: block {} of the store {}", slot.address(),
-              bytes == nullptr ? "could not be read" : "does not match its checksum");
-    });
+    const BlockBuffer bytes = make_block_buffer();
+    const bool is_readable = read_now(loop_, pool_.disk(), slot.address(), *bytes);
+    if (verify(slot, is_readable ? bytes.get() : nullptr)) return;
+    problem("the list of devices: block {} of the store {}", slot.address(),
+            is_readable ? "does not match its checksum" : "could not be read");
   }
 
-  void walk(const std::string& name, const Slot& root, unsigned height) {
-    const bool counts = name == "the reference counts";
-    if (!in_range(root, name) || !mark(root)) return;
-    std::vector<std::pair<Slot, std::uint64_t>> level_slots{{root, 0}};
-    walk_level(name, level_slots, height, counts);
-  }
+  bool enter(const Slot& slot) override { return in_range(slot, owner_) && mark(slot); }
 
-  /// One level of a tree, a bounded piece at a time, each piece's children before the next piece.
-  void walk_level(const std::string& name, std::vector<std::pair<Slot, std::uint64_t>>& slots, unsigned level,
-                  bool counts) {
-    std::sort(slots.begin(), slots.end(),
-              [](const auto& a, const auto& b) { return a.first.address() < b.first.address(); });
-    std::vector<Slot> sorted;
-    for (const auto& [slot, index] : slots) sorted.push_back(slot);
-    std::vector<std::pair<Slot, std::uint64_t>> children;
-    const auto descend = [&] {
-      if (!children.empty()) walk_level(name, children, level - 1, counts);
-      children.clear();
-    };
-    std::vector<std::pair<Node, std::uint64_t>> nodes;
-    reader_.read(sorted, [&](std::size_t n, const Block* bytes) {
-      const std::uint64_t index = slots[n].second;
-      if (!verify(slots[n].first, bytes)) {
-        damage_.add(slots[n].first.address(), bytes != nullptr);
-        return;
-      }
-      if (level == 0) {
-        ++(counts ? report_.other_blocks : report_.data_blocks);
-        if (counts) take_counts(index, *bytes);
-        return;
-      }
-      ++report_.map_blocks;
-      nodes.emplace_back(*reinterpret_cast<const Node*>(bytes), index);
-    });
-    for (const auto& [node, index] : nodes) {
-      for (std::uint64_t child = 0; child < slots_per_node; ++child) {
-        if (node[child].empty() || !in_range(node[child], name) || !mark(node[child])) continue;
-        children.emplace_back(node[child], index * slots_per_node + child);
-      }
-      if (children.size() >= 16 * slots_per_node) descend();
+  bool visit(const Slot& slot, unsigned level, std::uint64_t index, const Block* bytes) override {
+    if (!verify(slot, bytes)) {
+      damage_.add(slot.address(), bytes != nullptr);
+      return false;
     }
-    descend();
+    if (level > 0) {
+      ++report_.map_blocks;
+    } else {
+      ++(holds_counts_ ? report_.other_blocks : report_.data_blocks);
+      if (holds_counts_) take_counts(index, *bytes);
+    }
+    return true;
   }
 
   void take_counts(std::uint64_t page, const Block& bytes) {
@@ -282,10 +237,13 @@ class Check {
   }
 
   io::Loop& loop_;
+  Store& store_;
   Pool& pool_;
   const SpaceMap& space_;
   const std::function<void(std::uint64_t, std::uint64_t)>& progress_;
-  RunReader reader_;
+  TreeScan scan_;
+  std::string owner_;  ///< of the tree that is being walked
+  bool holds_counts_ = false;
   DamageHolders damage_;
   std::vector<bool> used_;
   std::unordered_map<std::uint64_t, std::uint64_t> references_;  ///< beyond the first
@@ -306,7 +264,7 @@ CheckReport check(io::Loop& loop, Store& store,
   if (const auto settled = settle_store(loop, *pool); !settled) {
     return {.problem_count = 1, .problems = {settled.error()}};
   }
-  return Check(loop, *pool, progress).run(store.device_count());
+  return Check(loop, store, progress).run();
 }
 
 }  // namespace chimera::devices

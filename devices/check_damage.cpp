@@ -78,16 +78,24 @@ void DamageHolders::note(const std::string& owner, std::uint64_t address, std::u
     note(owner, branch.address, index * slots_per_node + branch.child, level - 1);
 }
 
-std::vector<std::string> DamageHolders::lines(std::size_t most) {
+std::vector<DamagePlace> DamageHolders::places(std::size_t most) {
   std::ranges::sort(places_, {}, [](const Place& place) {
     return std::tuple(sort_key(place.owner), place.offset, place.level, place.address);
   });
-  std::vector<std::string> lines;
+  std::vector<DamagePlace> found;
   for (const Place& place : std::span(places_).first(std::min(most, places_.size()))) {
-    lines.push_back(fmt::format(
-        "{} (block {} of the store)",
-        describe_damage(place.owner, place.offset, size_of(place.level), place.level > 0, damaged_.at(place.address)),
-        place.address));
+    found.push_back(
+        {place.owner, place.offset, size_of(place.level), place.level > 0, damaged_.at(place.address), place.address});
+  }
+  return found;
+}
+
+std::vector<std::string> DamageHolders::lines(std::size_t most) {
+  std::vector<std::string> lines;
+  for (const DamagePlace& place : places(most)) {
+    lines.push_back(fmt::format("{} (block {} of the store)",
+                                describe_damage(place.owner, place.offset, place.size, place.is_map, place.is_readable),
+                                place.address));
   }
   return lines;
 }

@@ -19,6 +19,16 @@ namespace chimera::devices {
 [[nodiscard]] std::string describe_damage(std::string_view owner, std::uint64_t offset, std::uint64_t size, bool is_map,
                                           bool is_readable);
 
+/// A damaged block, where one of its holders has it.
+struct DamagePlace {
+  std::string owner;
+  std::uint64_t offset;
+  std::uint64_t size;
+  bool is_map;
+  bool is_readable;
+  std::uint64_t address;
+};
+
 /// Blocks are shared by clones and copies, so a damaged one may have many holders. Once all damage is known, `look_in`
 /// each tree: what that costs is that every map of the store is read once more.
 class DamageHolders {
@@ -33,9 +43,11 @@ class DamageHolders {
 
   /// Notes what is damaged in the tree with this root, which is `height` levels of nodes above its blocks.
   void look_in(const std::string& owner, const Slot& root, unsigned height);
-  /// A line each, by device, plane and offset, at most `most`.
+  /// By device, plane and offset, at most `most`.
+  [[nodiscard]] std::vector<DamagePlace> places(std::size_t most);
+  /// The same, a line each.
   [[nodiscard]] std::vector<std::string> lines(std::size_t most);
-  /// How many lines there are in all.
+  /// How many there are in all.
   [[nodiscard]] std::uint64_t count() const { return count_; }
 
  private:

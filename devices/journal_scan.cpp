@@ -17,35 +17,47 @@ namespace {
 
 class Scan {
  public:
-  Scan(io::Loop& loop, io::Disk& disk, const Superblock& superblock)
+  Scan(io::Loop& loop, io::Disk& disk, const Superblock& superblock, JournalDamage damage)
       : loop_(loop),
         disk_(disk),
         first_(superblock.journal_first_block),
         count_(superblock.journal_blocks),
         done_(superblock.journal_done),
-        at_(superblock.journal) {}
+        at_(superblock.journal),
+        cuts_(damage == JournalDamage::cut_off) {}
 
   std::expected<JournalLog, std::string> run() {
     const std::uint64_t begin = at_.block;
     std::uint64_t durable = at_.sequence - 1;
     while (std::optional<JournalRecord> record = read_record(begin, durable))
       log_.records.push_back(std::move(*record));
-    if (unreadable_) return std::unexpected("the journal could not be read");
-    durable = std::max(durable, durable_behind());
-    if (durable >= at_.sequence) {
+    if (unreadable_ && !cuts_) return std::unexpected("the journal could not be read");
+    const std::uint64_t behind = durable_behind();
+    durable = std::max(durable, behind);
+    if (cuts_) {
+      note_losses(durable);
+    } else if (durable >= at_.sequence) {
       return std::unexpected(fmt::format(
           "the journal is damaged at record {}, and records up to {} had been made durable: what they did would be "
-          "lost. With --without-journal the state before record {} can be read",
+          "lost. With --without-journal the state before record {} can be read, and `chimera check --salvage` goes on "
+          "without them",
           at_.sequence, durable, log_.records.empty() ? at_.sequence : log_.records.front().position.sequence));
     }
     if (!log_.records.empty()) {
       JournalRecord& first = log_.records.front();
-      if (done_ > first.instructions.size()) return std::unexpected("the superblock of this store is damaged");
-      first.done_before = done_;
-      first.instructions.erase(first.instructions.begin(), first.instructions.begin() + static_cast<long>(done_));
+      if (done_ > first.instructions.size() && !cuts_)
+        return std::unexpected("the superblock of this store is damaged");
+      first.done_before = std::min<std::uint64_t>(done_, first.instructions.size());
+      first.instructions.erase(first.instructions.begin(),
+                               first.instructions.begin() + static_cast<long>(first.done_before));
     }
+    const std::uint64_t end = at_.sequence;
     drop_records_without_their_data(durable);
-    if (unreadable_) return std::unexpected("a block that the journal names could not be read");
+    if (unreadable_ && !cuts_) return std::unexpected("a block that the journal names could not be read");
+    if (unreadable_) {
+      log_.first_lost = at_.sequence;
+      log_.last_lost = std::max(log_.last_lost, end - 1);
+    }
     collect_names();
     log_.next = at_;
     return std::move(log_);
@@ -53,6 +65,10 @@ class Scan {
 
  private:
   [[nodiscard]] std::uint64_t place_of(std::uint64_t block) const { return first_ + block % count_; }
+
+  [[nodiscard]] static std::uint64_t blocks_of(const JournalHeader& header) {
+    return (sizeof header + header.length + block_size - 1) / block_size;
+  }
 
   /// The header that begins at this block of the ring, if it is one of this epoch.
   std::optional<JournalHeader> read_header(std::uint64_t block) {
@@ -73,8 +89,7 @@ class Scan {
     if (!header) return std::nullopt;
     const bool continues = header->sequence == at_.sequence && header->chain == at_.chain;
     if (safeguards::records_are_chained && !continues) return std::nullopt;
-    JournalRecord record{
-        .position = at_, .blocks = (sizeof *header + header->length + block_size - 1) / block_size, .instructions = {}};
+    JournalRecord record{.position = at_, .blocks = blocks_of(*header), .instructions = {}};
     if (at_.block - begin + record.blocks > count_) return std::nullopt;
     if (!read_content(*header, record)) return std::nullopt;
     durable = std::max(durable, header->durable);
@@ -114,40 +129,28 @@ class Scan {
       if (header.sequence < at_.sequence || header.checksum != header_checksum(header, address)) return;
       log_.has_remains = true;
       if (header.sequence == at_.sequence) return;
+      log_.lost.push_back({header.sequence, blocks_of(header)});
       durable = std::max(durable, header.durable);
     };
     const std::uint64_t from = at_.block % count_;
-    const std::uint64_t reach = std::min(longest_record(count_) + 1, count_);
+    const std::uint64_t reach = cuts_ ? count_ : std::min(longest_record(count_) + 1, count_);
     const std::uint64_t to_end = std::min(reach, count_ - from);
     read_stretch(loop_, disk_, first_ + from, to_end, look);
     read_stretch(loop_, disk_, first_, reach - to_end, look);
     return durable;
   }
 
-  /// Calls visit(entry) for each block that a record names. False if the record is none.
-  template <typename Visit>
-  static bool each_name(const JournalRecord& record, Visit&& visit) {
-    std::span<const std::uint8_t> rest(record.instructions);
-    while (!rest.empty()) {
-      Instruction instruction;
-      const Decoded decoded = decode(rest, instruction);
-      if (decoded.kind != Decoded::Kind::complete) return false;
-      rest = rest.subspan(static_cast<std::size_t>(decoded.size));
-      const bool places = instruction.operation == Operation::journal_record &&
-                          instruction.extension == static_cast<std::uint8_t>(JournalOpcode::place_blocks);
-      if (!places) continue;
-      constexpr std::size_t before = sizeof(Uuid) + 1;
-      if (instruction.payload.size() < before) return false;
-      const auto entries = instruction.payload.subspan(before);
-      if (entries.size() % sizeof(JournalEntry) != 0) return false;
-      for (std::size_t at = 0; at < entries.size(); at += sizeof(JournalEntry)) {
-        JournalEntry entry;
-        std::memcpy(&entry, &entries[at], sizeof entry);
-        if (entry.slot.empty() || !entry.slot.well_formed(Slot::most_generation)) return false;
-        visit(entry);
-      }
+  /// What is cut off with the damage at the present position, if it is damage.
+  void note_losses(std::uint64_t durable) {
+    if (durable < at_.sequence && !unreadable_) {
+      log_.lost.clear();
+      return;
     }
-    return true;
+    std::ranges::sort(log_.lost, {}, &LostRecord::sequence);
+    log_.first_lost = at_.sequence;
+    log_.last_lost = std::max({at_.sequence, durable, log_.lost.empty() ? 0 : log_.lost.back().sequence});
+    log_.has_remains = true;
+    unreadable_ = false;
   }
 
   /// Those that were not yet durable may name blocks that never reached the medium.
@@ -165,7 +168,8 @@ class Scan {
 
   bool data_is_there(const JournalRecord& record) {
     std::vector<Slot> slots;
-    bool good = each_name(record, [&](const JournalEntry& entry) { slots.push_back(entry.slot); });
+    bool good = each_named_block(
+        record, [&](const Uuid&, std::uint8_t, const JournalEntry& entry) { slots.push_back(entry.slot); });
     good = good && std::ranges::all_of(slots, [&](const Slot& slot) { return slot.address() < disk_.block_count(); });
     if (!good || !safeguards::record_data_is_verified) return good;
     std::sort(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) { return a.address() < b.address(); });
@@ -182,7 +186,7 @@ class Scan {
 
   void collect_names() {
     for (const JournalRecord& record : log_.records) {
-      (void)each_name(record, [&](const JournalEntry& entry) {
+      (void)each_named_block(record, [&](const Uuid&, std::uint8_t, const JournalEntry& entry) {
         log_.named.push_back(entry.slot.address());
         log_.newest_generation = std::max(log_.newest_generation, entry.slot.generation());
       });
@@ -197,6 +201,7 @@ class Scan {
   std::uint64_t count_;
   std::uint64_t done_;
   JournalPosition at_;
+  bool cuts_;
   bool unreadable_ = false;
   JournalLog log_;
   BlockBuffer buffer_ = make_block_buffer();
@@ -204,8 +209,36 @@ class Scan {
 
 }  // namespace
 
-std::expected<JournalLog, std::string> scan_journal(io::Loop& loop, io::Disk& disk, const Superblock& superblock) {
-  return Scan(loop, disk, superblock).run();
+std::expected<JournalLog, std::string> scan_journal(io::Loop& loop, io::Disk& disk, const Superblock& superblock,
+                                                    JournalDamage damage) {
+  return Scan(loop, disk, superblock, damage).run();
+}
+
+bool each_named_block(const JournalRecord& record,
+                      const std::function<void(const Uuid&, std::uint8_t, const JournalEntry&)>& visit) {
+  std::span<const std::uint8_t> rest(record.instructions);
+  while (!rest.empty()) {
+    Instruction instruction;
+    const Decoded decoded = decode(rest, instruction);
+    if (decoded.kind != Decoded::Kind::complete) return false;
+    rest = rest.subspan(static_cast<std::size_t>(decoded.size));
+    const bool places = instruction.operation == Operation::journal_record &&
+                        instruction.extension == static_cast<std::uint8_t>(JournalOpcode::place_blocks);
+    if (!places) continue;
+    constexpr std::size_t before = sizeof(Uuid) + 1;
+    if (instruction.payload.size() < before) return false;
+    Uuid device;
+    std::memcpy(device.data, instruction.payload.data(), sizeof device);
+    const auto entries = instruction.payload.subspan(before);
+    if (entries.size() % sizeof(JournalEntry) != 0) return false;
+    for (std::size_t at = 0; at < entries.size(); at += sizeof(JournalEntry)) {
+      JournalEntry entry;
+      std::memcpy(&entry, &entries[at], sizeof entry);
+      if (entry.slot.empty() || !entry.slot.well_formed(Slot::most_generation)) return false;
+      visit(device, instruction.payload[sizeof(Uuid)], entry);
+    }
+  }
+  return true;
 }
 
 }  // namespace chimera::devices

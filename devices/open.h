@@ -19,6 +19,7 @@ struct OpenOptions {
   bool any_cache = false;                    ///< even less will do: nothing large will be moved, as in simulations
   bool read_only = false;                    ///< nothing is written to the disk; writing instructions answer 17
   bool without_journal = false;              ///< the state of the last checkpoint, to be looked at
+  bool salvage = false;                      ///< what is damaged is given up first (devices/salvage.h)
   std::uint64_t most_memory_bytes = MemoryOptions::half_of_memory();  ///< for devices in memory
 };
 
@@ -63,7 +64,8 @@ struct CheckReport {
   std::uint64_t bad_checksums = 0, leaked_blocks = 0, misbooked_blocks = 0;  ///< misbooked: used but marked free, or
                                                                              ///< a wrong reference count
   std::uint64_t unreadable_blocks = 0;
-  std::uint64_t journal_records = 0;  ///< that wait to be replayed
+  std::uint64_t journal_records = 0;      ///< that wait to be replayed
+  std::uint64_t damaged_superblocks = 0;  ///< perhaps torn by a crash, so it is no problem if the other one is good
   std::uint64_t problem_count = 0;
   std::vector<std::string> problems;  ///< a line each, at most 100
 };

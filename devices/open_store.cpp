@@ -13,6 +13,7 @@
 #include "devices/pool.h"
 #include "devices/read_now.h"
 #include "devices/safeguards.h"
+#include "devices/salvage.h"
 
 namespace chimera::devices {
 namespace {
@@ -21,6 +22,7 @@ struct Found {
   Contents contents = Contents::blank;
   std::optional<Superblock> superblock;  ///< the newest good one
   unsigned place = 0;
+  bool one_is_damaged = false;
 };
 
 Contents judge(const Superblock& superblock, const Block& bytes) {
@@ -56,6 +58,7 @@ std::expected<Found, std::string> look(io::Loop& loop, io::Disk& disk) {
     found.contents = Contents::newer_store;
   } else if (found.superblock) {
     found.contents = Contents::store;
+    found.one_is_damaged = contents[0] != contents[1];
   } else if (either(Contents::damaged_store)) {
     found.contents = Contents::damaged_store;
   } else {
@@ -150,6 +153,9 @@ std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk, const Fo
 
 std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io::Disk& disk,
                                                               const OpenOptions& options) {
+  if (options.salvage) {
+    if (const auto salvaged = salvage_maps(loop, disk); !salvaged) return std::unexpected(salvaged.error());
+  }
   const auto found = look(loop, disk);
   if (!found) return std::unexpected(found.error());
   switch (found->contents) {
@@ -172,7 +178,12 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   auto pool = std::make_unique<Pool>(loop, disk, options.cache_bytes);
   if (options.read_only) pool->set_read_only();
   if (options.without_journal) pool->leave_journal();
+  if (options.salvage) pool->set_salvaging();
   if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
+  // The damaged place is the next one's: from then on there are two again. Behind a replay there is a checkpoint
+  // anyway, and in its middle only between two instructions.
+  const bool wants_two = found->one_is_damaged || options.salvage;
+  if (wants_two && pool->may_change() && !pool->replaying()) pool->want_checkpoint();
   return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}});
 }
 

@@ -103,6 +103,11 @@ class Pool final : private Checkpoint::Source {
   void set_read_only() { read_only_ = true; }
   /// Only the state of the last checkpoint is wanted, and only to be read. Before `open`.
   void leave_journal() { read_only_ = without_journal_ = true; }
+  /// What is damaged in the journal is cut off, and what cannot be replayed left out. Before `open`.
+  void set_salvaging() { salvaging_ = true; }
+  [[nodiscard]] bool salvaging() const { return salvaging_; }
+  /// One begins soon, even if nothing has changed.
+  void want_checkpoint() { checkpoint_.want_even_if_unchanged(); }
   /// Every tree of the store with its share generation, for the check.
   void each_tree(const std::function<void(const std::string& name, Tree&)>& visit);
 
@@ -160,6 +165,7 @@ class Pool final : private Checkpoint::Source {
   Reaper reaper_;
   bool read_only_ = false;
   bool without_journal_ = false;
+  bool salvaging_ = false;
   bool replaying_ = false;
   std::size_t replayed_ = 0;        ///< records
   std::size_t replayed_bytes_ = 0;  ///< of the next one

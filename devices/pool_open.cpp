@@ -7,6 +7,7 @@
 
 #include "devices/crc32c.h"
 #include "devices/io_buffer.h"
+#include "devices/plausible.h"
 #include "devices/read_now.h"
 #include "devices/reference_counts.h"
 #include "devices/safeguards.h"
@@ -25,7 +26,8 @@ bool journal_can_be(const Superblock& superblock) {
          superblock.flags <= Superblock::amid_replay;
 }
 
-/// Whether a superblock whose checksum is right says what can be.
+}  // namespace
+
 bool can_be(const Superblock& superblock) {
   constexpr std::uint64_t room_to_grow = 1u << 31;  // generations that are left
   return superblock.block_count >= smallest_store_blocks && superblock.block_count <= most_store_blocks &&
@@ -34,7 +36,6 @@ bool can_be(const Superblock& superblock) {
          (superblock.shared_references == 0 || !superblock.references.empty());
 }
 
-/// The same for a record of a store of that generation.
 bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t generation) {
   for (std::size_t plane = 0; plane < record.roots.size(); ++plane) {
     if (record.heights[plane] > most_height || !space.may_hold(record.roots[plane], generation)) return false;
@@ -44,8 +45,6 @@ bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t gen
          (record.length <= limits::greatest_length && record.columns_length <= limits::largest_transfer &&
           is_valid_name({record.name.data(), record.name_length}));
 }
-
-}  // namespace
 
 std::string Pool::open(const Superblock& superblock, unsigned place) {
   if (!can_be(superblock)) return "the superblock of this store is damaged";
@@ -112,7 +111,7 @@ bool Pool::make_durable(const Superblock& superblock, unsigned place) {
 /// Finds what the journal holds beyond this state, and keeps its blocks from being used for anything else.
 std::string Pool::open_journal(const Superblock& superblock) {
   if (superblock.journal_blocks == 0 || without_journal_) return {};
-  auto log = scan_journal(loop_, disk_, superblock);
+  auto log = scan_journal(loop_, disk_, superblock, salvaging_ ? JournalDamage::cut_off : JournalDamage::refused);
   if (!log) return log.error();
   log_ = std::move(*log);
   JournalPosition next = log_.next;

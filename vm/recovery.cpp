@@ -32,7 +32,9 @@ std::string replay(StreamSession& session, devices::Pool& pool, std::size_t reco
     Answer answer;
     (void)parse_answer(instruction, answers, answer);
     // What is damaged cannot be brought up to date; it stays damaged, and everything else goes on.
-    const bool goes_on = answer.ok() || answer.status == Status::corrupt;
+    // And what is salvaged may miss whole devices.
+    const bool lacks_room = answer.status == Status::no_space || answer.status == Status::io_error;
+    const bool goes_on = answer.ok() || answer.status == Status::corrupt || (pool.salvaging() && !lacks_room);
     if (!goes_on) return fmt::format("{}: {}", mnemonic(instruction.operation), answer.message);
     at += size;
   }
