@@ -117,16 +117,15 @@ Outcome Dispatcher::outcome_of_token(const Instruction& instruction) {
 }
 
 Outcome Dispatcher::commit_changes() {
-  if (!transaction_->doomed() && transaction_->reads_only()) {
-    transaction_.reset();
-    answers_.succeed();
-    return Outcome::ready();
-  }
   if (const Outcome free = flushes_.make_room(waiter_); !free.is_ready()) return free;
-  if (const Outcome rehearsed = transaction_->rehearse(waiter_); !rehearsed.is_ready()) return rehearsed;
-  transaction_->perform(waiter_, registers_);
+  const bool changes = transaction_->doomed() || !transaction_->reads_only();
+  if (changes) {
+    if (const Outcome rehearsed = transaction_->rehearse(waiter_); !rehearsed.is_ready()) return rehearsed;
+    transaction_->perform(waiter_, registers_);
+  }
   transaction_.reset();
-  // Others see it from now on; the answer waits until it is durable. A failure leaves open whether it is.
+  // Others see it from now on; the answer waits until it is durable, and what it has read with it. A failure leaves
+  // open whether it is.
   return flushes_.flush(waiter_);
 }
 

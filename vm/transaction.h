@@ -65,6 +65,8 @@ class Transaction final : public devices::Catalogue {
   void set_token(const devices::Outcomes::Token& token) { token_ = token; }
   /// Nothing would change.
   [[nodiscard]] bool reads_only() const;
+  /// Devices in memory are not all that it has touched.
+  [[nodiscard]] bool touches_pool() const;
   /// Goes through the commit without an effect. Waits; `conflict` if it can no longer win.
   Outcome rehearse(Waiter&);
   /// Commits, in the run in which `rehearse` has answered ready. The registers then lead to the store's devices only.
@@ -91,7 +93,6 @@ class Transaction final : public devices::Catalogue {
   View& enter(std::unique_ptr<View> view);
   Outcome clone_subject(Waiter&, View& of, const Uuid& uuid, std::unique_ptr<Device>& made);
   [[nodiscard]] bool is_removed(const View& view) const { return removed_.contains(view.base()); }
-  [[nodiscard]] bool touches_pool() const;
   void charge_entry();
   void note_name(std::string_view name) const;
   [[nodiscard]] std::uint64_t journal_bytes() const;

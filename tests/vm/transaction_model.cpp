@@ -45,6 +45,9 @@ std::string TransactionModel::judge_inside(std::size_t session, const Instructio
     return expect(Status::out_of_sequence, instruction, actual);
   }
   const bool too_large = op == Op::read_bytes && instruction.count > limits::largest_transfer;
+  const bool whole_blocks = (instruction.offset | instruction.second_offset | instruction.count) % 4096 == 0;
+  const bool moves_too_much = op == Op::copy_bytes && instruction.count > limits::largest_transfer && !whole_blocks;
+  if (doomed_ && moves_too_much) return expect(Status::too_large, instruction, actual);
   if (doomed_ && !too_large) return expect(Status::aborted, instruction, actual);
   doomed_ = doomed_ || !actual.ok();
   return judge_alone(session, instruction, actual);
