@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 
 /// The sanitizers make it many times as slow.
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::uint64_t share = 40;
+constexpr std::uint64_t share = 100;
 #else
 constexpr std::uint64_t share = 1;
 #endif
