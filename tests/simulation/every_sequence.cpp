@@ -104,6 +104,7 @@ class Sequences {
     std::string problem = run(number, rig, oracle);
     rig.disk.at_boundaries({});
     if (problem.empty()) problem = judge_.judge(oracle.states());
+    counts_.transactions += oracle.committed();
     counts_.states += oracle.states().size();
     counts_.checkpoints += rig.pool().checkpoint().count();
     return problem;
