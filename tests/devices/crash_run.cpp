@@ -98,7 +98,9 @@ class CrashRun {
     bool syncs = random_.chance(options_.sync_percent);
     if (random_.chance(options_.large_percent)) append_large_write(worker.stream), syncs = true;
     if (random_.chance(options_.long_copy_percent)) append_long_copy(worker.stream), syncs = true;
-    const bool is_transaction = vm::testing::transactions_exist && random_.chance(options_.transaction_percent);
+    const bool has_devices = oracle_.model().devices().size() >= 2;
+    const bool is_transaction =
+        vm::testing::transactions_exist && has_devices && random_.chance(options_.transaction_percent);
     if (is_transaction) {
       append_transaction(worker);
     } else {
