@@ -23,10 +23,13 @@ class CrashOracle {
     const bool begins_inside = model_.in_transaction();
     std::string problem = model_.judge(session, instruction, answer);
     if (!problem.empty() || model_.in_transaction()) return problem;
+    const std::size_t states_before = states_.size();
     note();
     const bool commits = begins_inside && instruction.operation != Operation::abort && answer.ok();
     if (commits) ++committed_;
-    if (commits || (answer.ok() && makes_durable(instruction, session))) durable_ = states_.last();
+    // A commit of nothing promises nothing of what went before.
+    const bool has_committed = commits && states_.size() > states_before;
+    if (has_committed || (answer.ok() && makes_durable(instruction, session))) durable_ = states_.last();
     return {};
   }
   void disconnect(std::size_t session) { model_.disconnect(session); }

@@ -98,7 +98,9 @@ class CrashRun {
     bool syncs = random_.chance(options_.sync_percent);
     if (random_.chance(options_.large_percent)) append_large_write(worker.stream), syncs = true;
     if (random_.chance(options_.long_copy_percent)) append_long_copy(worker.stream), syncs = true;
-    const bool is_transaction = vm::testing::transactions_exist && random_.chance(options_.transaction_percent);
+    const bool has_devices = oracle_.model().devices().size() >= 2;
+    const bool is_transaction =
+        vm::testing::transactions_exist && has_devices && random_.chance(options_.transaction_percent);
     if (is_transaction) {
       append_transaction(worker);
     } else {
@@ -113,13 +115,33 @@ class CrashRun {
     for (; count > 0; --count) encode(generator_.next(oracle_.model(), number_of(worker)), worker.stream);
   }
 
-  /// Ended by commit, by abort, or by the session's end.
+  /// Ended by commit, by abort, or by the session's end. Mostly of what is seldom refused, or few would come so far.
   void append_transaction(Worker& worker) {
     append(worker.stream, Program().begin());
-    append_instructions(worker, 1 + random_.below(6));
+    for (std::uint64_t n = 1 + random_.below(6); n > 0; --n) {
+      if (random_.chance(85)) {
+        append_small_write(worker.stream);
+      } else {
+        append_instructions(worker, 1);
+      }
+    }
     const std::uint64_t end = random_.below(10);
     worker.leaves = end == 0;
     if (end > 0) append(worker.stream, end < 3 ? Program().abort() : Program().commit());
+  }
+
+  void append_small_write(std::vector<std::uint8_t>& stream) {
+    const Uuid device = any_device();
+    const std::vector<std::uint8_t> bytes = pattern(random_.next(), 1 + random_.below(options_.largest_count));
+    const std::uint64_t place = random_.below(4 * block_size);
+    const std::uint64_t block = random_.below(4) * block_size;
+    switch (random_.below(6)) {
+      case 0: return append(stream, Program().append_bytes(device, bytes));
+      case 1: return append(stream, Program().write_metadata_bytes(device, place, bytes));
+      case 2: return append(stream, Program().clear_extents(device, place, bytes.size()));
+      case 3: return append(stream, Program().write_block(device, block, Program::Block(pattern(place, block_size))));
+      default: return append(stream, Program().write_bytes(device, place, bytes));
+    }
   }
 
   /// So much at once that data is written ahead of the checkpoint that needs it.

@@ -104,6 +104,7 @@ class Sequences {
     std::string problem = run(number, rig, oracle);
     rig.disk.at_boundaries({});
     if (problem.empty()) problem = judge_.judge(oracle.states());
+    counts_.transactions += oracle.committed();
     counts_.states += oracle.states().size();
     counts_.checkpoints += rig.pool().checkpoint().count();
     return problem;
@@ -124,7 +125,11 @@ class Sequences {
       if (std::string problem = run_judged(rig, oracle, program, counts_); !problem.empty()) return problem;
       program.clear();
     }
-    if (is_transaction) program.commit();
+    if (is_transaction) {
+      // What crashes leave from its answer on has to hold it.
+      if (std::string problem = run_judged(rig, oracle, program.commit(), counts_); !problem.empty()) return problem;
+      program.clear();
+    }
     if (instructions.size() == checkpoint_before) rig.pool().blocks().want_checkpoint();
     if (std::string problem = run_judged(rig, oracle, program.sync(), counts_); !problem.empty()) return problem;
     rig.settle();

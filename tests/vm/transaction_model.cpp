@@ -14,6 +14,13 @@ bool is_end(Op operation) {
   return operation == Op::commit || operation == Op::commit_with_token || operation == Op::abort;
 }
 
+/// A read, whose answer would be; or a copy, whose bytes would have to be moved.
+bool is_too_large(const Instruction& i) {
+  if (i.count <= limits::largest_transfer) return false;
+  const bool shares_blocks = (i.offset | i.second_offset | i.count) % limits::block_size == 0;
+  return i.operation == Op::read_bytes || (i.operation == Op::copy_bytes && !shares_blocks);
+}
+
 std::string expect(Status expected, const Instruction& instruction, const Answer& actual) {
   if (actual.status == expected) return {};
   return fmt::format("{}: status {} where {} was expected ({})", mnemonic(instruction.operation),
@@ -44,11 +51,7 @@ std::string TransactionModel::judge_inside(std::size_t session, const Instructio
     doomed_ = true;
     return expect(Status::out_of_sequence, instruction, actual);
   }
-  const bool too_large = op == Op::read_bytes && instruction.count > limits::largest_transfer;
-  const bool whole_blocks = (instruction.offset | instruction.second_offset | instruction.count) % 4096 == 0;
-  const bool moves_too_much = op == Op::copy_bytes && instruction.count > limits::largest_transfer && !whole_blocks;
-  if (doomed_ && moves_too_much) return expect(Status::too_large, instruction, actual);
-  if (doomed_ && !too_large) return expect(Status::aborted, instruction, actual);
+  if (doomed_) return expect(is_too_large(instruction) ? Status::too_large : Status::aborted, instruction, actual);
   doomed_ = doomed_ || !actual.ok();
   return judge_alone(session, instruction, actual);
 }
