@@ -53,7 +53,7 @@ stop_server() {
 
 show_programs() {
   local name
-  for name in hello lock rows log sparse clone; do
+  for name in hello lock rows log sparse clone transfer; do
     say "$name.asm: bytes, source, answers"
     "$chimera" send "$address" "$examples/$name.asm" --bytes
   done
