@@ -33,7 +33,7 @@ class Examples(ChimeraTest):
         rows = self.chimera("run", ":memory:", EXAMPLES / "rows.asm")
         self.assertRegex(rows, r"read length +ok  80\b")
         transfer = self.chimera("run", ":memory:", EXAMPLES / "transfer.asm")
-        self.assertRegex(transfer, r"read bytes accounts @1 #2 +ok  "F2"")
+        self.assertRegex(transfer, r'read bytes accounts @1 #2 +ok  "F2"')
         self.assertEqual(len(re.findall(r"(begin|commit|abort) +ok", transfer)), 4)
         clone = self.chimera("run", ":memory:", EXAMPLES / "clone.asm")
         self.assertRegex(clone, r'read bytes @1M #11 +ok  "chapter two"')
