@@ -21,7 +21,7 @@ from harness import ChimeraTest
 
 # Where a program ends: with `begin` and `commit` it is one, and all of its places agree. With `sync` each of its
 # instructions is one, and a kill may come between any two.
-TRANSACTIONS = False
+TRANSACTIONS = True
 
 SEED = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(1 << 32)))
 KILLS = int(os.environ.get("KILLS", 100 if "ASAN_OPTIONS" in os.environ else 300))  # the sanitizers are slow
