@@ -112,8 +112,8 @@ void add_server_options(CLI::App& command, server::Options& options) {
   add_time_option(command, "--idle-timeout", options.idle_timeout_ms,
                   "Let a client go that asks for nothing for so long (default 0: never)");
   add_time_option(command, "--stall-timeout", options.stall_timeout_ms,
-                  "Let a client go that stops within an instruction, does not take its answers, or whose computer has "
-                  "gone, for so long (default 5m; 0: never)");
+                  "Let a client go that stops within an instruction or a transaction, does not take its answers, or "
+                  "whose computer has gone, for so long (default 5m; 0: never)");
   add_time_option(command, "--stop-deadline", options.stop_deadline_ms,
                   "How long a stop waits for clients (default 10s)");
 }

@@ -9,8 +9,10 @@
 #include "cli/render.h"
 #include "cli/terminal.h"
 #include "devices/journal_format.h"
+#include "devices/outcomes.h"
 #include "devices/pool.h"
 #include "server/connection.h"
+#include "vm/transactions.h"
 
 namespace chimera::cli {
 namespace {
@@ -18,21 +20,22 @@ namespace {
 constexpr std::uint64_t block = limits::block_size;
 
 /// The maps of free space, all of whose bitmaps may have changed; the devices and graves, and the pages of the manifest
-/// that name them; what a checkpoint has on its way; and the addresses that have been freed since.
+/// that name them; what a checkpoint has on its way; the addresses that have been freed since; outcomes of tokens.
 std::uint64_t most_for_maps(std::uint64_t store_blocks) {
   constexpr std::uint64_t of_a_group = 2 * block + 512;
   constexpr std::uint64_t of_a_device = 512 + limits::longest_name;
   constexpr std::uint64_t checkpoint = 2 << 20;
   constexpr std::uint64_t freed = 16 << 20;
+  constexpr std::uint64_t tokens = devices::Outcomes::most_kept * 250;
   const std::uint64_t groups = store_blocks / devices::group_blocks + 1;
   constexpr std::uint64_t records = devices::Manifest::most_records;
-  return groups * of_a_group + records * (of_a_device + sizeof(devices::DeviceRecord)) + checkpoint + freed;
+  return groups * of_a_group + records * (of_a_device + sizeof(devices::DeviceRecord)) + checkpoint + freed + tokens;
 }
 
 }  // namespace
 
 std::uint64_t MemoryPlan::total() const {
-  return cache + books + maps + journal + memory_devices + connections * connection + program;
+  return cache + books + maps + journal + transactions + memory_devices + connections * connection + program;
 }
 
 std::string MemoryPlan::text() const {
@@ -41,13 +44,15 @@ std::string MemoryPlan::text() const {
     line += fmt::format("cache {}, its books {}, maps {}, journal {}, ", human_size(cache), human_size(books),
                         human_size(maps), human_size(journal));
   }
-  return line + fmt::format("devices in memory {}, {} connections of {}, program {}", human_size(memory_devices),
-                            grouped(connections), human_size(connection), human_size(program));
+  return line + fmt::format("transactions {}, devices in memory {}, {} connections of {}, program {}",
+                            human_size(transactions), human_size(memory_devices), grouped(connections),
+                            human_size(connection), human_size(program));
 }
 
 MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_options,
                        const server::Options& server_options) {
-  MemoryPlan plan{.memory_devices = store_options.memory_bytes,
+  MemoryPlan plan{.transactions = vm::Transactions::most_bytes,
+                  .memory_devices = store_options.memory_bytes,
                   .connections = server_options.most_connections,
                   .connection = server::Connection::most_memory(server_options),
                   .program = 16 << 20};

@@ -14,9 +14,10 @@ namespace chimera::cli {
 /// Bytes of memory, each the most that may be taken. docs/architecture.md has what they are made of.
 struct MemoryPlan {
   std::uint64_t cache = 0;
-  std::uint64_t books = 0;    ///< of the cache
-  std::uint64_t maps = 0;     ///< the store's free space and devices, its checkpoint
-  std::uint64_t journal = 0;  ///< what is collected, and what is on its way to the disk
+  std::uint64_t books = 0;         ///< of the cache
+  std::uint64_t maps = 0;          ///< the store's free space and devices, its checkpoint
+  std::uint64_t journal = 0;       ///< what is collected, and what is on its way to the disk
+  std::uint64_t transactions = 0;  ///< what all of them have written before their commits
   std::uint64_t memory_devices = 0;
   std::uint64_t connections = 0;  ///< how many
   std::uint64_t connection = 0;   ///< each

@@ -39,7 +39,8 @@ Connection::Connection(Host& host, io::KernelLoop& loop, const Options& options,
 std::uint64_t Connection::most_memory(const Options& options) {
   constexpr std::uint64_t largest_instruction = limits::largest_transfer + limits::instruction_overhead;
   // A queue that grows has its bytes twice for a moment; a queue that is empty keeps a little.
-  constexpr std::uint64_t input = largest_instruction + largest_receive;
+  constexpr std::uint64_t kept = 1 << 20;  // of a transaction, to run it again
+  constexpr std::uint64_t input = largest_instruction + largest_receive + kept;
   const std::uint64_t answers = limits::largest_transfer + options.answer_cap_bytes;
   constexpr std::uint64_t handles = limits::most_open_devices * std::uint64_t{128};
   constexpr std::uint64_t session = 64 * 1024;  // itself, its run-ahead, its pending flushes
@@ -161,7 +162,7 @@ void Connection::end_input() {
 /// How long the client may stay as quiet as it is; 0: as long as it likes.
 std::uint64_t Connection::patience_ms() const {
   if (!session_->idle()) return 0;  // it waits for us
-  const bool is_amid = !session_->answers().empty() || session_->unread_input() > 0;
+  const bool is_amid = !session_->answers().empty() || session_->unread_input() > 0 || session_->in_transaction();
   return is_amid ? options_.stall_timeout_ms : options_.idle_timeout_ms;
 }
 

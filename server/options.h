@@ -17,7 +17,8 @@ struct Options {
   std::size_t answer_cap_bytes = 256 * 1024;
   /// A client that asks for nothing is let go after so long; 0: never.
   std::uint64_t idle_timeout_ms = 0;
-  /// So is one that stops within an instruction, does not take its answers, or whose computer has gone; 0: never.
+  /// So is one that stops within an instruction or a transaction, does not take its answers, or whose computer has
+  /// gone; 0: never.
   std::uint64_t stall_timeout_ms = 300'000;
   std::uint64_t stop_deadline_ms = 10'000;  ///< how long a stop waits for what runs and for clients to take answers
   std::uint64_t linger_ms = 2'000;          ///< how long a connection that we have ended waits for its client to go

@@ -44,6 +44,8 @@ class Session {
 
   /// Neither running nor waiting for blocks or a flush: it needs input, or its answers taken, or it has ended.
   [[nodiscard]] virtual bool idle() const = 0;
+  /// Between `begin` and the end of its transaction: what it holds, others may miss.
+  [[nodiscard]] virtual bool in_transaction() const = 0;
   /// The stream has ended (illegal instruction, or end_input and all run): take the answers and let it go.
   [[nodiscard]] virtual bool ended() const = 0;
 

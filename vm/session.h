@@ -43,6 +43,7 @@ class StreamSession final : public Session, private devices::Waiter {
   void take_answers(std::size_t size) override;
   void cap_answers(std::size_t bytes) override;
   [[nodiscard]] bool idle() const override { return !parked_ && !runnable() && flushes_.empty(); }
+  [[nodiscard]] bool in_transaction() const override { return dispatcher_.in_transaction(); }
   [[nodiscard]] bool ended() const override { return ended_ && flushes_.empty(); }
   void listen(Listener* listener) override { listener_ = listener; }
   bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) override;

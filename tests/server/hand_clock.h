@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -23,7 +24,7 @@ class HandClock {
     // The step that is under way may have looked at the time before.
     for (const std::uint64_t seen = steps_; steps_ < seen + 2;) std::this_thread::yield();
   }
-  /// While it stands no flush of a disk ends.
+  /// While it stands nothing on a disk becomes durable.
   void let_disk_stand(bool stands) { disk_stands_ = stands; }
 
  private:
@@ -39,7 +40,7 @@ class ClockedLoop final : public io::KernelLoop {
 
   std::size_t step(int timeout_ms) override {
     const std::size_t count = deliver_due();
-    if (!clock_.disk_stands_) start_syncs();
+    if (!clock_.disk_stands_) start_held();
     // The clock does not wake the inner loop, so that one never waits for long.
     const std::size_t more = inner_->step(count > 0 || timeout_ms == 0 ? 0 : 1);
     ++clock_.steps_;
@@ -53,14 +54,17 @@ class ClockedLoop final : public io::KernelLoop {
     if (found == timers_.end()) return inner_->cancel(completion);
     found->is_cancelled = true;
   }
-  void sync_data(int fd, io::Completion& completion) override { syncs_.emplace_back(fd, &completion); }
+  void sync_data(int fd, io::Completion& completion) override {
+    held_.emplace_back([=, this, &completion] { inner_->sync_data(fd, completion); });
+  }
 
   void readv(int fd, const iovec* parts, unsigned count, std::uint64_t offset, io::Completion& completion) override {
     inner_->readv(fd, parts, count, offset, completion);
   }
   void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, bool durable,
               io::Completion& completion) override {
-    inner_->writev(fd, parts, count, offset, durable, completion);
+    if (!durable) return inner_->writev(fd, parts, count, offset, false, completion);
+    held_.emplace_back([=, this, &completion] { inner_->writev(fd, parts, count, offset, true, completion); });
   }
   void accept(int fd, io::Completion& completion) override { inner_->accept(fd, completion); }
   void receive(int fd, void* buffer, std::size_t size, io::Completion& completion) override {
@@ -93,14 +97,14 @@ class ClockedLoop final : public io::KernelLoop {
     return due.size();
   }
 
-  void start_syncs() {
-    for (const auto& [fd, completion] : std::exchange(syncs_, {})) inner_->sync_data(fd, *completion);
+  void start_held() {
+    for (const auto& start : std::exchange(held_, {})) start();
   }
 
   std::unique_ptr<io::KernelLoop> inner_;
   HandClock& clock_;
   std::vector<Timer> timers_;
-  std::vector<std::pair<int, io::Completion*>> syncs_;
+  std::vector<std::function<void()>> held_;  ///< what makes something durable
 };
 
 }  // namespace chimera::server::testing

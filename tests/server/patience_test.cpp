@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <utility>
 
 #include "tests/server/raw_client.h"
 #include "tests/server/running.h"
@@ -141,6 +142,35 @@ TEST_CASE("who does not take its answers is let go") {
     // Some of the bytes may still be on their way into the sockets while the first timeout passes.
     for (int n = 0; n < 50 && !rig.remove("big"); ++n) rig.pass_timeout();
     CHECK(run(rig.server, open("big"))[0] == static_cast<std::uint8_t>(Status::not_found));
+  }
+}
+
+TEST_CASE("who stops within a transaction is let go, and it is aborted; one that goes on stays") {
+  for (const io::LoopKind kind : kinds) {
+    Rig rig(kind, only_stall);
+    if (!rig.server.is_running()) continue;
+    const RawClient stuck = client_with_device(rig.server, "stuck");
+    const RawClient slow = client_with_device(rig.server, "slow");
+    Bytes program{0xF8};  // begin
+    program += write_bytes(0, {1, 2, 3, 4});
+    for (const RawClient* client : {&stuck, &slow}) {
+      client->send(program);
+      CHECK(client->receive(2) == Bytes{0, 0});
+    }
+    for (int turn = 0; turn < 4; ++turn) {
+      slow.send(read_byte(0));
+      CHECK(slow.receive(2) == Bytes{0, 1});
+      rig.pass_some();
+    }
+    CHECK(stuck.receive_end() == 0);
+    slow.send({0xF9});  // commit
+    CHECK(slow.receive(1) == Bytes{0});
+    for (const auto& [name, length] : {std::pair{"stuck", 0}, std::pair{"slow", 4}}) {
+      Bytes asking = open(name);
+      asking.push_back(0x54);  // read length
+      CHECK(run(rig.server, asking)[created_size + 1] == length);
+    }
+    CHECK(rig.remove("stuck"));
   }
 }
 
