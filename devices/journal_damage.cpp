@@ -31,6 +31,8 @@ bool has_devices(const Instruction& instruction, std::set<Uuid>& devices) {
     const bool has_second = row_of(instruction.operation).operands.has(Operand::second_device);
     return devices.contains(instruction.device) && (!has_second || devices.contains(instruction.second_device));
   }
+  // It begins with a token.
+  if (instruction.extension == static_cast<std::uint8_t>(JournalOpcode::keep_outcome)) return true;
   const auto device = uuid_at(instruction.payload, 0);
   if (!device || !devices.contains(*device)) return false;
   if (instruction.extension != static_cast<std::uint8_t>(JournalOpcode::clone_as)) return true;

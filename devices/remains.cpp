@@ -149,7 +149,8 @@ void Remains::take(const DeviceRecord& found) {
   record.share_generation = std::min(record.share_generation, superblock.generation);
   const std::string_view name(record.name.data(), record.name_length);
   const bool is_taken = std::ranges::any_of(records, [&](const DeviceRecord& other) {
-    const bool both = ((record.flags | other.flags) & DeviceRecord::dying) == 0;
+    constexpr std::uint8_t in_no_list = DeviceRecord::dying | DeviceRecord::internal;
+    const bool both = ((record.flags | other.flags) & in_no_list) == 0;
     return both && (other.uuid == record.uuid || std::string_view(other.name.data(), other.name_length) == name);
   });
   if (!is_taken && can_be(record, space, superblock.generation)) {

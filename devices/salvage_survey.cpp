@@ -105,7 +105,7 @@ void Survey::walk_counts() {
 
 void Survey::walk_devices() {
   for (const DeviceRecord& record : remains_.records) {
-    losses_.devices += (record.flags & DeviceRecord::dying) == 0;
+    losses_.devices += (record.flags & (DeviceRecord::dying | DeviceRecord::internal)) == 0;
     for (std::size_t plane = 0; plane < record.roots.size(); ++plane)
       scan_.walk({record.roots[plane], record.heights[plane]});
   }

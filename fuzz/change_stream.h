@@ -9,15 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "fuzz/good_store.h"
 #include "fuzz/talk.h"
 #include "io/seeded_random.h"
 #include "isa/encoder.h"
 
 namespace chimera::fuzz {
-
-/// A device that streams may know of.
-constexpr Uuid known_device(std::uint64_t number) { return {{static_cast<std::uint8_t>(number)}}; }
-inline constexpr std::uint64_t most_known_devices = 15;
 
 class StreamChange {
  public:

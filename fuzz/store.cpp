@@ -9,6 +9,7 @@
 #include "devices/open.h"
 #include "devices/pool.h"
 #include "fuzz/damage.h"
+#include "fuzz/good_store.h"
 #include "fuzz/talk.h"
 #include "io/seeded_random.h"
 #include "io/simulated_disk.h"
@@ -18,51 +19,11 @@
 namespace {
 
 using namespace chimera;
-using fuzz::Bytes;
+using fuzz::bytes_of;
 using fuzz::Damage;
+using fuzz::good_store;
+using fuzz::run;
 using fuzz::Talk;
-
-constexpr Uuid name_of(std::uint8_t number) { return {{number}}; }
-
-Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-
-void run(vm::Machine& machine, io::SimulatedLoop& loop, const Program& program) {
-  Talk talk(machine, program.bytes());
-  talk.feed(program.bytes().size());
-  (void)fuzz::run_to_rest(machine, loop, {&talk, 1});
-}
-
-/// Devices of several heights with columns and metadata, clones that share and that have parted, one that has been
-/// deleted while a digest still holds on to another one's state: a grave is left in the list of devices.
-io::DiskImage good_store() {
-  io::SimulatedLoop loop(1);
-  io::SimulatedDisk disk(loop, devices::smallest_store_blocks);
-  FUZZ_CHECK(devices::format(loop, disk));
-  auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
-  FUZZ_CHECK(opened);
-  vm::Machine machine(loop, std::move(*opened));
-  Program program;
-  program.create_device("small", "id u64", {}, name_of(1)).write_bytes(implied, 0, bytes_of("small"));
-  program.write_metadata_bytes(implied, 5, bytes_of("metadata"));
-  program.create_device("large", "text", "size=8T", name_of(2));
-  for (const std::uint64_t place : {0ull, 5000ull, 3ull << 20, 1ull << 30, 5ull << 40}) {
-    program.write_bytes(implied, place, bytes_of("far out"));
-  }
-  program.write_metadata_bytes(implied, ~std::uint64_t{0} - 7, bytes_of("the end"));
-  program.clone_device(name_of(1), "clone").clone_device(name_of(2), "parted");
-  program.write_bytes(name_of(2), 5000, bytes_of("apart"));
-  program.create_device("gone", "columns", {}, name_of(3)).write_bytes(implied, 3 << 20, bytes_of("gone"));
-  program.sync().delete_device(name_of(3)).sync();
-  run(machine, loop, program);
-
-  const Program digest = Program().read_digest(name_of(2), 0, std::uint64_t{8} << 40);
-  Talk talk(machine, digest.bytes());
-  talk.feed(digest.bytes().size());
-  (void)fuzz::run_to_rest(machine, loop, {&talk, 1});
-  run(machine, loop, Program().sync());
-  FUZZ_CHECK(machine.sync() == Status::ok);  // all is in the maps, and nothing in the journal
-  return disk.content();
-}
 
 /// Reads a little of everything that there is.
 Program reads(const std::vector<devices::Device*>& devices) {

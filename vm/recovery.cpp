@@ -6,6 +6,8 @@
 #include "isa/answer.h"
 #include "isa/decoder.h"
 #include "vm/machine_core.h"
+#include "vm/registers.h"
+#include "vm/run_ahead.h"
 #include "vm/session.h"
 
 namespace chimera::vm {
@@ -17,9 +19,17 @@ std::size_t next_size(std::span<const std::uint8_t> instructions, Instruction& i
   return decoded.kind == Decoded::Kind::complete ? static_cast<std::size_t>(decoded.size) : 0;
 }
 
+/// The reads of instructions to come are started ahead, so that the disk is not asked for one block after the other.
+struct LookAhead {
+  RunAhead run_ahead;
+  Registers registers;       ///< nothing in a journal needs them
+  std::uint64_t passed = 0;  ///< bytes of the records that have been run
+};
+
 /// Runs the instructions of a record one by one, so that a checkpoint may come between any two. What went wrong, if
 /// anything did.
-std::string replay(StreamSession& session, devices::Pool& pool, std::size_t record) {
+std::string replay(StreamSession& session, LookAhead& ahead, devices::Store& store, std::size_t record) {
+  devices::Pool& pool = *store.pool();
   const std::span<const std::uint8_t> all(pool.log().records[record].instructions);
   std::vector<std::uint8_t> answers;
   for (std::size_t at = 0; at < all.size();) {
@@ -27,6 +37,7 @@ std::string replay(StreamSession& session, devices::Pool& pool, std::size_t reco
     Instruction instruction;
     const std::size_t size = next_size(all.subspan(at), instruction);
     if (size == 0) return "it holds something that is no instruction";
+    ahead.run_ahead.run(instruction, {ahead.passed + at, size, all.subspan(at + size)}, ahead.registers, store);
     answers.clear();
     (void)session.run(all.subspan(at, size), answers);
     Answer answer;
@@ -38,6 +49,7 @@ std::string replay(StreamSession& session, devices::Pool& pool, std::size_t reco
     if (!goes_on) return fmt::format("{}: {}", mnemonic(instruction.operation), answer.message);
     at += size;
   }
+  ahead.passed += all.size();
   return {};
 }
 
@@ -47,9 +59,10 @@ std::expected<void, std::string> MachineCore::recover() {
   devices::Pool* const pool = store_->pool();
   if (pool == nullptr || !pool->replaying()) return {};
   StreamSession session(*this);
+  LookAhead ahead;
   const std::size_t count = pool->log().records.size();
   for (std::size_t n = 0; n < count; ++n) {
-    if (const std::string wrong = replay(session, *pool, n); !wrong.empty()) {
+    if (const std::string wrong = replay(session, ahead, *store_, n); !wrong.empty()) {
       return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}",
                                          pool->log().records[n].position.sequence, wrong));
     }

@@ -76,6 +76,9 @@ Sample make_sample() {
   for (std::uint64_t n = 1; n <= 4; ++n) rig.run_well(commit_of(counter, n));
   rig.run_well(Program().write_bytes(table, 8 * block_size, pattern(5, 2 * block_size)).sync());
   rig.run_well(commit_of(counter, 5));
+  // Its outcome is kept in a device that is in no list, whose name another one may have.
+  rig.create("outcomes of tokens");
+  rig.run_well(Program().begin().write_byte(counter, 100, 1).commit_with_token({{1}}));
   Sample sample;
   sample.content = journal.content();
   sample.image = journal.crash();
@@ -107,6 +110,7 @@ std::uint64_t place_of_older(const Sample& sample) {
 }
 
 const std::set<std::string> all{"table", "wide", "clone", "counter"};
+const std::set<std::string> behind_a_record{"counter", "table", "outcomes of tokens"};
 
 const Damage damages[] = {
     {"the older superblock", [](const Sample& s) { return Addresses{place_of_older(s)}; }, {}},
@@ -138,15 +142,15 @@ const Damage damages[] = {
     {"a map that two devices share",
      [](const Sample& s) { return Addresses{s.child(s.root_of("wide"), 2).address()}; },
      {"wide", "clone"}},
-    {"the first record", [](const Sample& s) { return Addresses{record_block(s, 0)}; }, {"counter", "table"}},
-    {"a record in the middle", [](const Sample& s) { return Addresses{record_block(s, 2)}; }, {"counter", "table"}},
+    {"the first record", [](const Sample& s) { return Addresses{record_block(s, 0)}; }, behind_a_record},
+    {"a record in the middle", [](const Sample& s) { return Addresses{record_block(s, 2)}; }, behind_a_record},
     {"a block that a record names", [](const Sample& s) { return Addresses{s.first_named()}; }, {"table"}},
     {"something of everything",
      [](const Sample& s) {
        return Addresses{place_of_older(s), SpaceMap::home(0, 0, s.bitmap.home()), s.superblock.references.address(),
                         s.child(s.root_of("wide"), 2).address(), record_block(s, 2)};
      },
-     {"wide", "clone", "counter", "table"}},
+     {"wide", "clone", "counter", "table", "outcomes of tokens"}},
 };
 
 io::DiskImage damaged(const Sample& sample, const Damage& damage) {

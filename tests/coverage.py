@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""`./dev coverage`: branches of journal, recovery, maps and decoder that no test takes.
+
+Builds the test programs without optimisation in a folder of their own, runs them and asks gcov. Each missing branch is
+printed with file and line. docs/coverage.md names those that are known, by the text of their line, and why they are
+missing; one that is not there fails, and what is there without being missing is told.
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KNOWN = ROOT / "docs" / "coverage.md"
+PARTS = {
+    "journal": ["devices/journal.cpp", "devices/journal_writer.cpp", "devices/journal_scan.cpp",
+                "devices/journal_damage.cpp", "vm/handlers_journal.cpp"],
+    "recovery": ["vm/recovery.cpp", "devices/open_store.cpp", "devices/pool_open.cpp", "devices/remains.cpp",
+                 "devices/salvage.cpp", "devices/salvage_survey.cpp", "vm/salvage.cpp"],
+    "maps": ["devices/tree.cpp", "devices/tree_walks.cpp", "devices/space_map.cpp", "devices/space_summary.cpp",
+             "devices/reference_counts.cpp"],
+    "decoder": ["isa/decoder.cpp"],
+}
+PROGRAMS = ["isa/test_isa", "devices/test_devices", "vm/test_vm"]
+ENTRY = re.compile(r"^- `(?P<text>.+)` (?P<branches>\d+(?:, \d+)*) of (?P<count>\d+): (?P<why>.+)$")
+
+# A branch: of which line of which file (by its text), the how manyth of how many.
+Branch = collections.namedtuple("Branch", "file text number count")
+
+
+def build_and_run(build):
+    if not (build / "build.ninja").is_file():
+        options = ["-Db_coverage=true", "-Doptimization=0", "-Ddebug=false", "-Dwerror=false"]
+        subprocess.run(["meson", "setup", str(build), *options], cwd=ROOT, check=True)
+    subprocess.run(["ninja", "-C", str(build), *(f"tests/{program}" for program in PROGRAMS)], check=True)
+    for counters in build.rglob("*.gcda"):
+        counters.unlink()
+    for program in PROGRAMS:
+        print(f"running {program}", flush=True)
+        subprocess.run([build / "tests" / program], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def counters_of(build, path):
+    """Of a source: for each line, for each function that has code of it, the counts of its branches."""
+    found = collections.defaultdict(lambda: collections.defaultdict(list))
+    for counters in build.rglob(f"*{pathlib.PurePath(path).name}.gcda"):
+        command = ["gcov", "--json-format", "--stdout", "--branch-probabilities", str(counters)]
+        output = subprocess.run(command, cwd=build, check=True, capture_output=True, text=True).stdout
+        for document in map(json.loads, output.splitlines()):
+            for file in document["files"]:
+                if (build / file["file"]).resolve() != ROOT / path:
+                    continue
+                for line in file["lines"]:
+                    # What only an exception would take is no branch of ours.
+                    counts = [branch["count"] for branch in line["branches"] if not branch["throw"]]
+                    found[line["line_number"]][line.get("function_name")].append(counts)
+    return found
+
+
+def taken(functions):
+    """The sums over all functions and objects; instances of a template have the same branches."""
+    widest = max((len(counts) for lists in functions.values() for counts in lists), default=0)
+    sums = [0] * widest
+    for lists in functions.values():
+        for counts in lists:
+            for number, count in enumerate(counts):
+                sums[number] += count
+    return sums
+
+
+def missing_branches(build):
+    """(Branch, line number) for each, and for each part how many there are and how many are taken."""
+    missing, totals = [], {}
+    for part, paths in PARTS.items():
+        count = covered = 0
+        for path in paths:
+            source = (ROOT / path).read_text().splitlines()
+            lines = counters_of(build, path)
+            if not lines:
+                raise SystemExit(f"coverage: nothing was measured of {path}")
+            for number, functions in sorted(lines.items()):
+                text = source[number - 1].strip()
+                # A broken invariant stops the program.
+                if text.startswith(("assert(", "static_assert(")):
+                    continue
+                sums = taken(functions)
+                count += len(sums)
+                covered += sum(times > 0 for times in sums)
+                missing += [(Branch(path, text, n, len(sums)), number)
+                            for n, times in enumerate(sums, 1) if times == 0]
+        totals[part] = (covered, count)
+    return missing, totals
+
+
+def known_branches():
+    known, file = {}, None
+    for number, line in enumerate(KNOWN.read_text().splitlines(), 1):
+        if line.startswith("## "):
+            file = line[3:].strip()
+        elif line.startswith("- `"):
+            entry = ENTRY.match(line)
+            if entry is None:
+                raise SystemExit(f"{KNOWN.name}:{number}: not `text` N, N of N: why")
+            for branch in entry["branches"].split(", "):
+                known[Branch(file, entry["text"], int(branch), int(entry["count"]))] = entry["why"]
+    return known
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev coverage", description="Branches that no test takes.")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build-coverage")
+    parser.add_argument("--as-it-is", action="store_true", help="look at what the last run has counted")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    if not arguments.as_it_is:
+        build_and_run(build)
+    missing, totals = missing_branches(build)
+    known = known_branches()
+    new = 0
+    for branch, line in missing:
+        why = known.get(branch)
+        new += why is None
+        print(f"{branch.file}:{line}: branch {branch.number} of {branch.count}: {why or 'NEW'}\n    {branch.text}")
+    for branch in known.keys() - {branch for branch, _ in missing}:
+        print(f"{KNOWN.name}: {branch.file}: `{branch.text}` {branch.number} of {branch.count} is not missing")
+    print()
+    for part, (covered, count) in totals.items():
+        print(f"{part:<12}{covered:>6} of {count:>6} branches, {100 * covered / count:.1f} %")
+    print(f"{len(missing)} are missing, {new} of them unknown to {KNOWN.relative_to(ROOT)}")
+    return 1 if new else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
