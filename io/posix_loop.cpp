@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::size_t longest_transfer = std::size_t{1} << 30;  // results are ints
 
+/// As pwritev2 with RWF_DSYNC, also where that is not known (gVisor).
+ssize_t write_durably(int fd, const iovec* parts, int part_count, off_t offset) {
+  const ssize_t result = ::pwritev2(fd, parts, part_count, offset, RWF_DSYNC);
+  if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
+  const ssize_t written = ::pwritev(fd, parts, part_count, offset);
+  return written >= 0 && ::fdatasync(fd) != 0 ? -1 : written;
+}
+
 short events_of(bool is_for_writing) { return is_for_writing ? POLLOUT : POLLIN; }
 
 }  // namespace
@@ -28,7 +36,7 @@ int PosixLoop::attempt(const Operation& operation) {
     switch (operation.kind) {
       case Kind::readv: result = ::preadv(fd, parts, part_count, offset); break;
       case Kind::writev: result = ::pwritev(fd, parts, part_count, offset); break;
-      case Kind::write_durably: result = ::pwritev2(fd, parts, part_count, offset, RWF_DSYNC); break;
+      case Kind::write_durably: result = write_durably(fd, parts, part_count, offset); break;
       case Kind::sync_data: result = ::fdatasync(fd); break;
       case Kind::accept: result = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); break;
       case Kind::receive: result = ::recv(fd, operation.memory, size, MSG_DONTWAIT); break;
