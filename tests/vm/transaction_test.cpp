@@ -4,10 +4,12 @@
 
 #include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "devices/open.h"
 #include "io/simulated_disk.h"
+#include "isa/bytes.h"
 #include "isa/limits.h"
 #include "tests/vm/conversation.h"
 #include "vm/recovery.h"
@@ -266,6 +268,105 @@ TEST_CASE("a commit whose flush fails is not run again") {
   CHECK_EQ(one.status(Program().begin().append_bytes(a, bytes("x")).commit_with_token(token)), Status::io_error);
   CHECK_EQ(one.status(Program().outcome_of_token(token)), Status::io_error);
   CHECK_EQ(one.ask(Program().read_length(a)).number(), 1);
+}
+
+/// One of many sessions that move sums between accounts, each account in a block of its own, and now and then add all
+/// of them up. It reads first and writes what follows from that, so others come between.
+class Teller {
+ public:
+  static constexpr std::uint64_t accounts = 6;
+  static constexpr std::uint64_t sum = accounts * 100;
+
+  Teller(Machine& machine, const Uuid& device, std::uint64_t seed)
+      : random_(seed), device_(device), session_(machine.connect()) {}
+
+  void go_on() {
+    if (!session_->idle()) return;
+    if (program_.bytes().empty()) return read();
+    const std::vector<Reply> replies = replies_to(program_.bytes(), session_->answers());
+    session_->take_answers(session_->answers().size());
+    const bool reading = std::exchange(reading_, false);
+    const Status last = replies.back().status;
+    if (last != Status::ok) {
+      // Whoever has lost ends it and begins again.
+      const bool may_be = last == Status::conflict || last == Status::aborted;
+      CHECK(may_be);
+      ++losses;
+      return reading ? ask(Program().abort()) : read();
+    }
+    if (!reading) return ++ended, read();
+    std::uint64_t found = 0;
+    for (std::size_t n = 1; n < replies.size(); ++n) found += replies[n].number();
+    // Even before the commit: no transaction ever sees a mixture.
+    CHECK_EQ(found, sum);
+    const std::uint64_t from = random_.below(accounts);
+    const std::uint64_t to = (from + 1 + random_.below(accounts - 1)) % accounts;
+    const std::uint64_t held = replies[1 + from].number();
+    const std::uint64_t moved = held == 0 ? 0 : 1 + random_.below(held);
+    ask(Program()
+            .write_bytes(device_, from * 4096, in_bytes(held - moved))
+            .write_bytes(device_, to * 4096, in_bytes(replies[1 + to].number() + moved))
+            .commit());
+  }
+
+  static std::vector<std::uint8_t> in_bytes(std::uint64_t number) {
+    std::vector<std::uint8_t> bytes;
+    append_integer(bytes, number);
+    return bytes;
+  }
+
+  std::size_t ended = 0;
+  std::size_t losses = 0;
+
+ private:
+  void read() {
+    Program program;
+    program.begin();
+    for (std::uint64_t n = 0; n < accounts; ++n) program.read_bytes(device_, n * 4096, 8);
+    ask(std::move(program));
+    reading_ = true;
+  }
+  void ask(Program program) {
+    program_ = std::move(program);
+    session_->feed(program_.bytes());
+  }
+
+  io::SeededRandom random_;
+  Uuid device_;
+  std::unique_ptr<Session> session_;
+  Program program_;
+  bool reading_ = false;
+};
+
+TEST_CASE("sums that many move at the same time stay the same") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    PoolDesk desk(seed);
+    Uuid device{};
+    {
+      Conversation one(*desk.machine);
+      device = one.ask(Program().create_device("accounts")).uuid();
+      for (std::uint64_t n = 0; n < Teller::accounts; ++n) {
+        one.ask(Program().write_bytes(device, n * 4096, Teller::in_bytes(100)));
+      }
+      one.ask(Program().sync());
+    }
+    desk.reopen();  // with nothing in the cache
+    std::vector<Teller> tellers;
+    for (std::uint64_t n = 0; n < 8; ++n) tellers.emplace_back(*desk.machine, device, seed * 100 + n);
+    io::SeededRandom random(seed);
+    for (int turn = 0; turn < 4000; ++turn) {
+      tellers[random.below(tellers.size())].go_on();
+      if (random.chance(50)) desk.machine->turn(0);
+    }
+    std::size_t ended = 0;
+    std::size_t losses = 0;
+    for (const Teller& teller : tellers) {
+      ended += teller.ended;
+      losses += teller.losses;
+    }
+    CHECK_GT(ended, 50);
+    CHECK_GT(losses, 50);
+  }
 }
 
 }  // namespace
