@@ -13,7 +13,6 @@ using devices::Device;
 using devices::Outcome;
 using devices::Plane;
 using devices::SnapshotTarget;
-using devices::Waiter;
 
 Transaction::Transaction(MachineCore& core, StreamSession& session, const Registers& at_begin)
     : core_(core), session_(session), at_begin_(at_begin) {

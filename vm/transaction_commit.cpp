@@ -14,7 +14,6 @@
 
 namespace chimera::vm {
 
-using devices::Device;
 using devices::Outcome;
 using devices::Plane;
 using devices::Waiter;
