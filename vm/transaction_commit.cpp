@@ -16,7 +16,6 @@ namespace chimera::vm {
 
 using devices::Outcome;
 using devices::Plane;
-using devices::Waiter;
 
 namespace {
 
