@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 namespace chimera::io {
@@ -14,9 +13,6 @@ namespace {
 constexpr unsigned submission_slots = 512;
 // Every socket of a full machine may have an operation or two under way beside the disk's.
 constexpr unsigned completion_slots = 16384;
-// A processor that sleeps wakes up late, in virtual machines by as much as a flush takes; so what is to be durable is
-// watched for so long.
-constexpr std::chrono::microseconds close_watch{200};
 // How much one receive or send may move: results are ints.
 constexpr std::size_t longest_transfer = std::size_t{1} << 30;
 
@@ -134,17 +130,6 @@ bool RingLoop::kernel_has_work() const {
   return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-void RingLoop::expect_soon() { soon_ = std::chrono::steady_clock::now() + close_watch; }
-
-void RingLoop::watch_closely() {
-  if (soon_ == std::chrono::steady_clock::time_point{}) return;
-  do {
-    enter(0, 0);
-    if (io_uring_cq_ready(&ring_) > 0) return;
-  } while (std::chrono::steady_clock::now() < soon_);
-  soon_ = {};
-}
-
 std::size_t RingLoop::step(int timeout_ms) {
   assert(!is_stepping_ && "completions must not step the loop");
   is_stepping_ = true;
@@ -152,8 +137,7 @@ std::size_t RingLoop::step(int timeout_ms) {
   const bool has_completions = !ended_.empty() || io_uring_cq_ready(&ring_) > 0;
   const std::int64_t wait_ns = has_completions ? 0 : timers_.bound(timeout_ms);
   if (wait_ns != 0) {
-    watch_closely();
-    if (io_uring_cq_ready(&ring_) == 0) enter(1, wait_ns);
+    enter(1, wait_ns);
     // The wait ends with the first few, although many may have come together.
     for (unsigned n = 0; n < 16 && kernel_has_work(); ++n) enter(0, 0);
     timers_.expire(ended_);
@@ -191,16 +175,13 @@ void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint
     io_uring_prep_writev(slot, fd, parts, part_count, offset);
   }
   io_uring_sqe_set_data(slot, &completion);
-  if (!durable) return;
-  slot->rw_flags = RWF_DSYNC;
-  expect_soon();
+  if (durable) slot->rw_flags = RWF_DSYNC;
 }
 
 void RingLoop::sync_data(int fd, Completion& completion) {
   io_uring_sqe* slot = next_slot();
   io_uring_prep_fsync(slot, fd, IORING_FSYNC_DATASYNC);
   io_uring_sqe_set_data(slot, &completion);
-  expect_soon();
 }
 
 void RingLoop::accept(int fd, Completion& completion) {

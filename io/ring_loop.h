@@ -2,7 +2,6 @@
 // The loop on io_uring: what is started during a turn goes to the kernel in one system call, together with the wait.
 
 #include <liburing.h>
-#include <chrono>
 
 #include <vector>
 
@@ -47,17 +46,13 @@ class RingLoop final : public KernelLoop {
   void collect();
   std::size_t deliver();
   [[nodiscard]] bool kernel_has_work() const;
-  /// Somebody waits for the medium: its answer comes soon.
-  void expect_soon();
-  void watch_closely();
 
   io_uring ring_{};
   bool is_set_up_ = false;
   RegisteredMemory memory_;
   Timers timers_;
-  std::vector<Ended> ended_;                      ///< to be delivered by the next step
-  std::vector<Ended> delivering_;                 ///< being delivered; kept for its capacity
-  std::chrono::steady_clock::time_point soon_{};  ///< until then a wait keeps the processor
+  std::vector<Ended> ended_;       ///< to be delivered by the next step
+  std::vector<Ended> delivering_;  ///< being delivered; kept for its capacity
   bool is_stepping_ = false;
 };
 
