@@ -10,8 +10,7 @@ from rows import BY_NAME
 from subjects import Command, Fio, FioTail, OnCopies, Server, Subject, run_tool, settle, write_file
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
-# What makes a program of ours durable: "flush" behind it, or "commit" around it, which needs a machine that has
-# transactions.
+# What makes a program of ours durable: "flush" behind it, or "commit" around it.
 DURABLE = "commit"
 
 

@@ -47,7 +47,6 @@ class View final : public devices::Device {
   void refresh();
   void set_name(std::string_view name) { name_ = name, renamed_ = true; }
   void set_read_only(bool read_only) { read_only_ = read_only, protection_set_ = true; }
-  [[nodiscard]] bool renamed() const { return renamed_; }
   /// From now on it has the content of another view; below lies a clone of that one's subject (null: the base again).
   void adopt(const View& content, std::unique_ptr<Device> hidden);
   /// The device that it is a clone of, where only the transaction knows that too.
