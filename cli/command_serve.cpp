@@ -23,21 +23,26 @@ namespace {
 struct Options {
   std::string store;
   std::vector<std::string> addresses;
+  std::vector<std::string> nbd_addresses;
   StoreOptions open;
   server::Options server;
 };
 
 constexpr std::array stop_signals{SIGTERM, SIGINT};
 
-/// Where clients may come from now on: the addresses with the ports that the kernel has chosen.
+/// Where clients may come from now on: the addresses with the ports that the kernel has chosen, and what is spoken
+/// there.
 std::expected<std::vector<std::string>, std::string> listen_everywhere(server::Server& server, const Options& options) {
   std::vector<std::string> listening;
-  for (const std::string& text : options.addresses) {
-    const auto address = server::parse_address(text);
-    if (!address) return std::unexpected(address.error());
-    const auto taken = server.listen(*address);
-    if (!taken) return std::unexpected(taken.error());
-    listening.push_back(server::to_string(*taken));
+  for (const auto& [addresses, protocol] : {std::pair{&options.addresses, server::Protocol::instructions},
+                                            std::pair{&options.nbd_addresses, server::Protocol::nbd}}) {
+    for (const std::string& text : *addresses) {
+      const auto address = server::parse_address(text);
+      if (!address) return std::unexpected(address.error());
+      const auto taken = server.listen(*address, protocol);
+      if (!taken) return std::unexpected(taken.error());
+      listening.push_back((protocol == server::Protocol::nbd ? "NBD on " : "") + server::to_string(*taken));
+    }
   }
   return listening;
 }
@@ -101,6 +106,18 @@ std::string normalise_mode(std::string& text) {
   return {};
 }
 
+void add_nbd_options(CLI::App& command, Options& options) {
+  command
+      .add_option("--nbd", options.nbd_addresses,
+                  "Offer every device to NBD clients here: unix:PATH or tcp:HOST:PORT, any number of them")
+      ->allow_extra_args(false)
+      ->type_name("ADDRESS")
+      ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
+  command.add_flag("--read-only", options.server.nbd.read_only, "NBD clients may not write");
+  add_size_option(command, "--nbd-create", options.server.nbd.create_size,
+                  "An NBD client that names no device gets a new one of this size");
+}
+
 void add_server_options(CLI::App& command, server::Options& options) {
   command.add_option("--socket-mode", options.socket_mode, "Mode of a unix socket's file (default 0600)")
       ->type_name("MODE")
@@ -135,12 +152,17 @@ Command make_serve_command(CLI::App& program) {
       .add_option("-l,--listen", options->addresses,
                   "unix:PATH or tcp:HOST:PORT, any number of them; port 0 takes a free one and prints it; tcp:PORT is "
                   "for this computer only, tcp:*:PORT for all")
-      ->required()
       ->allow_extra_args(false)
       ->type_name("ADDRESS")
       ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
+  add_nbd_options(command, *options);
   add_server_options(command, options->server);
   add_store_options(command, options->open);
+  command.final_callback([options] {
+    if (options->addresses.empty() && options->nbd_addresses.empty()) {
+      throw CLI::RequiredError("--listen or --nbd: where clients may come");
+    }
+  });
   return {&command, [options] { return run(*options); }};
 }
 

@@ -11,7 +11,7 @@
 #include "devices/journal_format.h"
 #include "devices/outcomes.h"
 #include "devices/pool.h"
-#include "server/connection.h"
+#include "server/stream_connection.h"
 #include "vm/transactions.h"
 
 namespace chimera::cli {
@@ -54,7 +54,7 @@ MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_op
   MemoryPlan plan{.transactions = vm::Transactions::most_bytes,
                   .memory_devices = store_options.memory_bytes,
                   .connections = server_options.most_connections,
-                  .connection = server::Connection::most_memory(server_options),
+                  .connection = server::StreamConnection::most_memory(server_options),
                   .program = 16 << 20};
   if (devices::Pool* const pool = store.pool(); pool != nullptr) {
     const std::uint64_t ring = pool->journal().writer().block_count();

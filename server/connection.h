@@ -1,20 +1,12 @@
 #pragma once
-// One client: its socket, its session, and the bytes between them.
+// One client, whatever it speaks, as the server's main loop sees it.
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
-
-#include "io/callback.h"
-#include "io/loop.h"
-#include "server/options.h"
-#include "server/socket.h"
-#include "vm/machine.h"
 
 namespace chimera::server {
 
-class Connection final : private vm::Session::Listener {
+class Connection {
  public:
   /// Told what a connection wants. Nothing is done from inside these calls.
   class Host {
@@ -28,75 +20,23 @@ class Connection final : private vm::Session::Listener {
     ~Host() = default;
   };
 
-  /// All that is given must outlive the connection, which must be gone before it is destroyed.
-  Connection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
-             std::unique_ptr<vm::Session> session);
-  ~Connection() = default;
+  Connection() = default;
+  virtual ~Connection() = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// What one connection takes at most, in bytes of memory: an instruction of the largest size on its way in, the
-  /// answer to it on its way out, and its session.
-  [[nodiscard]] static std::uint64_t most_memory(const Options& options);
-
   /// Sends and receives what can be. `is_machine_busy`: it goes on at once, so that few answers may wait for more of
   /// them.
-  void advance(bool is_machine_busy);
+  virtual void advance(bool is_machine_busy) = 0;
   /// Nothing more is read; what has arrived is run and answered, then the connection ends.
-  void end_input();
+  virtual void end_input() = 0;
   /// To be called every `elapsed_ms`: ends the connection if its client has kept us waiting for too long.
-  void check_patience(std::uint64_t elapsed_ms);
+  virtual void check_patience(std::uint64_t elapsed_ms) = 0;
   /// Ends at once, whatever waits.
-  void drop();
+  virtual void drop() = 0;
 
   std::size_t index = 0;           ///< the host's own
   bool is_listed_changed = false;  ///< the host's own
-
- private:
-  enum class State : std::uint8_t {
-    open,
-    lingering,  ///< all is answered and the client has been told: it shall close its side
-    closing,    ///< operations that are under way end
-  };
-
-  void session_changed(vm::Session&) override;
-  [[nodiscard]] std::uint64_t patience_ms() const;
-  [[nodiscard]] bool is_worth_sending(std::size_t size, bool is_machine_busy) const;
-  void send_answers(bool is_machine_busy);
-  void send_some(std::span<const std::uint8_t> answers);
-  void receive();
-  void receive_ahead();
-  void take_input(int result);
-  void linger();
-  void close();
-  void go_if_over();
-
-  void on_received(int result);
-  void on_readable(int result);
-  void on_writable(int result);
-  void on_drained(int result);
-  void on_lingered(int result);
-
-  Host& host_;
-  io::KernelLoop& loop_;
-  const Options& options_;
-  Socket socket_;
-  std::unique_ptr<vm::Session> session_;
-  State state_ = State::open;
-  bool has_input_ended_ = false;  ///< the session knows
-  bool is_input_ending_ = false;  ///< it shall, when the receive that is under way has ended
-  bool has_client_closed_ = false;
-  bool is_output_lost_ = false;  ///< the client takes no answers any more; what it has sent is run all the same
-  bool is_gone_ = false;
-  bool has_moved_ = false;      ///< bytes, either way, since the last look
-  std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
-  std::size_t receive_size_;
-
-  io::Callback<&Connection::on_received> receiving_{*this};
-  io::Callback<&Connection::on_readable> awaiting_input_{*this};
-  io::Callback<&Connection::on_writable> awaiting_room_{*this};
-  io::Callback<&Connection::on_drained> draining_{*this};
-  io::Callback<&Connection::on_lingered> linger_timer_{*this};
 };
 
 }  // namespace chimera::server

@@ -16,8 +16,8 @@ bool is_over_with(int error) {
 
 }  // namespace
 
-Listener::Listener(Host& host, io::KernelLoop& loop, ListeningSocket listening)
-    : host_(host), loop_(loop), listening_(std::move(listening)) {
+Listener::Listener(Host& host, io::KernelLoop& loop, ListeningSocket listening, Protocol protocol)
+    : host_(host), loop_(loop), listening_(std::move(listening)), protocol_(protocol) {
   resume();
 }
 
@@ -32,7 +32,7 @@ void Listener::on_accepted(int result) {
   if (result >= 0) {
     Socket socket(result);
     if (is_stopping_) return;
-    host_.accepted(std::move(socket));
+    host_.accepted(std::move(socket), protocol_);
   } else if (!is_over_with(result) && !is_stopping_) {
     return loop_.after(pause_ms, waiting_.begin());
   }

@@ -9,12 +9,15 @@
 
 namespace chimera::server {
 
+/// What is spoken at an address.
+enum class Protocol : std::uint8_t { instructions, nbd };
+
 class Listener {
  public:
   class Host {
    public:
     /// Takes the connection over.
-    virtual void accepted(Socket socket) = 0;
+    virtual void accepted(Socket socket, Protocol protocol) = 0;
     /// False while there is no room for one more connection; `resume` is called when there is again.
     [[nodiscard]] virtual bool has_room() const = 0;
 
@@ -23,7 +26,7 @@ class Listener {
   };
 
   /// The host and the loop must outlive the listener, which must have stopped before it is destroyed.
-  Listener(Host& host, io::KernelLoop& loop, ListeningSocket listening);
+  Listener(Host& host, io::KernelLoop& loop, ListeningSocket listening, Protocol protocol);
   /// Removes the file of a unix socket.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -42,6 +45,7 @@ class Listener {
   Host& host_;
   io::KernelLoop& loop_;
   ListeningSocket listening_;
+  const Protocol protocol_;
   bool is_stopping_ = false;
   io::Callback<&Listener::on_accepted> accepting_{*this};
   io::Callback<&Listener::on_waited> waiting_{*this};

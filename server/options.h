@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "isa/limits.h"
+#include "nbd/options.h"
 
 namespace chimera::server {
 
@@ -22,6 +23,9 @@ struct Options {
   std::uint64_t stall_timeout_ms = 300'000;
   std::uint64_t stop_deadline_ms = 10'000;  ///< how long a stop waits for what runs and for clients to take answers
   std::uint64_t linger_ms = 2'000;          ///< how long a connection that we have ended waits for its client to go
+  nbd::Options nbd;
+  /// A client that speaks NBD has to agree upon an export within so long.
+  std::uint64_t nbd_handshake_ms = 10'000;
 };
 
 }  // namespace chimera::server

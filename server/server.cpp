@@ -12,6 +12,9 @@
 #include <cstring>
 #include <utility>
 
+#include "server/nbd_connection.h"
+#include "server/stream_connection.h"
+
 namespace chimera::server {
 namespace {
 
@@ -81,11 +84,11 @@ Server::~Server() {
   }
 }
 
-std::expected<Address, std::string> Server::listen(const Address& address) {
+std::expected<Address, std::string> Server::listen(const Address& address, Protocol protocol) {
   auto listening = listen_on(address, options_.socket_mode);
   if (!listening) return std::unexpected(std::move(listening.error()));
   Listener::Host& host = *this;
-  listeners_.push_back(std::make_unique<Listener>(host, loop_, std::move(*listening)));
+  listeners_.push_back(std::make_unique<Listener>(host, loop_, std::move(*listening), protocol));
   return listeners_.back()->address();
 }
 
@@ -93,14 +96,21 @@ std::expected<Address, std::string> Server::listen(const Address& address) {
 
 bool Server::has_room() const { return connections_.size() < options_.most_connections; }
 
-void Server::accepted(Socket socket) {
+void Server::accepted(Socket socket, Protocol protocol) {
   tune_tcp(socket);
   bound_silence(socket, options_.stall_timeout_ms);
-  Connection::Host& host = *this;
-  auto connection = std::make_unique<Connection>(host, loop_, options_, std::move(socket), machine_.connect());
+  std::unique_ptr<Connection> connection = converse(std::move(socket), protocol);
   connection->index = connections_.size();
   connections_.push_back(std::move(connection));
   watch_clients();
+}
+
+std::unique_ptr<Connection> Server::converse(Socket socket, Protocol protocol) {
+  Connection::Host& host = *this;
+  if (protocol == Protocol::nbd) {
+    return std::make_unique<NbdConnection>(host, loop_, options_, std::move(socket), machine_);
+  }
+  return std::make_unique<StreamConnection>(host, loop_, options_, std::move(socket), machine_.connect());
 }
 
 void Server::watch_clients() {

@@ -1,5 +1,5 @@
 #pragma once
-// Instruction streams over sockets: every connection is a session of one machine, on the machine's own loop.
+// Clients of one machine, on its own loop: instruction streams, each a session, and NBD.
 
 #include <cstddef>
 #include <expected>
@@ -30,7 +30,8 @@ class Server final : private Connection::Host, private Listener::Host {
 
   /// Clients may come from now on (and are served by `run`). Returns where: the port that port 0 became. Errors are
   /// whole sentences for the user.
-  [[nodiscard]] std::expected<Address, std::string> listen(const Address& address);
+  [[nodiscard]] std::expected<Address, std::string> listen(const Address& address,
+                                                           Protocol protocol = Protocol::instructions);
 
   /// Serves until one of the signals comes or `stop` is called. Then: accepts and reads no more, runs what has arrived
   /// whole (the machine answers `shutting down` to what had not begun), sends the answers, within a deadline; then
@@ -49,7 +50,8 @@ class Server final : private Connection::Host, private Listener::Host {
 
   void connection_changed(Connection&) override;
   void connection_gone(Connection&) override;
-  void accepted(Socket socket) override;
+  void accepted(Socket socket, Protocol protocol) override;
+  [[nodiscard]] std::unique_ptr<Connection> converse(Socket socket, Protocol protocol);
   [[nodiscard]] bool has_room() const override;
 
   void advance_changed(bool is_machine_busy);

@@ -5,14 +5,15 @@ import re
 
 import sources
 
-EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "server", "cli"}
+EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "nbd", "server", "cli"}
 MAY_INCLUDE = {
     "isa": set(),
     "io": {"isa"},
     "assembler": {"isa"},
     "devices": {"isa", "io"},
     "vm": {"isa", "io", "devices"},
-    "server": {"isa", "io", "vm"},
+    "nbd": {"isa", "vm"},
+    "server": {"isa", "io", "vm", "nbd"},
     "cli": EVERYTHING,
     "tests": EVERYTHING,
     "bench": EVERYTHING,

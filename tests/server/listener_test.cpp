@@ -54,7 +54,8 @@ struct Rig {
   io::testing::ScratchDirectory scratch{"/tmp"};
   HandLoop loop;
   CountingHost host;
-  Listener listener{host, loop, std::move(*listen_on(*parse_address("unix:" + scratch.file("s")), 0600))};
+  Listener listener{host, loop, std::move(*listen_on(*parse_address("unix:" + scratch.file("s")), 0600)),
+                    Protocol::instructions};
   ~Rig() {
     listener.stop();
     if (loop.accepting != nullptr) loop.end(loop.accepting, -ECANCELED);

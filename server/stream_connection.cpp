@@ -1,4 +1,4 @@
-#include "server/connection.h"
+#include "server/stream_connection.h"
 
 #include <sys/socket.h>
 
@@ -23,8 +23,8 @@ std::array<std::uint8_t, 16 * 1024> rubbish;
 
 }  // namespace
 
-Connection::Connection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
-                       std::unique_ptr<vm::Session> session)
+StreamConnection::StreamConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
+                                   std::unique_ptr<vm::Session> session)
     : host_(host),
       loop_(loop),
       options_(options),
@@ -36,7 +36,7 @@ Connection::Connection(Host& host, io::KernelLoop& loop, const Options& options,
   receive();
 }
 
-std::uint64_t Connection::most_memory(const Options& options) {
+std::uint64_t StreamConnection::most_memory(const Options& options) {
   constexpr std::uint64_t largest_instruction = limits::largest_transfer + limits::instruction_overhead;
   // A queue that grows has its bytes twice for a moment; a queue that is empty keeps a little.
   constexpr std::uint64_t kept = 1 << 20;  // of a transaction, to run it again
@@ -47,9 +47,9 @@ std::uint64_t Connection::most_memory(const Options& options) {
   return input + std::max(input, answers) + handles + session;
 }
 
-void Connection::session_changed(vm::Session&) { host_.connection_changed(*this); }
+void StreamConnection::session_changed(vm::Session&) { host_.connection_changed(*this); }
 
-void Connection::advance(bool is_machine_busy) {
+void StreamConnection::advance(bool is_machine_busy) {
   if (state_ != State::open) return;
   send_answers(is_machine_busy);
   receive();
@@ -60,11 +60,11 @@ void Connection::advance(bool is_machine_busy) {
 
 // Answers out.
 
-bool Connection::is_worth_sending(std::size_t size, bool is_machine_busy) const {
+bool StreamConnection::is_worth_sending(std::size_t size, bool is_machine_busy) const {
   return size >= worthwhile_send || !is_machine_busy || session_->idle();
 }
 
-void Connection::send_answers(bool is_machine_busy) {
+void StreamConnection::send_answers(bool is_machine_busy) {
   // At once, and not by way of the loop: the client wakes earlier, and the answers need not outlive the session's next
   // step. A round trip is measurably shorter although it is one system call more.
   while (!awaiting_room_.is_under_way()) {
@@ -75,7 +75,7 @@ void Connection::send_answers(bool is_machine_busy) {
   }
 }
 
-void Connection::send_some(std::span<const std::uint8_t> answers) {
+void StreamConnection::send_some(std::span<const std::uint8_t> answers) {
   const ssize_t sent =
       is_output_lost_ ? -1 : ::send(socket_.get(), answers.data(), answers.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent >= 0) {
@@ -88,14 +88,14 @@ void Connection::send_some(std::span<const std::uint8_t> answers) {
   session_->take_answers(answers.size());
 }
 
-void Connection::on_writable(int) {
+void StreamConnection::on_writable(int) {
   if (state_ != State::open) return go_if_over();
   host_.connection_changed(*this);
 }
 
 // Instructions in.
 
-void Connection::receive() {
+void StreamConnection::receive() {
   if (has_input_ended_ || receiving_.is_under_way() || session_->ended()) return;
   if (session_->answers().size() >= options_.answer_cap_bytes) return;
   if (!session_->idle()) return receive_ahead();
@@ -104,7 +104,7 @@ void Connection::receive() {
   loop_.receive(socket_.get(), space.data(), std::min(space.size(), largest_receive), receiving_.begin());
 }
 
-void Connection::receive_ahead() {
+void StreamConnection::receive_ahead() {
   // The session may run at any moment, so nothing can be under way into its input: try, and else watch.
   if (awaiting_input_.is_under_way() || session_->unread_input() >= read_ahead) return;
   const std::span<std::uint8_t> space = session_->input_space(receive_size_);
@@ -118,7 +118,7 @@ void Connection::receive_ahead() {
   }
 }
 
-void Connection::take_input(int result) {
+void StreamConnection::take_input(int result) {
   const auto size = static_cast<std::size_t>(std::max(result, 0));
   session_->commit_input(size);
   has_moved_ = has_moved_ || size > 0;
@@ -136,18 +136,18 @@ void Connection::take_input(int result) {
   }
 }
 
-void Connection::on_received(int result) {
+void StreamConnection::on_received(int result) {
   if (state_ != State::open) return go_if_over();
   take_input(result);
   host_.connection_changed(*this);
 }
 
-void Connection::on_readable(int) {
+void StreamConnection::on_readable(int) {
   if (state_ != State::open) return go_if_over();
   host_.connection_changed(*this);
 }
 
-void Connection::end_input() {
+void StreamConnection::end_input() {
   if (state_ != State::open || has_input_ended_) return;
   is_input_ending_ = true;
   awaiting_input_.cancel(loop_);
@@ -160,20 +160,20 @@ void Connection::end_input() {
 // The end.
 
 /// How long the client may stay as quiet as it is; 0: as long as it likes.
-std::uint64_t Connection::patience_ms() const {
+std::uint64_t StreamConnection::patience_ms() const {
   if (!session_->idle()) return 0;  // it waits for us
   const bool is_amid = !session_->answers().empty() || session_->unread_input() > 0 || session_->in_transaction();
   return is_amid ? options_.stall_timeout_ms : options_.idle_timeout_ms;
 }
 
-void Connection::check_patience(std::uint64_t elapsed_ms) {
+void StreamConnection::check_patience(std::uint64_t elapsed_ms) {
   if (state_ != State::open) return;
   const std::uint64_t patience = patience_ms();
   quiet_ms_ = std::exchange(has_moved_, false) || patience == 0 ? 0 : quiet_ms_ + elapsed_ms;
   if (patience != 0 && quiet_ms_ >= patience) drop();
 }
 
-void Connection::linger() {
+void StreamConnection::linger() {
   session_.reset();
   // A close with bytes unread would reset the connection, and the client might lose answers that are on their way.
   ::shutdown(socket_.get(), SHUT_WR);
@@ -184,22 +184,22 @@ void Connection::linger() {
   on_drained(1);
 }
 
-void Connection::on_drained(int result) {
+void StreamConnection::on_drained(int result) {
   if (state_ == State::closing) return go_if_over();
   if (result <= 0 && result != -EINTR && result != -EAGAIN) return close();
   loop_.receive(socket_.get(), rubbish.data(), rubbish.size(), draining_.begin());
 }
 
-void Connection::on_lingered(int) {
+void StreamConnection::on_lingered(int) {
   if (state_ == State::closing) return go_if_over();
   close();
 }
 
-void Connection::drop() {
+void StreamConnection::drop() {
   if (state_ != State::closing) close();
 }
 
-void Connection::close() {
+void StreamConnection::close() {
   state_ = State::closing;
   receiving_.cancel(loop_);
   awaiting_input_.cancel(loop_);
@@ -211,7 +211,7 @@ void Connection::close() {
   go_if_over();
 }
 
-void Connection::go_if_over() {
+void StreamConnection::go_if_over() {
   const bool is_under_way = receiving_.is_under_way() || awaiting_input_.is_under_way() ||
                             awaiting_room_.is_under_way() || draining_.is_under_way() || linger_timer_.is_under_way();
   if (is_under_way || is_gone_) return;

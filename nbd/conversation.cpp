@@ -1,0 +1,41 @@
+#include "nbd/conversation.h"
+
+#include <utility>
+
+namespace chimera::nbd {
+
+Conversation::Conversation(vm::Machine& machine, const Options& options, std::function<void()> changed)
+    : machine_(machine), changed_(std::move(changed)) {
+  negotiation_.emplace(machine, options, output_, changed_);
+}
+
+std::size_t Conversation::take(std::span<const std::uint8_t> input) {
+  return negotiation_ ? negotiation_->take(input) : transmission_->take(input);
+}
+
+bool Conversation::takes_input() const {
+  return negotiation_ ? negotiation_->is_waiting_for_client() : !transmission_->is_full();
+}
+
+void Conversation::proceed() {
+  if (transmission_) return transmission_->proceed();
+  negotiation_->proceed();
+  if (negotiation_->phase() == Negotiation::Phase::agreed) begin_transmission();
+}
+
+void Conversation::begin_transmission() {
+  holder_ = negotiation_->take_search();
+  transmission_.emplace(machine_, negotiation_->agreement(), output_, changed_);
+  negotiation_.reset();
+}
+
+bool Conversation::is_waiting_for_client() const {
+  return negotiation_ ? negotiation_->is_waiting_for_client() : transmission_->is_waiting_for_client();
+}
+
+bool Conversation::has_ended() const {
+  if (negotiation_) return negotiation_->phase() == Negotiation::Phase::over;
+  return transmission_->has_ended() && transmission_->is_idle();
+}
+
+}  // namespace chimera::nbd

@@ -1,0 +1,57 @@
+#pragma once
+// All that is said with one client: bytes in, bytes out, against a machine. Knows nothing of sockets.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "nbd/negotiation.h"
+#include "nbd/options.h"
+#include "nbd/transmission.h"
+#include "vm/byte_queue.h"
+#include "vm/machine.h"
+
+namespace chimera::nbd {
+
+class Conversation {
+ public:
+  /// `machine` and `options` must outlive it. `changed` is called, while the machine runs, whenever `proceed` is to be
+  /// called before the machine runs next.
+  Conversation(vm::Machine& machine, const Options& options, std::function<void()> changed);
+
+  /// Consumes what it can of the input and returns how much; the rest is to be given again, with what comes behind it,
+  /// when `proceed` has been called.
+  std::size_t take(std::span<const std::uint8_t> input);
+  /// False while it would take nothing, however much there is: the client has as much under way as it may.
+  [[nodiscard]] bool takes_input() const;
+  void proceed();
+
+  /// To be sent.
+  [[nodiscard]] std::span<const std::uint8_t> output() const { return output_.bytes(); }
+  void sent(std::size_t size) { output_.drop(size); }
+
+  /// The client has to send something before anything else happens.
+  [[nodiscard]] bool is_waiting_for_client() const;
+  /// And is not amid a request. Before an export is agreed upon it always is amid the handshake.
+  [[nodiscard]] bool is_idle() const { return transmission_ && transmission_->is_idle(); }
+  [[nodiscard]] bool is_negotiating() const { return negotiation_.has_value(); }
+  /// Nothing more is taken; when the output has been sent and nothing is under way the connection is to be closed.
+  [[nodiscard]] bool has_ended() const;
+
+  /// Most bytes of memory that it takes.
+  static constexpr std::uint64_t most_memory = 4 * Transmission::most_bytes;
+
+ private:
+  void begin_transmission();
+
+  vm::Machine& machine_;
+  std::function<void()> changed_;
+  vm::ByteQueue output_;
+  std::optional<Negotiation> negotiation_;
+  std::unique_ptr<ExportSearch> holder_;  ///< keeps the device open
+  std::optional<Transmission> transmission_;
+};
+
+}  // namespace chimera::nbd

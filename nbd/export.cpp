@@ -1,0 +1,120 @@
+#include "nbd/export.h"
+
+#include <fmt/format.h>
+
+#include <boost/uuid/string_generator.hpp>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "isa/text.h"
+
+namespace chimera::nbd {
+namespace {
+
+std::optional<Uuid> parse_uuid(const std::string& text) {
+  constexpr std::size_t canonical_size = 36;
+  if (text.size() != canonical_size) return std::nullopt;
+  try {
+    return boost::uuids::string_generator()(text);
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+ExportSearch::ExportSearch(vm::Machine& machine, const Options& options, std::string wanted,
+                           std::function<void()> changed)
+    : Errand(machine), options_(options), wanted_(std::move(wanted)), changed_(std::move(changed)) {
+  ask(wanted_.empty() ? Stage::only_one : Stage::by_name);
+}
+
+void ExportSearch::ask(Stage stage) {
+  stage_ = stage;
+  asked_.clear();
+  switch (stage) {
+    case Stage::only_one: asked_.list_devices("", "", 2); break;
+    case Stage::by_name: asked_.open_device(wanted_); break;
+    case Stage::by_uuid: asked_.select_device(*parse_uuid(wanted_)); break;
+    case Stage::create: asked_.create_device(wanted_, "", fmt::format("size={}", *options_.create_size)); break;
+  }
+  if (stage != Stage::only_one) asked_.describe_device();
+  run(asked_);
+}
+
+bool ExportSearch::proceed() {
+  const std::vector<Answer> answers = parse_answers(asked_, this->answers());
+  return stage_ == Stage::only_one ? take_list(answers.at(0)) : take_description(answers.at(0), answers.at(1));
+}
+
+bool ExportSearch::take_list(const Answer& answer) {
+  if (!answer.ok()) return refuse(OptionReply::unknown, std::string(answer.message));
+  const std::vector<ListedDevice> devices = devices_of(answer);
+  if (devices.size() != 1) {
+    return refuse(OptionReply::unknown,
+                  devices.empty() ? "the store has no device" : "the store has several devices: name one of them");
+  }
+  wanted_ = devices[0].name;
+  take();
+  ask(Stage::by_name);
+  return false;
+}
+
+bool ExportSearch::take_description(const Answer& reached, const Answer& description) {
+  if (reached.status == Status::not_found && stage_ == Stage::by_name && parse_uuid(wanted_)) {
+    take();
+    ask(Stage::by_uuid);
+    return false;
+  }
+  if (reached.status == Status::not_found && stage_ == Stage::by_name && options_.create_size && !options_.read_only) {
+    take();
+    ask(Stage::create);
+    return false;
+  }
+  if (reached.status == Status::shutting_down) return refuse(OptionReply::shutdown, std::string(reached.message));
+  const Answer& failed = reached.ok() ? description : reached;
+  if (!failed.ok()) return refuse(OptionReply::unknown, std::string(failed.message));
+  const auto device = nlohmann::json::parse(text_of(description));
+  found_ = Export{.device = *parse_uuid(device.at("uuid")),
+                  .name = device.at("name"),
+                  .kind = device.at("kind"),
+                  .size = device.at("length"),
+                  .is_read_only = options_.read_only || device.at("read_only")};
+  found_->is_read_only = found_->is_read_only || found_->name.contains('@');
+  take();
+  return true;
+}
+
+ExportList::ExportList(vm::Machine& machine, std::function<void()> changed)
+    : Errand(machine), changed_(std::move(changed)) {
+  ask("");
+}
+
+void ExportList::ask(const std::string& after) {
+  asked_.clear();
+  asked_.list_devices("", after, page);
+  run(asked_);
+}
+
+bool ExportList::proceed() {
+  const std::vector<Answer> answers = parse_answers(asked_, this->answers());
+  is_complete_ = answers.at(0).ok();
+  const std::size_t before = names_.size();
+  if (is_complete_) {
+    for (const ListedDevice& device : devices_of(answers[0])) names_.emplace_back(device.name);
+  }
+  take();
+  if (names_.size() - before < page) return true;
+  ask(names_.back());
+  return false;
+}
+
+bool ExportSearch::refuse(OptionReply why, std::string message) {
+  refusal_ = why;
+  message_ = std::move(message);
+  take();
+  return true;
+}
+
+}  // namespace chimera::nbd

@@ -1,0 +1,273 @@
+#include "nbd/transmission.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "isa/answer.h"
+
+namespace chimera::nbd {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+/// Of a block status: how far it shall reach, and contexts. More than that names some twice.
+constexpr std::uint64_t longest_contexts = 4096;
+
+/// The first failure among answers without results, or the last answer.
+Answer overall(Bytes answers) {
+  Answer answer;
+  Instruction instruction;
+  instruction.operation = Operation::flush_device;
+  while (!answers.empty() && answer.ok()) {
+    const ParsedAnswer parsed = parse_answer(instruction, answers, answer);
+    answers = answers.subspan(static_cast<std::size_t>(parsed.size));
+  }
+  return answer;
+}
+
+std::uint64_t moved_bytes(const Request& request) {
+  return request.command == Command::read || request.command == Command::write ? request.length : 0;
+}
+
+}  // namespace
+
+/// A session, and the request that it carries out now.
+class Transmission::Work final : public Errand {
+ public:
+  explicit Work(Transmission& transmission) : Errand(transmission.machine_), transmission_(transmission) {}
+
+  Request request;
+  std::uint64_t done = 0;     ///< bytes of the request that steps have covered
+  std::uint64_t covered = 0;  ///< that this one covers
+
+ private:
+  void ended() override {
+    transmission_.finished_.push_back(this);
+    transmission_.changed_();
+  }
+
+  Transmission& transmission_;
+};
+
+Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output,
+                           std::function<void()> changed)
+    : machine_(machine), agreement_(std::move(agreement)), output_(output), changed_(std::move(changed)) {}
+
+Transmission::~Transmission() = default;
+
+// Requests in.
+
+std::size_t Transmission::take(Bytes input) {
+  std::size_t taken = 0;
+  while (!has_ended_) {
+    const Bytes rest = input.subspan(taken);
+    const std::size_t consumed = payload_left_ > 0 ? take_payload(rest) : take_header(rest);
+    if (consumed == 0) break;
+    taken += consumed;
+  }
+  return has_ended_ ? input.size() : taken;
+}
+
+std::size_t Transmission::take_header(Bytes input) {
+  const bool is_extended = agreement_.has_extended_headers;
+  const std::size_t size = is_extended ? extended_request_size : request_size;
+  if (input.size() < size || is_full()) return 0;
+  const std::optional<Request> request = parse_request(input, is_extended);
+  if (!request || request->command == Command::disconnect) {
+    has_ended_ = true;
+  } else {
+    begin(*request);
+  }
+  return size;
+}
+
+void Transmission::begin(const Request& request) {
+  taken_ = request;
+  fault_ = find_fault(request, agreement_);
+  payload_left_ = payload_of(request, agreement_.has_extended_headers);
+  if (fault_ == Error::none && request.command == Command::write) {
+    filling_ = &occupy(request);
+    filling_->covered = request.length;
+    filling_->expect(static_cast<std::size_t>(request.length) + 64);
+    filling_->feed(compile_write(request, agreement_));
+  }
+  if (payload_left_ == 0) end_payload();
+}
+
+std::size_t Transmission::take_payload(Bytes input) {
+  const std::size_t size = std::min<std::uint64_t>(payload_left_, input.size());
+  if (is_filling()) {
+    filling_->feed(input.first(size));
+  } else if (taken_.command == Command::block_status && contexts_.size() + size <= longest_contexts) {
+    contexts_.insert(contexts_.end(), input.begin(), input.begin() + static_cast<std::ptrdiff_t>(size));
+  }
+  payload_left_ -= size;
+  if (size > 0 && payload_left_ == 0) end_payload();
+  return size;
+}
+
+/// All of the request has come.
+void Transmission::end_payload() {
+  if (fault_ != Error::none) {
+    reply_error(taken_, fault_, "");
+  } else if (is_filling()) {
+    Work& work = *std::exchange(filling_, nullptr);
+    program_.clear();
+    compile(work.request, agreement_, work.request.length, program_);
+    work.run(program_);
+  } else if (taken_.command == Command::block_status && taken_.has(command_flags::payload_length)) {
+    begin_status_of_contexts();
+  } else {
+    step(occupy(taken_));
+  }
+  contexts_.clear();
+}
+
+/// The payload says how far it shall reach and which contexts are wanted.
+void Transmission::begin_status_of_contexts() {
+  constexpr std::size_t id_size = sizeof(std::uint32_t);
+  const bool is_list =
+      contexts_.size() == taken_.length && contexts_.size() >= 8 + id_size && contexts_.size() % 4 == 0;
+  bool is_known = is_list;
+  for (std::size_t at = 8; is_known && at < contexts_.size(); at += id_size) {
+    is_known = load_big<std::uint32_t>(contexts_.data() + at) == allocation_context && at == 8;
+  }
+  Request request = taken_;
+  if (is_known) request.length = load_big<std::uint64_t>(contexts_.data());
+  request.flags &= static_cast<std::uint16_t>(~command_flags::payload_length);
+  const Error fault = is_known ? find_fault(request, agreement_) : Error::invalid;
+  if (fault != Error::none) return reply_error(taken_, fault, "");
+  step(occupy(request));
+}
+
+// Work.
+
+Transmission::Work& Transmission::occupy(const Request& request) {
+  if (free_.empty()) {
+    works_.push_back(std::make_unique<Work>(*this));
+    free_.push_back(works_.back().get());
+  }
+  Work& work = *free_.back();
+  free_.pop_back();
+  work.request = request;
+  work.done = work.covered = 0;
+  ++busy_;
+  busy_bytes_ += moved_bytes(request);
+  return work;
+}
+
+void Transmission::release(Work& work) {
+  --busy_;
+  busy_bytes_ -= moved_bytes(work.request);
+  free_.push_back(&work);
+}
+
+void Transmission::step(Work& work) {
+  program_.clear();
+  work.covered = compile(work.request, agreement_, work.done, program_);
+  work.run(program_);
+}
+
+void Transmission::proceed() {
+  std::swap(finished_, proceeding_);
+  for (Work* work : proceeding_) proceed(*work);
+  proceeding_.clear();
+}
+
+void Transmission::proceed(Work& work) {
+  const Bytes answers = work.answers();
+  work.done += work.covered;
+  const bool has_failed = answers[0] != 0;
+  if (!has_failed && work.done < work.request.length) {
+    work.take();
+    return step(work);
+  }
+  reply(work.request, answers);
+  work.take();
+  release(work);
+}
+
+// Replies.
+
+void Transmission::reply(const Request& request, Bytes answers) {
+  if (request.command == Command::read && answers[0] == 0) return reply_data(request, answers.subspan(1));
+  if (request.command == Command::block_status && answers[0] == 0) return reply_status(request, answers);
+  // What a step of a cache request has read is not looked at.
+  const Answer answer = overall(request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
+  if (!answer.ok()) return reply_error(request, error_of(answer.status, request), answer.message);
+  if (agreement_.has_structured_replies) return put_chunk_header(request, Chunk::none, 0);
+  put_simple_header(request, Error::none);
+}
+
+void Transmission::reply_data(const Request& request, Bytes data) {
+  if (agreement_.has_structured_replies) {
+    std::array<std::uint8_t, 8> offset;
+    store_big(offset.data(), request.offset);
+    put_chunk_header(request, Chunk::data, offset.size() + data.size());
+    output_.append(offset);
+  } else {
+    put_simple_header(request, Error::none);
+  }
+  output_.append(data);
+}
+
+void Transmission::reply_status(const Request& request, Bytes answers) {
+  Answer answer;
+  Instruction instruction;
+  instruction.operation = Operation::read_extents;
+  static_cast<void>(parse_answer(instruction, answers, answer));
+  std::vector<Extent> extents = extents_of(answer);
+  if (extents.empty()) return reply_error(request, Error::io, "the device has become shorter");
+  if (request.has(command_flags::one_extent)) extents.resize(1);
+  const bool is_extended = agreement_.has_extended_headers;
+  const std::size_t head = is_extended ? 8 : 4;
+  const std::size_t entry = is_extended ? 16 : 8;
+  put_chunk_header(request, is_extended ? Chunk::extended_block_status : Chunk::block_status,
+                   head + extents.size() * entry);
+  std::uint8_t* at = output_.room(head + extents.size() * entry);
+  at = store_big(at, allocation_context);
+  if (is_extended) at = store_big(at, static_cast<std::uint32_t>(extents.size()));
+  for (const Extent& extent : extents) {
+    const std::uint32_t flags = extent.flags & (extent_flags::hole | extent_flags::zeros);
+    at = is_extended ? store_big(store_big(at, extent.length), std::uint64_t{flags})
+                     : store_big(store_big(at, static_cast<std::uint32_t>(extent.length)), flags);
+  }
+  output_.commit(head + extents.size() * entry);
+}
+
+void Transmission::reply_error(const Request& request, Error error, std::string_view message) {
+  if (!agreement_.has_structured_replies) return put_simple_header(request, error);
+  std::array<std::uint8_t, 6> head;
+  std::uint8_t* const end = store_big(head.data(), std::to_underlying(error));
+  store_big(end, static_cast<std::uint16_t>(message.size()));
+  put_chunk_header(request, Chunk::error, head.size() + message.size());
+  output_.append(head);
+  output_.append({reinterpret_cast<const std::uint8_t*>(message.data()), message.size()});
+}
+
+void Transmission::put_simple_header(const Request& request, Error error) {
+  constexpr std::size_t size = 16;
+  std::uint8_t* at = store_big(output_.room(size), magic::simple_reply);
+  at = store_big(at, std::to_underlying(error));
+  store_big(at, request.cookie);
+  output_.commit(size);
+}
+
+void Transmission::put_chunk_header(const Request& request, Chunk type, std::uint64_t size) {
+  const bool is_extended = agreement_.has_extended_headers;
+  const std::size_t header = is_extended ? 32 : 20;
+  std::uint8_t* at = store_big(output_.room(header), is_extended ? magic::extended_chunk : magic::chunk);
+  at = store_big(at, chunk_done);
+  at = store_big(at, std::to_underlying(type));
+  at = store_big(at, request.cookie);
+  if (is_extended) {
+    at = store_big(at, request.offset);
+    store_big(at, size);
+  } else {
+    store_big(at, static_cast<std::uint32_t>(size));
+  }
+  output_.commit(header);
+}
+
+}  // namespace chimera::nbd

@@ -1,0 +1,89 @@
+#pragma once
+// The requests of a client that has agreed upon an export. Each is a small session of its own, so they end in any
+// order.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "nbd/errand.h"
+#include "nbd/negotiation.h"
+#include "nbd/request.h"
+#include "vm/byte_queue.h"
+#include "vm/machine.h"
+
+namespace chimera::nbd {
+
+class Transmission {
+ public:
+  /// Under way at a time, of one client: what comes beyond waits in its socket.
+  static constexpr std::size_t most_requests = 128;
+  static constexpr std::uint64_t most_bytes = 64 << 20;  ///< of payloads and results; one request may pass it
+
+  /// Replies go to `output`. `changed` is called, while the machine runs, whenever `proceed` is to be.
+  Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output, std::function<void()> changed);
+  ~Transmission();
+  Transmission(const Transmission&) = delete;
+  Transmission& operator=(const Transmission&) = delete;
+
+  /// Consumes what it can of the input and returns how much; the rest is to be given again after `proceed`.
+  std::size_t take(std::span<const std::uint8_t> input);
+  /// Nothing is taken until something that is under way has ended.
+  [[nodiscard]] bool is_full() const {
+    return payload_left_ == 0 && (busy_ >= most_requests || busy_bytes_ >= most_bytes);
+  }
+  /// Replies to what has ended.
+  void proceed();
+
+  /// Nothing is under way, nor half a request in.
+  [[nodiscard]] bool is_idle() const { return busy_ == 0 && payload_left_ == 0; }
+  /// Nothing is under way, and the rest of what begun to come is the client's to send.
+  [[nodiscard]] bool is_waiting_for_client() const { return busy_ == (is_filling() ? 1 : 0); }
+  /// The client wants no more, or has sent what is no request: when it is idle the connection ends.
+  [[nodiscard]] bool has_ended() const { return has_ended_; }
+
+ private:
+  class Work;
+  using Bytes = std::span<const std::uint8_t>;
+
+  [[nodiscard]] bool is_filling() const { return filling_ != nullptr; }
+  std::size_t take_header(Bytes input);
+  std::size_t take_payload(Bytes input);
+  void begin(const Request& request);
+  void end_payload();
+  void begin_status_of_contexts();
+  Work& occupy(const Request& request);
+  void step(Work& work);
+  void proceed(Work& work);
+  void release(Work& work);
+
+  void reply(const Request& request, Bytes answers);
+  void reply_data(const Request& request, Bytes data);
+  void reply_status(const Request& request, Bytes answers);
+  void reply_error(const Request& request, Error error, std::string_view message);
+  void put_chunk_header(const Request& request, Chunk type, std::uint64_t size);
+  void put_simple_header(const Request& request, Error error);
+
+  vm::Machine& machine_;
+  const Agreement agreement_;
+  vm::ByteQueue& output_;
+  std::function<void()> changed_;
+  Program program_;  ///< used again for each step
+  std::vector<std::unique_ptr<Work>> works_;
+  std::vector<Work*> free_;
+  std::vector<Work*> finished_, proceeding_;
+  std::size_t busy_ = 0;
+  std::uint64_t busy_bytes_ = 0;
+
+  Work* filling_ = nullptr;    ///< the write whose payload comes
+  Request taken_;              ///< whose payload comes
+  Error fault_ = Error::none;  ///< what it is answered then
+  std::uint64_t payload_left_ = 0;
+  std::vector<std::uint8_t> contexts_;  ///< the payload of a block status
+  bool has_ended_ = false;
+};
+
+}  // namespace chimera::nbd

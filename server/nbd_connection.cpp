@@ -1,0 +1,152 @@
+#include "server/nbd_connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace chimera::server {
+namespace {
+
+// What an idle connection holds, and what one receive of a busy one brings at most.
+constexpr std::size_t smallest_receive = 4096;
+constexpr std::size_t largest_receive = 512 * 1024;
+// So many are sent although the machine goes on: the client has something to do meanwhile.
+constexpr std::size_t worthwhile_send = 64 * 1024;
+
+}  // namespace
+
+NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
+                             vm::Machine& machine)
+    : host_(host),
+      loop_(loop),
+      options_(options),
+      socket_(std::move(socket)),
+      conversation_(machine, options.nbd, [this] { host_.connection_changed(*this); }),
+      receive_size_(smallest_receive) {
+  if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, handshake_timer_.begin());
+  host_.connection_changed(*this);
+}
+
+void NbdConnection::advance(bool is_machine_busy) {
+  if (is_closing_) return;
+  conversation_.proceed();
+  if (!conversation_.is_negotiating()) handshake_timer_.cancel(loop_);
+  send_output(is_machine_busy);
+  // Room for more, in the output and of what may be under way; what is refused is answered at once.
+  take_input();
+  send_output(is_machine_busy);
+  if (is_closing_) return;
+  const bool is_done = conversation_.has_ended() || (has_input_ended_ && conversation_.is_waiting_for_client());
+  if (is_done && conversation_.output().empty()) return close();
+  receive();
+}
+
+// Requests in.
+
+bool NbdConnection::takes_input() const {
+  return conversation_.takes_input() && conversation_.output().size() < options_.answer_cap_bytes;
+}
+
+void NbdConnection::take_input() {
+  if (!receiving_.is_under_way() && takes_input()) input_.drop(conversation_.take(input_.bytes()));
+}
+
+void NbdConnection::receive() {
+  // While one is under way the input stays as it is. So there is one only where nothing of it could be taken.
+  if (has_input_ended_ || receiving_.is_under_way() || !takes_input()) return;
+  std::uint8_t* const room = input_.room(receive_size_);
+  loop_.receive(socket_.get(), room, std::min(input_.room_size(), largest_receive), receiving_.begin());
+}
+
+void NbdConnection::on_received(int result) {
+  if (is_closing_) return go_if_over();
+  host_.connection_changed(*this);
+  if (result <= 0) {
+    const bool is_over = result != -EINTR && result != -EAGAIN && result != -ECANCELED;
+    has_input_ended_ = has_input_ended_ || is_over;
+    return;
+  }
+  const auto size = static_cast<std::size_t>(result);
+  has_moved_ = true;
+  input_.commit(size);
+  if (size >= receive_size_) {
+    receive_size_ = std::min(2 * receive_size_, largest_receive);
+  } else if (size < receive_size_ / 4) {
+    receive_size_ = std::max(receive_size_ / 2, smallest_receive);
+  }
+  // Before the machine has its turn.
+  take_input();
+}
+
+void NbdConnection::end_input() {
+  if (is_closing_) return;
+  has_input_ended_ = true;
+  receiving_.cancel(loop_);
+  host_.connection_changed(*this);
+}
+
+// Replies out.
+
+void NbdConnection::send_output(bool is_machine_busy) {
+  while (!awaiting_room_.is_under_way()) {
+    const std::span<const std::uint8_t> output = conversation_.output();
+    if (output.empty()) return;
+    // The machine will bring more at once.
+    if (is_machine_busy && output.size() < worthwhile_send) return host_.connection_changed(*this);
+    const ssize_t sent = ::send(socket_.get(), output.data(), output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+      has_moved_ = true;
+      conversation_.sent(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN) {
+      loop_.wait_writable(socket_.get(), awaiting_room_.begin());
+    } else if (errno != EINTR) {
+      return close();
+    }
+  }
+}
+
+void NbdConnection::on_writable(int) {
+  if (is_closing_) return go_if_over();
+  host_.connection_changed(*this);
+}
+
+// The end.
+
+void NbdConnection::on_too_long(int result) {
+  if (is_closing_) return go_if_over();
+  if (result != -ECANCELED && conversation_.is_negotiating()) close();
+}
+
+void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
+  if (is_closing_ || conversation_.is_negotiating()) return;
+  const bool is_ours = conversation_.output().empty() && !conversation_.is_waiting_for_client();
+  const std::uint64_t patience =
+      conversation_.is_idle() && conversation_.output().empty() ? options_.idle_timeout_ms : options_.stall_timeout_ms;
+  quiet_ms_ = std::exchange(has_moved_, false) || patience == 0 || is_ours ? 0 : quiet_ms_ + elapsed_ms;
+  if (patience != 0 && quiet_ms_ >= patience) drop();
+}
+
+void NbdConnection::drop() {
+  if (!is_closing_) close();
+}
+
+void NbdConnection::close() {
+  is_closing_ = true;
+  receiving_.cancel(loop_);
+  awaiting_room_.cancel(loop_);
+  handshake_timer_.cancel(loop_);
+  go_if_over();
+}
+
+void NbdConnection::go_if_over() {
+  const bool is_under_way =
+      receiving_.is_under_way() || awaiting_room_.is_under_way() || handshake_timer_.is_under_way();
+  if (is_under_way || is_gone_) return;
+  is_gone_ = true;
+  socket_.close();
+  host_.connection_gone(*this);
+}
+
+}  // namespace chimera::server

@@ -1,0 +1,57 @@
+#pragma once
+// A client that speaks NBD: its socket, its conversation, and the bytes between them.
+
+#include <cstdint>
+
+#include "io/callback.h"
+#include "io/loop.h"
+#include "nbd/conversation.h"
+#include "server/connection.h"
+#include "server/options.h"
+#include "server/socket.h"
+#include "vm/byte_queue.h"
+#include "vm/machine.h"
+
+namespace chimera::server {
+
+class NbdConnection final : public Connection {
+ public:
+  /// All that is given must outlive the connection, which must be gone before it is destroyed.
+  NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket, vm::Machine& machine);
+
+  void advance(bool is_machine_busy) override;
+  void end_input() override;
+  void check_patience(std::uint64_t elapsed_ms) override;
+  void drop() override;
+
+ private:
+  [[nodiscard]] bool takes_input() const;
+  void take_input();
+  void receive();
+  void send_output(bool is_machine_busy);
+  void close();
+  void go_if_over();
+
+  void on_received(int result);
+  void on_writable(int result);
+  void on_too_long(int result);
+
+  Host& host_;
+  io::KernelLoop& loop_;
+  const Options& options_;
+  Socket socket_;
+  nbd::Conversation conversation_;
+  vm::ByteQueue input_;
+  std::size_t receive_size_;
+  bool has_input_ended_ = false;
+  bool is_closing_ = false;  ///< operations that are under way end
+  bool is_gone_ = false;
+  bool has_moved_ = false;      ///< bytes, either way, since the last look
+  std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
+
+  io::Callback<&NbdConnection::on_received> receiving_{*this};
+  io::Callback<&NbdConnection::on_writable> awaiting_room_{*this};
+  io::Callback<&NbdConnection::on_too_long> handshake_timer_{*this};
+};
+
+}  // namespace chimera::server

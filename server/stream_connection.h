@@ -1,0 +1,78 @@
+#pragma once
+// A client that sends instructions: its socket, its session, and the bytes between them.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "io/callback.h"
+#include "io/loop.h"
+#include "server/connection.h"
+#include "server/options.h"
+#include "server/socket.h"
+#include "vm/machine.h"
+
+namespace chimera::server {
+
+class StreamConnection final : public Connection, private vm::Session::Listener {
+ public:
+  /// All that is given must outlive the connection, which must be gone before it is destroyed.
+  StreamConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
+                   std::unique_ptr<vm::Session> session);
+  /// What one connection takes at most, in bytes of memory: an instruction of the largest size on its way in, the
+  /// answer to it on its way out, and its session.
+  [[nodiscard]] static std::uint64_t most_memory(const Options& options);
+
+  void advance(bool is_machine_busy) override;
+  void end_input() override;
+  void check_patience(std::uint64_t elapsed_ms) override;
+  void drop() override;
+
+ private:
+  enum class State : std::uint8_t {
+    open,
+    lingering,  ///< all is answered and the client has been told: it shall close its side
+    closing,    ///< operations that are under way end
+  };
+
+  void session_changed(vm::Session&) override;
+  [[nodiscard]] std::uint64_t patience_ms() const;
+  [[nodiscard]] bool is_worth_sending(std::size_t size, bool is_machine_busy) const;
+  void send_answers(bool is_machine_busy);
+  void send_some(std::span<const std::uint8_t> answers);
+  void receive();
+  void receive_ahead();
+  void take_input(int result);
+  void linger();
+  void close();
+  void go_if_over();
+
+  void on_received(int result);
+  void on_readable(int result);
+  void on_writable(int result);
+  void on_drained(int result);
+  void on_lingered(int result);
+
+  Host& host_;
+  io::KernelLoop& loop_;
+  const Options& options_;
+  Socket socket_;
+  std::unique_ptr<vm::Session> session_;
+  State state_ = State::open;
+  bool has_input_ended_ = false;  ///< the session knows
+  bool is_input_ending_ = false;  ///< it shall, when the receive that is under way has ended
+  bool has_client_closed_ = false;
+  bool is_output_lost_ = false;  ///< the client takes no answers any more; what it has sent is run all the same
+  bool is_gone_ = false;
+  bool has_moved_ = false;      ///< bytes, either way, since the last look
+  std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
+  std::size_t receive_size_;
+
+  io::Callback<&StreamConnection::on_received> receiving_{*this};
+  io::Callback<&StreamConnection::on_readable> awaiting_input_{*this};
+  io::Callback<&StreamConnection::on_writable> awaiting_room_{*this};
+  io::Callback<&StreamConnection::on_drained> draining_{*this};
+  io::Callback<&StreamConnection::on_lingered> linger_timer_{*this};
+};
+
+}  // namespace chimera::server
