@@ -46,7 +46,7 @@ class HandLoop final : public io::KernelLoop {
 struct CountingHost final : Listener::Host {
   int connections = 0;
   int most = 100;
-  void accepted(Socket) override { ++connections; }
+  void accepted(Socket, Protocol) override { ++connections; }
   [[nodiscard]] bool has_room() const override { return connections < most; }
 };
 
