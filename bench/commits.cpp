@@ -1,8 +1,10 @@
 // Programs that are durable when they are answered:
 //
 //   commits   target=STORE|ADDRESS bytes=DEVICE clients=N count=PROGRAMS writes=N size=BYTES durable=flush|commit
+//             cache=BYTES warm=0|1
 //             writes a second
 //
+// `cache` is for a store; with `warm` the device is read once before.
 // Each program writes `size` bytes at `writes` random places of the large device, and makes that durable. Each client
 // has one program under way.
 
@@ -30,7 +32,7 @@ class Commits final : public Subject {
         payload_(arguments.number("size"), 0x5A),
         shuffle_(device_bytes_ / payload_.size()) {
     for (std::uint64_t n = 0; n < arguments.number("clients"); ++n) {
-      auto client = cli::open_endpoint(arguments.text("target"), {});
+      auto client = cli::open_endpoint(arguments.text("target"), {.cache_bytes = arguments.number("cache")});
       if (!client) fail(client.error());
       clients_.push_back(std::move(*client));
     }
@@ -41,6 +43,7 @@ class Commits final : public Subject {
       clients_.front()->send_all(create.bytes());
       take_all(*clients_.front());
     }
+    if (arguments.number("warm") != 0) read_all(*clients_.front());
   }
   ~Commits() override {
     for (const auto& client : clients_) (void)client->close();
@@ -61,6 +64,15 @@ class Commits final : public Subject {
   }
 
  private:
+  /// In pieces that stay in the cache.
+  void read_all(cli::Endpoint& client) const {
+    constexpr std::uint32_t piece = 64 << 10;
+    for (std::uint64_t offset = 0; offset + piece <= device_bytes_; offset += piece) {
+      client.send_all(Program().read_bytes(large::uuid(), offset, piece).bytes());
+      take_all(client);
+    }
+  }
+
   void send(cli::Endpoint& client) {
     const Program program = make_durable(durable_, large::uuid(), [&](Program& to) {
       for (std::uint64_t n = 0; n < writes_; ++n) {

@@ -18,13 +18,6 @@ class EmbeddedEndpoint final : public Endpoint {
   EmbeddedEndpoint(EmbeddedMachine embedded, bool read_only)
       : embedded_(std::move(embedded)), read_only_(read_only), session_(embedded_.machine->connect()) {}
 
-  void send(std::span<const std::uint8_t> bytes, const Instruction& instruction) override {
-    session_->feed(bytes);
-    expect_answer(instruction);
-    // Large transfers start while the caller prepares the next one.
-    if (session_->unread_input() >= input_worth_a_turn) embedded_.machine->turn(0);
-  }
-
   std::expected<Answer, std::string> receive() override {
     session_->take_answers(taken_);
     taken_ = 0;
@@ -55,6 +48,12 @@ class EmbeddedEndpoint final : public Endpoint {
   }
 
  private:
+  void send_bytes(std::span<const std::uint8_t> bytes) override {
+    session_->feed(bytes);
+    // Large transfers start while the caller prepares the next one.
+    if (session_->unread_input() >= input_worth_a_turn) embedded_.machine->turn(0);
+  }
+
   EmbeddedMachine embedded_;
   bool read_only_;
   std::unique_ptr<vm::Session> session_;

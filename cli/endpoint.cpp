@@ -12,14 +12,24 @@
 
 namespace chimera::cli {
 
+void Endpoint::expect_answer(const Instruction& instruction) {
+  questions_.push_back({.operation = instruction.operation, .count = instruction.count});
+}
+
+void Endpoint::send(std::span<const std::uint8_t> bytes, const Instruction& instruction) {
+  expect_answer(instruction);
+  send_bytes(bytes);
+}
+
 void Endpoint::send_all(std::span<const std::uint8_t> instructions) {
-  while (!instructions.empty()) {
+  for (std::span<const std::uint8_t> rest = instructions; !rest.empty();) {
     Instruction instruction;
-    const Decoded decoded = decode(instructions, instruction);
+    const Decoded decoded = decode(rest, instruction);
     assert(decoded.kind == Decoded::Kind::complete);
-    send(instructions.first(decoded.size), instruction);
-    instructions = instructions.subspan(decoded.size);
+    expect_answer(instruction);
+    rest = rest.subspan(decoded.size);
   }
+  send_bytes(instructions);
 }
 
 std::expected<Answer, std::string> Endpoint::ask(std::span<const std::uint8_t> instruction) {

@@ -24,7 +24,7 @@ class Endpoint {
   /// Sends the bytes of one instruction, legal or not. Of `instruction` only what tells how its answer reads is kept:
   /// operation and count. Never waits for answers; what does not go out at once is kept, so the caller bounds what is
   /// under way.
-  virtual void send(std::span<const std::uint8_t> bytes, const Instruction& instruction) = 0;
+  void send(std::span<const std::uint8_t> bytes, const Instruction& instruction);
   /// Waits for the answer to the oldest instruction that has none yet, of which there is one; it is a view that holds
   /// until the next call of anything here. An error means that the other side has gone away, or what it sent is no
   /// answer.
@@ -34,7 +34,7 @@ class Endpoint {
   /// Ends the session. On a store of our own: everything is durable when this returns without error.
   [[nodiscard]] virtual std::expected<void, std::string> close() = 0;
 
-  /// Sends instructions whose bytes are known to be legal.
+  /// Sends instructions whose bytes are known to be legal, all at once: the other side is woken once.
   void send_all(std::span<const std::uint8_t> instructions);
   /// Sends one legal instruction and waits for its answer; one that is not ok is an error with its words.
   /// Nothing else may be under way.
@@ -44,11 +44,11 @@ class Endpoint {
   /// Looks for the answer to the oldest instruction at the front of `stream`. Where it is not whole yet, `size` is how
   /// many bytes are needed at least.
   ParsedAnswer parse_next(std::span<const std::uint8_t> stream, Answer& answer);
-  void expect_answer(const Instruction& instruction) {
-    questions_.push_back({.operation = instruction.operation, .count = instruction.count});
-  }
 
  private:
+  virtual void send_bytes(std::span<const std::uint8_t> bytes) = 0;
+  void expect_answer(const Instruction& instruction);
+
   std::deque<Instruction> questions_;
 };
 

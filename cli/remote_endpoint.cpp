@@ -15,11 +15,6 @@ class RemoteEndpoint final : public Endpoint {
   RemoteEndpoint(server::Client client, std::string address)
       : client_(std::move(client)), address_(std::move(address)) {}
 
-  void send(std::span<const std::uint8_t> bytes, const Instruction& instruction) override {
-    client_.send(bytes);
-    expect_answer(instruction);
-  }
-
   std::expected<Answer, std::string> receive() override {
     client_.take(taken_);
     taken_ = 0;
@@ -55,6 +50,8 @@ class RemoteEndpoint final : public Endpoint {
   }
 
  private:
+  void send_bytes(std::span<const std::uint8_t> bytes) override { client_.send(bytes); }
+
   server::Client client_;
   std::string address_;
   std::size_t taken_ = 0;  ///< bytes at the front of what has arrived that the last receive gave out

@@ -20,6 +20,8 @@ constexpr std::size_t most_ahead = 32;
 /// So many requests while records of the journal are being waited for: they should find the disk's queue
 /// short.
 constexpr std::size_t most_beside_journal = 4;
+/// And of so few blocks: whoever waits, waits for the rest of one at least.
+constexpr std::size_t most_blocks_beside_journal = 16;
 /// Requests that are left to the checkpoint itself.
 constexpr std::size_t kept_for_checkpoint = 64;
 static_assert(most_ahead + ahead_blocks + kept_for_checkpoint <= most_in_flight);
@@ -67,7 +69,20 @@ bool Checkpoint::work() {
     wanted_ = false;
     return false;
   }
-  return freeze();
+  return settle_ahead() || freeze();
+}
+
+/// Checksums of the maps are taken a few at a time, so that freezing, which nothing can come between, has few left.
+/// True if there may be more of them.
+bool Checkpoint::settle_ahead() {
+  constexpr std::size_t blocks_a_turn = 64;
+  constexpr unsigned most_turns = 1024;
+  if (settling_turns_ < most_turns && !source_.settle_some(blocks_a_turn)) {
+    ++settling_turns_;
+    return true;
+  }
+  settling_turns_ = 0;
+  return false;
 }
 
 void Checkpoint::set_failed() {
@@ -184,13 +199,14 @@ std::size_t Checkpoint::most_at_once() const {
 }
 
 void Checkpoint::write_more() {
+  const std::size_t most_blocks = source_.journal_has_priority() ? most_blocks_beside_journal : io::Disk::most_blocks;
   while (next_piece_ < pieces_.size() && idle_count() > 0 && in_flight_ < most_at_once()) {
     Write& write = next_write(io::DiskRequest::Kind::write, pieces_[next_piece_].address);
     do {
       write.places.push_back(pieces_[next_piece_].bytes);
       if (pieces_[next_piece_].frame != no_frame) write.frames.push_back(pieces_[next_piece_].frame);
       ++next_piece_;
-    } while (next_piece_ < pieces_.size() && write.places.size() < io::Disk::most_blocks &&
+    } while (next_piece_ < pieces_.size() && write.places.size() < most_blocks &&
              pieces_[next_piece_].address == pieces_[next_piece_ - 1].address + 1);
     start(write);
   }

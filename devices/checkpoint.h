@@ -22,6 +22,8 @@ class Checkpoint {
    public:
     /// Settles every tree and marks the records that have changed. Called first when a state is frozen.
     virtual void settle() = 0;
+    /// Does some of it before, at most so many blocks. True if none was left.
+    virtual bool settle_some(std::size_t budget) = 0;
     virtual void fill(std::uint32_t number, DeviceRecord& record) = 0;
     /// Notes where the journal goes on behind this state.
     virtual void freeze_journal(Superblock& next) = 0;
@@ -75,6 +77,7 @@ class Checkpoint {
   class Write;
 
   [[nodiscard]] bool anything_changed() const;
+  bool settle_ahead();
   bool freeze();
   bool give_up();
   void set_failed();
@@ -101,6 +104,7 @@ class Checkpoint {
   std::uint64_t refusals_ = 0;
   std::optional<std::uint64_t> bitmap_failures_;  ///< when the present attempt began
   std::uint64_t count_ = 0;
+  unsigned settling_turns_ = 0;  ///< of the attempt that is to come
 
   Superblock superblock_{};  ///< the published one
   unsigned place_ = 0;

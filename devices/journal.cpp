@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "devices/pool_device.h"
 #include "devices/safeguards.h"
@@ -225,7 +226,7 @@ void Journal::work() {
 }
 
 bool Journal::has_priority() const {
-  return wanted_since_freeze_ && writer_.used_blocks() < writer_.block_count() / 4 * 3;
+  return (wanted_since_freeze_ || wanted_before_freeze_) && writer_.used_blocks() < writer_.block_count() / 4 * 3;
 }
 
 std::uint64_t Journal::ticket() const {
@@ -248,7 +249,7 @@ JournalPosition Journal::freeze() {
     writer_.skip();
     state_ = State::held;
   }
-  wanted_since_freeze_ = false;
+  wanted_before_freeze_ = std::exchange(wanted_since_freeze_, false);
   frozen_sequence_ = writer_.last();
   frozen_block_ = writer_.next().block;
   if (!safeguards::tail_waits_for_publication) writer_.pass(frozen_block_);

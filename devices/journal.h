@@ -131,6 +131,7 @@ class Journal {
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
   std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed
   bool wanted_since_freeze_ = false;
+  bool wanted_before_freeze_ = false;  ///< since the freeze before
   std::uint64_t skipped_ = 0;  ///< a sequence without a record, until the checkpoint that stands for it is published
   std::uint64_t frozen_sequence_ = 0;
   std::uint64_t frozen_block_ = 0;

@@ -87,6 +87,18 @@ void Pool::settle() {
   blocks_.references().settle();
 }
 
+bool Pool::settle_some(std::size_t budget) {
+  for (auto& [number, device] : devices_) {
+    for (Tree& tree : device->trees_) {
+      if (!tree.settle_some(budget)) return false;
+    }
+  }
+  for (auto& [number, grave] : graves_) {
+    if (!grave.tree.settle_some(budget)) return false;
+  }
+  return blocks_.references().settle_some(budget);
+}
+
 void Pool::fill(std::uint32_t number, DeviceRecord& record) {
   if (const auto device = devices_.find(number); device != devices_.end()) {
     device->second->fill(record);

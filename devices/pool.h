@@ -122,6 +122,7 @@ class Pool final : private Checkpoint::Source {
 
   [[nodiscard]] bool make_durable(const Superblock& superblock, unsigned place);
   void settle() override;
+  bool settle_some(std::size_t budget) override;
   void fill(std::uint32_t number, DeviceRecord& record) override;
   void freeze_journal(Superblock& next) override;
   [[nodiscard]] bool journal_is_written() const override { return journal_.frozen_is_written(); }

@@ -22,6 +22,7 @@ class ReferenceCounts {
   /// Sum of all counts.
   [[nodiscard]] std::uint64_t total() const { return total_; }
   void settle() { tree_.settle(); }
+  bool settle_some(std::size_t& budget) { return tree_.settle_some(budget); }
 
   // First phase.
   /// To read the counts of these addresses.

@@ -383,17 +383,23 @@ Slot Tree::settled_slot(std::uint64_t index) {
   return *slot;
 }
 
-void Tree::settle(Slot& slot, unsigned level) {
-  if (!slot.unsettled()) return;
+bool Tree::settle(Slot& slot, unsigned level, std::size_t& budget) {
+  if (!slot.unsettled()) return true;
+  if (budget == 0) return false;
   BlockCache& cache = blocks_->cache();
   FrameId unknown = no_frame;
   const FrameId frame = pinned(slot, unknown, level);
-  if (frame == no_frame) return;
+  if (frame == no_frame) return true;
   if (level > 1 || (level == 1 && cache.has_unsettled(frame))) {
-    for (Slot& child : cache.node(frame)) settle(child, level - 1);
+    for (Slot& child : cache.node(frame)) {
+      if (!settle(child, level - 1, budget)) return false;
+    }
     cache.note_settled(frame);
   }
+  if (budget == 0) return false;
+  --budget;
   slot.settle(block_checksum(slot.address(), slot.generation(), cache.bytes(frame)));
+  return true;
 }
 
 }  // namespace chimera::devices

@@ -51,7 +51,12 @@ class Tree {
   /// Empties a range: lone blocks are released, whole branches move to `grave`.
   void clear(std::uint64_t first, std::uint64_t last, Tree& grave);
   /// Brings all checksums up to date.
-  void settle() { settle(root_.slot, root_.height); }
+  void settle() {
+    std::size_t budget = SIZE_MAX;
+    settle(root_.slot, root_.height, budget);
+  }
+  /// The same for at most `budget` blocks, of which it takes off those that it has done. True if none is left.
+  bool settle_some(std::size_t& budget) { return settle(root_.slot, root_.height, budget); }
 
   /// Without waiting: the bytes of a block, null if something on the way is not in memory; a hole gives `zeros`.
   [[nodiscard]] const std::byte* peek(std::uint64_t index, const std::byte* zeros);
@@ -93,7 +98,7 @@ class Tree {
   void grow(std::uint64_t index);
   Slot& own_path(std::uint64_t index, unsigned lowest_level, FrameId*& hint);
   void clear(Slot&, FrameId& hint, unsigned level, std::uint64_t base, const Range&, Tree& grave);
-  void settle(Slot&, unsigned level);
+  bool settle(Slot&, unsigned level, std::size_t& budget);
   FrameId* hint_at(FrameId node, unsigned slot);
   /// What the tree has at a level above this block; for levels above its root `above` is set.
   Slot resolve(Waiter&, std::uint64_t index, unsigned level, bool& above, Collected&);

@@ -40,6 +40,12 @@ devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::span<const 
   return synced;
 }
 
+void PendingFlushes::hold_behind(std::size_t size) {
+  if (pending_.empty()) return;
+  Flush& last = *pending_.back();
+  if (last.position + last.size == taken_ + answers_.size()) last.held_from = taken_ + size;
+}
+
 void PendingFlushes::work() {
   while (!pending_.empty() && pending_.front()->woken) {
     Flush& flush = *pending_.front();
@@ -65,7 +71,9 @@ void PendingFlushes::answer_failure(Flush& flush, Status status) {
   answers_.append(behind);
   shifted_ += answers_.size() - size;
   for (const auto& later : pending_) {
-    if (later.get() != &flush) later->position += answers_.size() - size;
+    if (later.get() == &flush) continue;
+    later->position += answers_.size() - size;
+    later->held_from += answers_.size() - size;
   }
 }
 

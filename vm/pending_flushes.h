@@ -30,12 +30,15 @@ class PendingFlushes {
   /// in the queue. Otherwise as Store::sync: nothing is answered, and `waiter` waits or has the message.
   /// The answer has this result.
   devices::Outcome flush(devices::Waiter& waiter, std::span<const std::uint8_t> result = {});
+  /// The flush whose answer is the last one in the queue, if it is pending, holds back all but the first `size` bytes
+  /// of the queue. So nobody is woken by the first answers of a transaction that is being committed.
+  void hold_behind(std::size_t size);
   /// Looks after flushes that have ended, however they did.
   void work();
   [[nodiscard]] bool empty() const { return pending_.empty(); }
   /// Bytes at the front of the queue that nothing holds back.
   [[nodiscard]] std::size_t free_answers() const {
-    return pending_.empty() ? answers_.size() : static_cast<std::size_t>(pending_.front()->position - taken_);
+    return pending_.empty() ? answers_.size() : static_cast<std::size_t>(pending_.front()->held_from - taken_);
   }
   /// So many bytes more than at first the answers have become, in front of everything that is not a flush's.
   [[nodiscard]] std::uint64_t shifted() const { return shifted_; }
@@ -45,11 +48,13 @@ class PendingFlushes {
  private:
   class Flush final : public devices::Waiter {
    public:
-    Flush(PendingFlushes& owner, std::uint64_t at, std::size_t bytes) : position(at), size(bytes), owner_(owner) {}
+    Flush(PendingFlushes& owner, std::uint64_t at, std::size_t bytes)
+        : position(at), held_from(at), size(bytes), owner_(owner) {}
     void wake() override;
 
-    std::uint64_t position;  ///< of its answer, in all answers of the session
-    std::size_t size;        ///< of that
+    std::uint64_t position;   ///< of its answer, in all answers of the session
+    std::uint64_t held_from;  ///< the first byte of answers that does not leave before
+    std::size_t size;         ///< of its answer
     bool woken = false;
 
    private:

@@ -5,6 +5,7 @@
 #include "devices/pool.h"
 #include "isa/answer.h"
 #include "isa/decoder.h"
+#include "vm/byte_queue.h"
 #include "vm/machine_core.h"
 #include "vm/registers.h"
 #include "vm/run_ahead.h"
@@ -19,17 +20,40 @@ std::size_t next_size(std::span<const std::uint8_t> instructions, Instruction& i
   return decoded.kind == Decoded::Kind::complete ? static_cast<std::size_t>(decoded.size) : 0;
 }
 
-/// The reads of instructions to come are started ahead, so that the disk is not asked for one block after the other.
-struct LookAhead {
-  RunAhead run_ahead;
-  Registers registers;       ///< nothing in a journal needs them
-  std::uint64_t passed = 0;  ///< bytes of the records that have been run
+/// The instructions of all records as one stream, so that the reads of those to come are started ahead, across the ends
+/// of records, and the disk is not asked for one block after the other.
+class Records {
+ public:
+  explicit Records(devices::Store& store) : store_(store), records_(store.pool()->log().records) {}
+
+  /// The first `size` bytes belong to the instruction in front.
+  void look_ahead(const Instruction& instruction, std::size_t size) {
+    while (stream_.size() < size + far && appended_ < records_.size()) {
+      stream_.append(records_[appended_++].instructions);
+    }
+    run_ahead_.run(instruction, {passed_, size, stream_.bytes().subspan(size)}, registers_, store_);
+  }
+  void pass(std::size_t size) {
+    stream_.drop(size);
+    passed_ += size;
+  }
+
+ private:
+  /// Bytes. More than the run-ahead looks at, but where instructions are long.
+  static constexpr std::size_t far = 1 << 20;
+
+  devices::Store& store_;
+  const std::vector<devices::JournalRecord>& records_;
+  ByteQueue stream_;
+  std::size_t appended_ = 0;
+  std::uint64_t passed_ = 0;
+  RunAhead run_ahead_;
+  Registers registers_;  ///< nothing in a journal needs them
 };
 
 /// Runs the instructions of a record one by one, so that a checkpoint may come between any two. What went wrong, if
 /// anything did.
-std::string replay(StreamSession& session, LookAhead& ahead, devices::Store& store, std::size_t record) {
-  devices::Pool& pool = *store.pool();
+std::string replay(StreamSession& session, Records& records, devices::Pool& pool, std::size_t record) {
   const std::span<const std::uint8_t> all(pool.log().records[record].instructions);
   std::vector<std::uint8_t> answers;
   for (std::size_t at = 0; at < all.size();) {
@@ -37,9 +61,10 @@ std::string replay(StreamSession& session, LookAhead& ahead, devices::Store& sto
     Instruction instruction;
     const std::size_t size = next_size(all.subspan(at), instruction);
     if (size == 0) return "it holds something that is no instruction";
-    ahead.run_ahead.run(instruction, {ahead.passed + at, size, all.subspan(at + size)}, ahead.registers, store);
+    records.look_ahead(instruction, size);
     answers.clear();
     (void)session.run(all.subspan(at, size), answers);
+    records.pass(size);
     Answer answer;
     (void)parse_answer(instruction, answers, answer);
     // What is damaged cannot be brought up to date; it stays damaged, and everything else goes on.
@@ -49,7 +74,6 @@ std::string replay(StreamSession& session, LookAhead& ahead, devices::Store& sto
     if (!goes_on) return fmt::format("{}: {}", mnemonic(instruction.operation), answer.message);
     at += size;
   }
-  ahead.passed += all.size();
   return {};
 }
 
@@ -59,12 +83,17 @@ std::expected<void, std::string> MachineCore::recover() {
   devices::Pool* const pool = store_->pool();
   if (pool == nullptr || !pool->replaying()) return {};
   StreamSession session(*this);
-  LookAhead ahead;
+  Records records(*store_);
   const std::size_t count = pool->log().records.size();
   for (std::size_t n = 0; n < count; ++n) {
-    if (const std::string wrong = replay(session, ahead, *store_, n); !wrong.empty()) {
-      return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}",
-                                         pool->log().records[n].position.sequence, wrong));
+    if (const std::string wrong = replay(session, records, *pool, n); !wrong.empty()) {
+      // Nothing can be written, so all that the journal changes has to stay in memory.
+      const std::string_view hint =
+          pool->read_only() ? "; opened for reading only, a journal needs memory: give more of it (--cache), or open "
+                              "the store for writing once"
+                            : "";
+      return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}{}",
+                                         pool->log().records[n].position.sequence, wrong, hint));
     }
   }
   pool->replayed(count, 0);

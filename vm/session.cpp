@@ -158,7 +158,10 @@ StreamSession::Step StreamSession::run_instruction(const Instruction& instructio
       dispatcher_.in_transaction() ? keep_transaction(answered) : stop_keeping();
     }
     consume(static_cast<std::size_t>(size));
-    if (keeping_ && !dispatcher_.in_transaction()) stop_keeping();
+    if (keeping_ && !dispatcher_.in_transaction()) {
+      flushes_.hold_behind(answers_before());
+      stop_keeping();
+    }
     return Step::done;
   }
   parked_ = !woken_;

@@ -11,9 +11,11 @@
 
 #include "isa/bytes.h"
 #include "isa/limits.h"
+#include "tests/cli/instructions.h"
 
 using namespace chimera;
 using namespace chimera::cli;
+using chimera::cli::testing::for_each_instruction;
 
 namespace {
 
@@ -32,12 +34,6 @@ class DamagedEndpoint final : public Endpoint {
   std::vector<Stretch> bad_maps;
   Status how = Status::corrupt;
   std::size_t questions = 0;
-
-  void send(std::span<const std::uint8_t>, const Instruction& instruction) override {
-    asked_.push_back(instruction);
-    expect_answer(instruction);
-    ++questions;
-  }
 
   std::expected<Answer, std::string> receive() override {
     const Instruction asked = asked_.front();
@@ -66,6 +62,13 @@ class DamagedEndpoint final : public Endpoint {
   std::expected<void, std::string> close() override { return {}; }
 
  private:
+  void send_bytes(std::span<const std::uint8_t> bytes) override {
+    for_each_instruction(bytes, [&](const Instruction& instruction) {
+      asked_.push_back(instruction);
+      ++questions;
+    });
+  }
+
   std::deque<Instruction> asked_;
   std::vector<std::uint8_t> stream_;
 };

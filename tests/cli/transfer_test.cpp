@@ -12,9 +12,11 @@
 
 #include "isa/bytes.h"
 #include "isa/decoder.h"
+#include "tests/cli/instructions.h"
 
 using namespace chimera;
 using namespace chimera::cli;
+using chimera::cli::testing::for_each_instruction;
 
 namespace {
 
@@ -23,12 +25,6 @@ namespace {
 class FailingEndpoint final : public Endpoint {
  public:
   FailingEndpoint(std::size_t failing, Status status) : failing_(failing), status_(status) {}
-
-  void send(std::span<const std::uint8_t>, const Instruction& instruction) override {
-    operations.push_back(instruction.operation);
-    expect_answer(instruction);
-    most_under_way = std::max(most_under_way, under_way());
-  }
 
   std::expected<Answer, std::string> receive() override {
     const std::size_t number = operations.size() - under_way();
@@ -47,6 +43,11 @@ class FailingEndpoint final : public Endpoint {
   std::size_t most_under_way = 0;
 
  private:
+  void send_bytes(std::span<const std::uint8_t> bytes) override {
+    for_each_instruction(bytes, [&](const Instruction& instruction) { operations.push_back(instruction.operation); });
+    most_under_way = std::max(most_under_way, under_way());
+  }
+
   std::size_t failing_;
   Status status_;
   std::vector<std::uint8_t> stream_;
