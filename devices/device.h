@@ -122,6 +122,15 @@ class Device {
   /// otherwise (which says nothing: `fetch` it). Valid until the next call on any device of the store that is not a
   /// `peek` or a `read`, and until the loop steps. For the machine's fast path.
   [[nodiscard]] virtual const std::uint8_t* peek(std::uint64_t /*block*/) const noexcept { return nullptr; }
+  /// Where a block stands in the device's map, as far as that can be told at once. Valid as long as what `peek` gives.
+  struct Place {
+    const void* slot = nullptr;
+    const void* hint = nullptr;
+  };
+  /// For `peek`s of many blocks, whose look-ups should miss the processor's caches side by side: first this for each,
+  /// which brings its place in the map near, then `approach` for each, which brings the block near.
+  [[nodiscard]] virtual Place locate(std::uint64_t /*block*/) const noexcept { return {}; }
+  virtual void approach(const Place&) const noexcept {}
   [[nodiscard]] virtual bool equal(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) = 0;
   /// Moves the length up where the range passes it (data); columns take `set_columns_length`.
   virtual void write(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) = 0;

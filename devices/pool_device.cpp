@@ -140,6 +140,15 @@ const std::uint8_t* PoolDevice::peek(std::uint64_t block) const noexcept {
   return reinterpret_cast<const std::uint8_t*>(data.peek(block, zeros()));
 }
 
+Device::Place PoolDevice::locate(std::uint64_t block) const noexcept {
+  auto& data = const_cast<Tree&>(trees_[static_cast<std::size_t>(Plane::data)]);
+  return data.locate(block);
+}
+
+void PoolDevice::approach(const Place& place) const noexcept {
+  trees_[static_cast<std::size_t>(Plane::data)].approach(place);
+}
+
 bool PoolDevice::equal(Plane plane, std::uint64_t offset, std::span<const std::uint8_t> expected) {
   Tree& blocks = tree(plane);
   bool same = true;

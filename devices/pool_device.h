@@ -36,6 +36,8 @@ class PoolDevice final : public Device {
   bool prefetch(Plane, std::uint64_t offset, std::uint64_t count, Depth) override;
   void read(Plane, std::uint64_t offset, std::span<std::uint8_t> out) override;
   [[nodiscard]] const std::uint8_t* peek(std::uint64_t block) const noexcept override;
+  [[nodiscard]] Place locate(std::uint64_t block) const noexcept override;
+  void approach(const Place& place) const noexcept override;
   [[nodiscard]] bool equal(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) override;
   void write(Plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) override;
   void set_columns_length(std::uint64_t length) override;

@@ -232,6 +232,27 @@ Slot Tree::slot(std::uint64_t index) {
   return slot == nullptr ? Slot() : *slot;
 }
 
+Device::Place Tree::locate(std::uint64_t index) {
+  if (root_.height == 0 || (root_.height < most_height && index >= capacity())) return {};
+  BlockCache& cache = blocks_->cache();
+  const Slot* slot = &root_.slot;
+  FrameId* hint = &root_hint_;
+  for (unsigned level = root_.height; level > 0; --level) {
+    const FrameId frame = slot->empty() ? no_frame : cache.find(slot->address(), *hint);
+    if (frame == no_frame || cache.loading(frame) || !cache.holds_node(frame)) return {};
+    const unsigned n = index >> 8 * (level - 1) & 255;
+    slot = &cache.node(frame)[n];
+    hint = hint_at(frame, n);
+  }
+  __builtin_prefetch(slot);
+  __builtin_prefetch(hint);
+  return {slot, hint};
+}
+
+void Tree::approach(const Device::Place& place) const {
+  if (place.hint != nullptr) blocks_->cache().approach(*static_cast<const FrameId*>(place.hint));
+}
+
 const std::byte* Tree::peek(std::uint64_t index, const std::byte* zeros) {
   if (root_.height < most_height && index >= capacity()) return zeros;
   BlockCache& cache = blocks_->cache();

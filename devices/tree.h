@@ -60,6 +60,9 @@ class Tree {
 
   /// Without waiting: the bytes of a block, null if something on the way is not in memory; a hole gives `zeros`.
   [[nodiscard]] const std::byte* peek(std::uint64_t index, const std::byte* zeros);
+  /// What `peek` will look at is fetched into the processor's caches: see Device::locate.
+  [[nodiscard]] Device::Place locate(std::uint64_t index);
+  void approach(const Device::Place& place) const;
 
   // From the maps alone. They stop early, at `most` pieces or after a bounded number of nodes; what they have appended
   // counts only if `collected` says that nothing was missing.

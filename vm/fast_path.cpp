@@ -151,8 +151,13 @@ class Runner {
     }
     const std::uint8_t* sources[most];
     std::uint64_t offsets[most];
+    for (std::size_t i = 0; i < count; ++i) offsets[i] = load<std::uint64_t>(at_ + i * size + 1 + sizeof(Uuid));
+    if constexpr (result_size == block_size) {
+      Device::Place places[most];
+      for (std::size_t i = 0; i < count; ++i) places[i] = handles[i]->device->locate(offsets[i] / block_size);
+      for (std::size_t i = 0; i < count; ++i) handles[i]->device->approach(places[i]);
+    }
     for (std::size_t i = 0; i < count; ++i) {
-      offsets[i] = load<std::uint64_t>(at_ + i * size + 1 + sizeof(Uuid));
       sources[i] = source_of(*handles[i]->device, offsets[i], result_size);
       if (sources[i] == nullptr) count = i;
     }
