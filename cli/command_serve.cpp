@@ -52,7 +52,8 @@ void print_banner(const Options& options, const EmbeddedMachine& opened, const s
       opened.disk == nullptr ? "" : fmt::format("a cache of {}, ", human_size(options.open.cache_bytes));
   fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
              grouped(options.server.most_connections));
-  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server).text());
+  const bool serves_nbd = !options.nbd_addresses.empty();
+  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server, serves_nbd).text());
   for (const std::string& address : listening) fmt::print("listening on {}\n", address);
   // Whoever started this waits for these lines.
   std::fflush(stdout);
