@@ -152,8 +152,11 @@ class Stopping(StoreTest):
 @unittest.skipUnless(shutil.which("nbdfuse"), "nbdfuse is not installed")
 class FileSystem(NbdTest):
     def run_tool(self, *command, may_skip=False):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                              timeout=harness.TIMEOUT_SECONDS)
+        try:
+            done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                                  timeout=harness.TIMEOUT_SECONDS)
+        except FileNotFoundError:
+            self.skipTest(f"no {command[0]} here")
         if may_skip and done.returncode != 0:
             self.skipTest(f"not on this machine: {' '.join(map(str, command[:1]))}: {done.stderr.strip()}")
         self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}{done.stderr}")

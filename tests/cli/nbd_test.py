@@ -2,6 +2,7 @@
 """NBD with the clients that people use: libnbd's, QEMU's and fio's."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from nbd_client import NbdTest, uri
 
 MIB = 1 << 20
 UUID = "3f0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b11"
+NBD_CLIENT = shutil.which("nbd-client", path=os.environ["PATH"] + ":/usr/sbin")
 SYSTEM_PYTHON = "/usr/bin/python3"  # the one that has Debian's python3-libnbd
 
 
@@ -336,6 +338,26 @@ class Qemu(ClientTest):
         self.tool("qemu-io", "-f", "qcow2", "-c", "write -P 9 10M 3M", self.uri("disk"))
         self.assertNotIn("failed", self.tool("qemu-io", "-f", "qcow2", "-c", "read -P 9 10M 3M", self.uri("disk")))
         self.assertIn("No errors", self.tool("qemu-img", "check", "-f", "qcow2", self.uri("disk")))
+
+
+class Others(ClientTest):
+    @needs("nbdkit")
+    def test_nbdkit_in_between(self):
+        """Its filter fails every write that would change something."""
+        self.serve_nbd(prepare='create device "disk" "" "size=5M"\n')
+        image = self.random_file("image", 5 * MIB)
+        self.tool("nbdcopy", image, self.uri("disk"))
+        checked = ("nbdkit", "-U", "-", "--filter=checkwrite", "nbd", f"uri={self.uri('disk')}", "--run")
+        self.tool(*checked, f"nbdcopy {image} $uri")
+        image.write_bytes(b"x" + image.read_bytes()[1:])
+        self.tool(*checked, f"nbdcopy {image} $uri", status=1)
+
+    @unittest.skipUnless(NBD_CLIENT, "nbd-client is not installed")
+    def test_nbd_client_lists(self):
+        self.serve_nbd(nbd=["tcp:127.0.0.1:0"], prepare='create device "disk"\ncreate device "other"\n')
+        host, port = self.nbd.removeprefix("tcp:").split(":")
+        done = subprocess.run([NBD_CLIENT, "-l", host, port], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout.split()[-2:], ["disk", "other"], done)
 
 
 @needs("fio")
