@@ -318,6 +318,16 @@ class Changing(NbdTest):
         self.assertEqual(client.call(nbd.READ, 0, 3).data, b"abc")
         self.assertTrue(self.attached("disk").flags & nbd.READ_ONLY)
 
+    def test_no_space_is_left(self):
+        self.assertEqual(self.server.stop()[0], 0)
+        self.serve_nbd(options=["--memory", "4M"], prepare='create device "disk" "" "size=1G"\n')
+        client = self.attached("disk")
+        errors = [client.error(nbd.WRITE, n * MIB, payload=b"x" * MIB) for n in range(6)]
+        self.assertEqual(errors[0], 0)
+        self.assertEqual(errors[-1], nbd.ENOSPC)
+        self.assertEqual(client.error(nbd.TRIM, 0, 6 * MIB), 0)
+        self.assertEqual(client.error(nbd.WRITE, 5 * MIB, payload=b"x" * MIB), 0)
+
     def test_renamed_stays_what_it_is(self):
         client = self.attached("disk")
         self.send(f'rename device {self.UUID} "other"\n')
