@@ -4,6 +4,7 @@
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -135,6 +136,13 @@ class Stopping(StoreTest):
         self.assertTrue(client.at_end())
         client.close()
         self.assertEqual(self.server.wait(), (0, ""))
+
+    def test_a_client_that_sends_no_more_gets_all_of_its_replies(self):
+        client = self.attached("disk")
+        cookies = {client.request(nbd.WRITE, n * 4096, flags=nbd.FUA, payload=block(n)) for n in range(300)}
+        client.socket.shutdown(socket.SHUT_WR)
+        self.assertEqual({client.reply().cookie for _ in range(300)}, cookies)
+        self.assertTrue(client.at_end())
 
     def test_idle_and_half_said_clients_hold_no_stop_up(self):
         idle, amid, shaking = self.attached("disk"), self.attached("disk"), self.client()
