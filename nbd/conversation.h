@@ -44,9 +44,8 @@ class Conversation {
   /// Most bytes of memory that it takes: what is under way, in the sessions or on its way out, where a queue that grows
   /// has its bytes thrice for a moment; and what sessions and their queues keep when nothing is.
   static constexpr std::uint64_t kept_by_request = 2 << 20;
-  static constexpr std::uint64_t most_memory =
-      3 * (Transmission::most_bytes + limits::largest_transfer) +
-      Transmission::most_requests * (kept_by_request + (64 << 10));
+  static constexpr std::uint64_t most_memory = 3 * (Transmission::most_bytes + limits::largest_transfer) +
+                                               Transmission::most_requests * (kept_by_request + (64 << 10));
 
  private:
   void begin_transmission();
