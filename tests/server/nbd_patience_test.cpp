@@ -13,7 +13,6 @@ using namespace chimera::server;
 using namespace chimera::server::testing;
 using nbd::Command;
 using nbd::Option;
-using nbd::testing::operator+;
 
 namespace {
 
@@ -25,6 +24,8 @@ constexpr std::size_t reply_size = 16;
 constexpr std::uint64_t handshake_ms = 10'000;
 constexpr std::uint64_t stall_ms = 8'000;
 constexpr Options patient{.stall_timeout_ms = stall_ms, .nbd = {.create_size = 4 << 20}};
+
+Bytes joined(Bytes first, const Bytes& second) { return first += second; }
 
 void skip(const RawClient& client, std::size_t size) { static_cast<void>(client.receive(size)); }
 
@@ -113,7 +114,7 @@ TEST_CASE("who stops within a request is let go, and slowly is fast enough") {
     if (!rig.server.is_running()) continue;
     const RawClient stuck = rig.attached();
     const RawClient slow = rig.attached();
-    const Bytes write = nbd::testing::request(Command::write, 0, 3) + Bytes{1, 2, 3};
+    const Bytes write = joined(nbd::testing::request(Command::write, 0, 3), {1, 2, 3});
     stuck.send(Bytes(write.begin(), write.end() - 1));
     for (const std::uint8_t byte : write) {
       slow.send({byte});
@@ -147,7 +148,7 @@ TEST_CASE("who waits for us is not let go, however long it takes") {
     if (!rig.server.is_running()) continue;
     const RawClient waiting = rig.attached();
     rig.clock.let_disk_stand(true);
-    waiting.send(nbd::testing::request(Command::write, 0, 1, 5, nbd::command_flags::fua) + Bytes{1});
+    waiting.send(joined(nbd::testing::request(Command::write, 0, 1, 5, nbd::command_flags::fua), {1}));
     for (int n = 0; n < 5; ++n) rig.pass(2 * stall_ms);
     rig.clock.let_disk_stand(false);
     CHECK(waiting.receive(reply_size)[7] == 0);
@@ -161,7 +162,7 @@ TEST_CASE("who has said goodbye and does not go is let go soon, and its place is
     Rig rig(kind, options);
     if (!rig.server.is_running()) continue;
     const RawClient leaving = rig.attached();
-    leaving.send(nbd::testing::request(Command::disconnect, 0, 0) + Bytes(5000));
+    leaving.send(joined(nbd::testing::request(Command::disconnect, 0, 0), Bytes(5000)));
     CHECK(leaving.receive_end() == 0);
     rig.pass(2 * options.linger_ms);
     check_served(rig.attached());
