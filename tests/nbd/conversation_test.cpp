@@ -171,3 +171,28 @@ TEST_CASE("a payload may come in any pieces, and the machine run between them") 
   const auto output = rig.conversation->output();
   CHECK(Bytes(output.begin() + 16, output.end()) == payload);
 }
+
+TEST_CASE("a machine that stops is told as such, in the handshake and to requests") {
+  Rig asking;
+  asking.machine.shut_down();
+  std::size_t said = 0;
+  for (const Bytes& question : {option_on(Option::info, "disk"), option_on(Option::info, ""), option(Option::list)}) {
+    asking.say(question);
+    asking.settle();
+    const auto output = asking.conversation->output().subspan(said);
+    CHECK(load_big<std::uint32_t>(output.data() + 12) == static_cast<std::uint32_t>(OptionReply::shutdown));
+    said += output.size();
+  }
+  Rig attached;
+  attached.go();
+  attached.machine.shut_down();
+  for (const Bytes& bytes :
+       {request(Command::read, 0, 1), request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1),
+        request(Command::flush, 0, 0), request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
+    attached.say(bytes);
+    attached.settle();
+    CHECK(load_big<std::uint32_t>(attached.conversation->output().data() + 4) ==
+          static_cast<std::uint32_t>(Error::shutdown));
+    attached.drop_output(16);
+  }
+}
