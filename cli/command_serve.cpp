@@ -52,7 +52,8 @@ void print_banner(const Options& options, const EmbeddedMachine& opened, const s
       opened.disk == nullptr ? "" : fmt::format("a cache of {}, ", human_size(options.open.cache_bytes));
   fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
              grouped(options.server.most_connections));
-  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server).text());
+  const bool serves_nbd = !options.nbd_addresses.empty();
+  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server, serves_nbd).text());
   for (const std::string& address : listening) fmt::print("listening on {}\n", address);
   // Whoever started this waits for these lines.
   std::fflush(stdout);
@@ -143,6 +144,7 @@ Command make_serve_command(CLI::App& program) {
                   "  chimera serve store.img --listen unix:chimera.socket\n"
                   "  chimera serve store.img --listen tcp:4096 --listen tcp:[::1]:4096 --cache 4G\n"
                   "  chimera serve store.img --listen tcp:*:4096 --idle-timeout 1h --stall-timeout 30s\n"
+                  "  chimera serve store.img --nbd unix:nbd.socket\n"
                   "  chimera serve :memory: --listen tcp:127.0.0.1:0 --memory 1G --connections 100");
   auto options = std::make_shared<Options>();
   command.add_option("STORE", options->store, "A store, or :memory: for one that is gone at the end")

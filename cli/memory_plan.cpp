@@ -11,6 +11,7 @@
 #include "devices/journal_format.h"
 #include "devices/outcomes.h"
 #include "devices/pool.h"
+#include "server/nbd_connection.h"
 #include "server/stream_connection.h"
 #include "vm/transactions.h"
 
@@ -50,11 +51,12 @@ std::string MemoryPlan::text() const {
 }
 
 MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_options,
-                       const server::Options& server_options) {
+                       const server::Options& server_options, bool serves_nbd) {
+  const std::uint64_t nbd_connection = serves_nbd ? server::NbdConnection::most_memory(server_options) : 0;
   MemoryPlan plan{.transactions = vm::Transactions::most_bytes,
                   .memory_devices = store_options.memory_bytes,
                   .connections = server_options.most_connections,
-                  .connection = server::StreamConnection::most_memory(server_options),
+                  .connection = std::max(server::StreamConnection::most_memory(server_options), nbd_connection),
                   .program = 16 << 20};
   if (devices::Pool* const pool = store.pool(); pool != nullptr) {
     const std::uint64_t ring = pool->journal().writer().block_count();

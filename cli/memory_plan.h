@@ -28,8 +28,9 @@ struct MemoryPlan {
   [[nodiscard]] std::string text() const;
 };
 
+/// `serves_nbd`: any of the connections may be an NBD client's.
 [[nodiscard]] MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_options,
-                                     const server::Options& server_options);
+                                     const server::Options& server_options, bool serves_nbd);
 
 /// Raises this process's limit of descriptors, as far as it may, for so many connections beside what is open. For how
 /// many it is enough, at least 1.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "isa/limits.h"
 #include "nbd/negotiation.h"
 #include "nbd/options.h"
 #include "nbd/transmission.h"
@@ -40,8 +41,11 @@ class Conversation {
   /// Nothing more is taken; when the output has been sent and nothing is under way the connection is to be closed.
   [[nodiscard]] bool has_ended() const;
 
-  /// Most bytes of memory that it takes.
-  static constexpr std::uint64_t most_memory = 4 * Transmission::most_bytes;
+  /// Most bytes of memory that it takes: what is under way, in the sessions or on its way out, where a queue that grows
+  /// has its bytes thrice for a moment; and what sessions and their queues keep when nothing is.
+  static constexpr std::uint64_t kept_by_request = 2 << 20;
+  static constexpr std::uint64_t most_memory = 3 * (Transmission::most_bytes + limits::largest_transfer) +
+                                               Transmission::most_requests * (kept_by_request + (64 << 10));
 
  private:
   void begin_transmission();

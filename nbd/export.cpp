@@ -22,6 +22,8 @@ std::optional<Uuid> parse_uuid(const std::string& text) {
   }
 }
 
+bool is_of_snapshot(const std::string& name) { return name.contains('@'); }
+
 }  // namespace
 
 ExportSearch::ExportSearch(vm::Machine& machine, const Options& options, std::string wanted,
@@ -44,12 +46,13 @@ void ExportSearch::ask(Stage stage) {
 }
 
 bool ExportSearch::proceed() {
+  if (is_running()) return false;
   const std::vector<Answer> answers = parse_answers(asked_, this->answers());
   return stage_ == Stage::only_one ? take_list(answers.at(0)) : take_description(answers.at(0), answers.at(1));
 }
 
 bool ExportSearch::take_list(const Answer& answer) {
-  if (!answer.ok()) return refuse(OptionReply::unknown, std::string(answer.message));
+  if (!answer.ok()) return refuse(answer);
   const std::vector<ListedDevice> devices = devices_of(answer);
   if (devices.size() != 1) {
     return refuse(OptionReply::unknown,
@@ -67,21 +70,20 @@ bool ExportSearch::take_description(const Answer& reached, const Answer& descrip
     ask(Stage::by_uuid);
     return false;
   }
-  if (reached.status == Status::not_found && stage_ == Stage::by_name && options_.create_size && !options_.read_only) {
+  if (reached.status == Status::not_found && stage_ == Stage::by_name && may_create()) {
     take();
     ask(Stage::create);
     return false;
   }
-  if (reached.status == Status::shutting_down) return refuse(OptionReply::shutdown, std::string(reached.message));
   const Answer& failed = reached.ok() ? description : reached;
-  if (!failed.ok()) return refuse(OptionReply::unknown, std::string(failed.message));
+  if (!failed.ok()) return refuse(failed);
   const auto device = nlohmann::json::parse(text_of(description));
   found_ = Export{.device = *parse_uuid(device.at("uuid")),
                   .name = device.at("name"),
                   .kind = device.at("kind"),
                   .size = device.at("length"),
                   .is_read_only = options_.read_only || device.at("read_only")};
-  found_->is_read_only = found_->is_read_only || found_->name.contains('@');
+  found_->is_read_only = found_->is_read_only || is_of_snapshot(found_->name);
   take();
   return true;
 }
@@ -98,6 +100,7 @@ void ExportList::ask(const std::string& after) {
 }
 
 bool ExportList::proceed() {
+  if (is_running()) return false;
   const std::vector<Answer> answers = parse_answers(asked_, this->answers());
   is_complete_ = answers.at(0).ok();
   const std::size_t before = names_.size();
@@ -108,6 +111,15 @@ bool ExportList::proceed() {
   if (names_.size() - before < page) return true;
   ask(names_.back());
   return false;
+}
+
+bool ExportSearch::may_create() const {
+  return options_.create_size && !options_.read_only && !is_of_snapshot(wanted_);
+}
+
+bool ExportSearch::refuse(const Answer& failed) {
+  const bool is_ending = failed.status == Status::shutting_down;
+  return refuse(is_ending ? OptionReply::shutdown : OptionReply::unknown, std::string(failed.message));
 }
 
 bool ExportSearch::refuse(OptionReply why, std::string message) {

@@ -29,7 +29,7 @@ class ExportSearch final : private Errand {
   /// `changed` is called, while the machine runs, whenever `proceed` is to be.
   ExportSearch(vm::Machine& machine, const Options& options, std::string wanted, std::function<void()> changed);
 
-  /// Goes on with what the machine has answered; true when the search is over.
+  /// Goes on with what the machine has answered, if it has; true when the search is over.
   [[nodiscard]] bool proceed();
   /// Then: the export, or why there is none.
   [[nodiscard]] const std::optional<Export>& found() const { return found_; }
@@ -43,6 +43,8 @@ class ExportSearch final : private Errand {
   void ask(Stage stage);
   bool take_list(const Answer& answer);
   bool take_description(const Answer& reached, const Answer& description);
+  [[nodiscard]] bool may_create() const;
+  bool refuse(const Answer& failed);
   bool refuse(OptionReply why, std::string message);
 
   const Options& options_;

@@ -191,8 +191,12 @@ void Negotiation::handle_info(Bytes data) {
   Fields fields(data);
   Query query{.name = fields.string()};
   const auto count = fields.integer<std::uint16_t>();
-  for (unsigned n = 0; n < count && fields.is_whole(); ++n)
-    query.wanted.push_back(Info{fields.integer<std::uint16_t>()});
+  for (unsigned n = 0; n < count && fields.is_whole(); ++n) {
+    // Once each: a client that repeats one thousands of times would get megabytes for it.
+    const Info wanted{fields.integer<std::uint16_t>()};
+    const bool is_new = std::ranges::find(query.wanted, wanted) == query.wanted.end();
+    if (wanted <= Info::block_size && is_new) query.wanted.push_back(wanted);
+  }
   if (!fields.fits()) return reply(OptionReply::invalid, "the lengths in this option do not fit its size");
   search(std::move(query));
 }
@@ -242,7 +246,7 @@ void Negotiation::finish_search() {
   } else if (option_ == Option::export_name) {
     phase_ = Phase::over;
   } else {
-    reply(search_->refusal(), fmt::format("no export \"{}\": {}", query_.name, search_->message()));
+    reply(search_->refusal(), fmt::format("no such export: {}", search_->message()));
   }
   search_.reset();
 }

@@ -15,6 +15,9 @@ bool writes(Command command) {
   return command == Command::write || command == Command::trim || command == Command::write_zeroes;
 }
 
+/// Past the end of the export it lacks space.
+bool grows(Command command) { return command == Command::write || command == Command::write_zeroes; }
+
 bool has_range(Command command) { return command != Command::flush; }
 
 /// The flags that the command may have; all bits for one that does not exist.
@@ -74,8 +77,7 @@ Error find_fault(const Request& request, const Agreement& agreement) {
     return Error::invalid;
   }
   if (has_range(request.command) && !is_within(request, agreement.target)) {
-    const bool grows = request.command == Command::write || request.command == Command::write_zeroes;
-    return grows ? Error::no_space : Error::invalid;
+    return grows(request.command) ? Error::no_space : Error::invalid;
   }
   // Zeros that take space have to be written one by one.
   const std::uint16_t fast_and_full = command_flags::fast_zero | command_flags::no_hole;
@@ -129,7 +131,7 @@ Error error_of(Status status, const Request& request) {
     case Status::denied: return Error::not_permitted;
     case Status::shutting_down: return Error::shutdown;
     case Status::unsupported: return Error::unsupported;
-    case Status::out_of_range: return writes(request.command) ? Error::no_space : Error::invalid;
+    case Status::out_of_range: return grows(request.command) ? Error::no_space : Error::invalid;
     default: return Error::io;
   }
 }

@@ -26,8 +26,15 @@ Answer overall(Bytes answers) {
   return answer;
 }
 
+/// Bytes that the request holds in memory while it is under way.
 std::uint64_t moved_bytes(const Request& request) {
-  return request.command == Command::read || request.command == Command::write ? request.length : 0;
+  switch (request.command) {
+    case Command::read:
+    case Command::write: return request.length;
+    case Command::cache:
+    case Command::write_zeroes: return std::min(request.length, step_bytes);
+    default: return 0;
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -15,6 +16,9 @@ constexpr std::size_t largest_receive = 512 * 1024;
 // So many are sent although the machine goes on: the client has something to do meanwhile.
 constexpr std::size_t worthwhile_send = 64 * 1024;
 
+/// Where bytes go that nobody will read.
+std::array<std::uint8_t, 16 * 1024> rubbish;
+
 }  // namespace
 
 NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
@@ -23,34 +27,38 @@ NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& op
       loop_(loop),
       options_(options),
       socket_(std::move(socket)),
-      conversation_(machine, options.nbd, [this] { host_.connection_changed(*this); }),
+      conversation_(std::in_place, machine, options.nbd, [this] { host_.connection_changed(*this); }),
       receive_size_(smallest_receive) {
-  if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, handshake_timer_.begin());
+  if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, timer_.begin());
   host_.connection_changed(*this);
 }
 
+std::uint64_t NbdConnection::most_memory(const Options& options) {
+  return nbd::Conversation::most_memory + 3 * (options.answer_cap_bytes + largest_receive);
+}
+
 void NbdConnection::advance(bool is_machine_busy) {
-  if (is_closing_) return;
-  conversation_.proceed();
-  if (!conversation_.is_negotiating()) handshake_timer_.cancel(loop_);
+  if (is_closing_ || is_lingering_) return;
+  conversation_->proceed();
+  if (!conversation_->is_negotiating()) timer_.cancel(loop_);
   send_output(is_machine_busy);
   // Room for more, in the output and of what may be under way; what is refused is answered at once.
   take_input();
   send_output(is_machine_busy);
   if (is_closing_) return;
-  const bool is_done = conversation_.has_ended() || (has_input_ended_ && conversation_.is_waiting_for_client());
-  if (is_done && conversation_.output().empty()) return close();
+  const bool is_done = conversation_->has_ended() || (has_input_ended_ && conversation_->is_waiting_for_client());
+  if (is_done && conversation_->output().empty()) return linger();
   receive();
 }
 
 // Requests in.
 
 bool NbdConnection::takes_input() const {
-  return conversation_.takes_input() && conversation_.output().size() < options_.answer_cap_bytes;
+  return conversation_->takes_input() && conversation_->output().size() < options_.answer_cap_bytes;
 }
 
 void NbdConnection::take_input() {
-  if (!receiving_.is_under_way() && takes_input()) input_.drop(conversation_.take(input_.bytes()));
+  if (!receiving_.is_under_way() && takes_input()) input_.drop(conversation_->take(input_.bytes()));
 }
 
 void NbdConnection::receive() {
@@ -62,9 +70,11 @@ void NbdConnection::receive() {
 
 void NbdConnection::on_received(int result) {
   if (is_closing_) return go_if_over();
+  if (is_lingering_) return on_drained(result);
   host_.connection_changed(*this);
   if (result <= 0) {
     const bool is_over = result != -EINTR && result != -EAGAIN && result != -ECANCELED;
+    has_client_closed_ = has_client_closed_ || is_over;
     has_input_ended_ = has_input_ended_ || is_over;
     return;
   }
@@ -81,7 +91,7 @@ void NbdConnection::on_received(int result) {
 }
 
 void NbdConnection::end_input() {
-  if (is_closing_) return;
+  if (is_closing_ || is_lingering_) return;
   has_input_ended_ = true;
   receiving_.cancel(loop_);
   host_.connection_changed(*this);
@@ -91,14 +101,14 @@ void NbdConnection::end_input() {
 
 void NbdConnection::send_output(bool is_machine_busy) {
   while (!awaiting_room_.is_under_way()) {
-    const std::span<const std::uint8_t> output = conversation_.output();
+    const std::span<const std::uint8_t> output = conversation_->output();
     if (output.empty()) return;
     // The machine will bring more at once.
     if (is_machine_busy && output.size() < worthwhile_send) return host_.connection_changed(*this);
     const ssize_t sent = ::send(socket_.get(), output.data(), output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
       has_moved_ = true;
-      conversation_.sent(static_cast<std::size_t>(sent));
+      conversation_->sent(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN) {
       loop_.wait_writable(socket_.get(), awaiting_room_.begin());
     } else if (errno != EINTR) {
@@ -114,16 +124,39 @@ void NbdConnection::on_writable(int) {
 
 // The end.
 
+void NbdConnection::linger() {
+  conversation_.reset();
+  // A close with bytes unread would reset the connection, and the client might lose replies that are on their way.
+  ::shutdown(socket_.get(), SHUT_WR);
+  if (has_client_closed_) return close();
+  is_lingering_ = true;
+  // If the handshake's timer still runs, ours follows its end.
+  if (timer_.is_under_way()) {
+    timer_.cancel(loop_);
+  } else {
+    loop_.after(options_.linger_ms, timer_.begin());
+  }
+  if (!receiving_.is_under_way()) on_drained(1);
+}
+
+void NbdConnection::on_drained(int result) {
+  if (is_closing_) return go_if_over();
+  if (result <= 0 && result != -EINTR && result != -EAGAIN && result != -ECANCELED) return close();
+  loop_.receive(socket_.get(), rubbish.data(), rubbish.size(), draining_.begin());
+}
+
 void NbdConnection::on_too_long(int result) {
   if (is_closing_) return go_if_over();
-  if (result != -ECANCELED && conversation_.is_negotiating()) close();
+  if (is_lingering_ && result == -ECANCELED) return loop_.after(options_.linger_ms, timer_.begin());
+  if (is_lingering_ || (result != -ECANCELED && conversation_->is_negotiating())) close();
 }
 
 void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
-  if (is_closing_ || conversation_.is_negotiating()) return;
-  const bool is_ours = conversation_.output().empty() && !conversation_.is_waiting_for_client();
-  const std::uint64_t patience =
-      conversation_.is_idle() && conversation_.output().empty() ? options_.idle_timeout_ms : options_.stall_timeout_ms;
+  if (is_closing_ || is_lingering_ || conversation_->is_negotiating()) return;
+  const bool is_ours = conversation_->output().empty() && !conversation_->is_waiting_for_client();
+  const std::uint64_t patience = conversation_->is_idle() && conversation_->output().empty()
+                                     ? options_.idle_timeout_ms
+                                     : options_.stall_timeout_ms;
   quiet_ms_ = std::exchange(has_moved_, false) || patience == 0 || is_ours ? 0 : quiet_ms_ + elapsed_ms;
   if (patience != 0 && quiet_ms_ >= patience) drop();
 }
@@ -136,13 +169,14 @@ void NbdConnection::close() {
   is_closing_ = true;
   receiving_.cancel(loop_);
   awaiting_room_.cancel(loop_);
-  handshake_timer_.cancel(loop_);
+  draining_.cancel(loop_);
+  timer_.cancel(loop_);
   go_if_over();
 }
 
 void NbdConnection::go_if_over() {
   const bool is_under_way =
-      receiving_.is_under_way() || awaiting_room_.is_under_way() || handshake_timer_.is_under_way();
+      receiving_.is_under_way() || awaiting_room_.is_under_way() || draining_.is_under_way() || timer_.is_under_way();
   if (is_under_way || is_gone_) return;
   is_gone_ = true;
   socket_.close();

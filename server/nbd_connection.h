@@ -2,6 +2,7 @@
 // A client that speaks NBD: its socket, its conversation, and the bytes between them.
 
 #include <cstdint>
+#include <optional>
 
 #include "io/callback.h"
 #include "io/loop.h"
@@ -18,6 +19,8 @@ class NbdConnection final : public Connection {
  public:
   /// All that is given must outlive the connection, which must be gone before it is destroyed.
   NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket, vm::Machine& machine);
+  /// What one connection takes at most, in bytes of memory.
+  [[nodiscard]] static std::uint64_t most_memory(const Options& options);
 
   void advance(bool is_machine_busy) override;
   void end_input() override;
@@ -29,29 +32,34 @@ class NbdConnection final : public Connection {
   void take_input();
   void receive();
   void send_output(bool is_machine_busy);
+  void linger();
   void close();
   void go_if_over();
 
   void on_received(int result);
   void on_writable(int result);
+  void on_drained(int result);
   void on_too_long(int result);
 
   Host& host_;
   io::KernelLoop& loop_;
   const Options& options_;
   Socket socket_;
-  nbd::Conversation conversation_;
+  std::optional<nbd::Conversation> conversation_;  ///< none when all is said
   vm::ByteQueue input_;
   std::size_t receive_size_;
   bool has_input_ended_ = false;
-  bool is_closing_ = false;  ///< operations that are under way end
+  bool has_client_closed_ = false;
+  bool is_lingering_ = false;  ///< all is said, and the client has been told: it shall close its side
+  bool is_closing_ = false;    ///< operations that are under way end
   bool is_gone_ = false;
   bool has_moved_ = false;      ///< bytes, either way, since the last look
   std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
 
   io::Callback<&NbdConnection::on_received> receiving_{*this};
   io::Callback<&NbdConnection::on_writable> awaiting_room_{*this};
-  io::Callback<&NbdConnection::on_too_long> handshake_timer_{*this};
+  io::Callback<&NbdConnection::on_drained> draining_{*this};
+  io::Callback<&NbdConnection::on_too_long> timer_{*this};  ///< of the handshake; of the lingering
 };
 
 }  // namespace chimera::server

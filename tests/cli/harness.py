@@ -21,18 +21,20 @@ BUSY, NO_SPACE, IO_ERROR, CORRUPT, TOO_LARGE, DENIED, UNSUPPORTED, READ_ONLY, BA
 
 
 class Server:
-    """A running `chimera serve`; `addresses` are where it listens, in order."""
+    """A running `chimera serve`; `addresses` are where it listens, in order, those for NBD last."""
 
-    def __init__(self, store, listen, *options, prepare=None):
+    def __init__(self, store, listen, *options, nbd=(), prepare=None):
         """`prepare` is called in the process before it becomes the server."""
         command = [CHIMERA, "serve", str(store), *map(str, options)]
         for address in listen:
             command += ["--listen", address]
+        for address in nbd:
+            command += ["--nbd", address]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         preexec_fn=prepare)
         self.banner = []
         self.addresses = []
-        while len(self.addresses) < len(listen):
+        while len(self.addresses) < len(listen) + len(nbd):
             line = self.process.stdout.readline()
             if not line:
                 _, errors = self.process.communicate()
@@ -186,8 +188,9 @@ class ChimeraTest(unittest.TestCase):
         self.chimera("format", self.store, "--size", size)
         return self.store
 
-    def serve(self, store=None, listen=None, options=(), prepare=None):
-        server = Server(store or self.store, listen or [f"unix:{self.folder}/socket"], *options, prepare=prepare)
+    def serve(self, store=None, listen=None, options=(), nbd=(), prepare=None):
+        listen = listen or [f"unix:{self.folder}/socket"]
+        server = Server(store or self.store, listen, *options, nbd=nbd, prepare=prepare)
         self.addCleanup(server.kill)
         return server
 

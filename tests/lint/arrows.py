@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "cli": EVERYTHING,
     "tests": EVERYTHING,
     "bench": EVERYTHING,
-    "fuzz": EVERYTHING,
+    "fuzz": EVERYTHING | {"tests"},
     "examples": EVERYTHING,
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)

@@ -64,7 +64,7 @@ void RunningServer::serve() {
   }
   vm::Machine machine(**loop, std::move(store));
   auto server = Server::make(machine, **loop, setup_.options);
-  auto address = (*server)->listen(*parse_address(setup_.listen));
+  auto address = (*server)->listen(*parse_address(setup_.listen), setup_.protocol);
   if (!address) return;
   address_ = *address;
   server_ = server->get();

@@ -24,8 +24,9 @@ class RunningServer {
     io::LoopKind kind = io::LoopKind::uring;
     Options options = {};
     std::vector<int> signals = {};
-    std::string listen;          ///< a unix socket if empty
-    std::string store_file;      ///< in memory if empty
+    std::string listen;      ///< a unix socket if empty
+    std::string store_file;  ///< in memory if empty
+    Protocol protocol = Protocol::instructions;
     HandClock* clock = nullptr;  ///< the computer's if null
   };
 

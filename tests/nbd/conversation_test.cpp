@@ -1,0 +1,198 @@
+// A conversation without a socket: what it takes and when, whoever asks it at whatever moment.
+
+#include "nbd/conversation.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include "devices/store.h"
+#include "io/simulated_loop.h"
+#include "isa/builder.h"
+#include "isa/limits.h"
+#include "tests/nbd/client_bytes.h"
+
+using namespace chimera;
+using namespace chimera::nbd;
+using namespace chimera::nbd::testing;
+
+namespace {
+
+constexpr std::size_t greeting_size = 18;
+constexpr std::size_t option_reply_size = 20;
+constexpr std::size_t info_size = 12;
+
+struct Rig {
+  Rig() {
+    Program program;
+    program.create_device("disk", "", "size=100M");
+    std::vector<std::uint8_t> answers;
+    machine.connect()->run(program.bytes(), answers);
+    REQUIRE(answers.at(0) == 0);
+    conversation = std::make_unique<Conversation>(machine, options, [this] { is_changed = true; });
+    say(client_flags());
+    drop_output(greeting_size);
+  }
+
+  /// How much of it is taken.
+  std::size_t say(const Bytes& bytes) { return conversation->take(bytes); }
+  void run() {
+    while (machine.run_ready()) {
+    }
+  }
+  void drop_output(std::size_t size) {
+    REQUIRE(conversation->output().size() == size);
+    conversation->sent(size);
+  }
+  /// Until nothing is under way.
+  void settle() {
+    do {
+      is_changed = false;
+      run();
+      conversation->proceed();
+    } while (is_changed || machine.has_ready());
+  }
+  void go() {
+    say(option_on(Option::go, "disk"));
+    settle();
+    REQUIRE(!conversation->is_negotiating());
+    drop_output(2 * option_reply_size + info_size);
+  }
+
+  io::SimulatedLoop loop{1};
+  vm::Machine machine{loop, std::make_unique<devices::Store>()};
+  Options options;
+  bool is_changed = false;
+  std::unique_ptr<Conversation> conversation;
+};
+
+Bytes many(std::size_t count, const Bytes& each) {
+  Bytes bytes;
+  for (std::size_t n = 0; n < count; ++n) bytes = std::move(bytes) + each;
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("asked how it stands before the machine has answered, it waits on") {
+  for (const Bytes& question : {option_on(Option::go, "disk"), option_on(Option::info, ""), option(Option::list),
+                                option_on(Option::info, "00000000-0000-0000-0000-000000000000")}) {
+    Rig rig;
+    CHECK(rig.say(question) == question.size());
+    for (int n = 0; n < 3; ++n) rig.conversation->proceed();
+    CHECK(!rig.conversation->is_waiting_for_client());
+    CHECK(rig.conversation->output().empty());
+    rig.settle();
+    CHECK(rig.conversation->is_waiting_for_client());
+    CHECK(rig.conversation->output().size() >= option_reply_size);
+  }
+}
+
+TEST_CASE("nothing is taken while the machine is asked about an option") {
+  Rig rig;
+  const Bytes one = option_on(Option::info, "disk");
+  CHECK(rig.say(one + one) == one.size());
+  CHECK(!rig.conversation->takes_input());
+  CHECK(rig.say(one) == 0);
+  rig.settle();
+  CHECK(rig.say(one) == one.size());
+}
+
+TEST_CASE("so many requests and no more are under way, and then the rest") {
+  Rig rig;
+  rig.go();
+  const Bytes reads = many(Transmission::most_requests + 72, request(Command::read, 0, 1));
+  const std::size_t taken = rig.say(reads);
+  CHECK(taken == Transmission::most_requests * request_size);
+  CHECK(!rig.conversation->takes_input());
+  rig.settle();
+  CHECK(rig.say(Bytes(reads.begin() + static_cast<std::ptrdiff_t>(taken), reads.end())) == 72 * request_size);
+  rig.settle();
+  CHECK(rig.conversation->output().size() == (Transmission::most_requests + 72) * 17);
+  CHECK(rig.conversation->is_idle());
+}
+
+TEST_CASE("so many bytes are under way, whatever moves them") {
+  struct Case {
+    Command command;
+    std::uint16_t flags;
+    std::uint64_t length;
+    std::size_t taken;
+  };
+  constexpr std::uint64_t most = Transmission::most_bytes;
+  for (const auto& [command, flags, length, taken] :
+       {Case{Command::read, 0, limits::largest_transfer, most / limits::largest_transfer},
+        Case{Command::cache, 0, 100 << 20, most / step_bytes},
+        Case{Command::write_zeroes, command_flags::no_hole, 100 << 20, most / step_bytes},
+        Case{Command::trim, 0, 100 << 20, 100}}) {
+    CAPTURE(static_cast<int>(command));
+    Rig rig;
+    rig.go();
+    CHECK(rig.say(many(100, request(command, 0, length, 0, flags))) == taken * request_size);
+  }
+}
+
+TEST_CASE("a conversation may go at any moment, with all that is under way") {
+  for (int turns = 0; turns < 8; ++turns) {
+    Rig rig;
+    rig.go();
+    Bytes bytes = request(Command::write_zeroes, 0, 8 << 20, 1, command_flags::no_hole | command_flags::fua);
+    bytes = bytes + request(Command::read, 0, 1 << 20) + request(Command::flush, 0, 0);
+    bytes = bytes + request(Command::write, 0, 1000) + Bytes(500);
+    CHECK(rig.say(bytes) == bytes.size());
+    for (int n = 0; n < turns; ++n) {
+      rig.machine.run_ready();
+      rig.conversation->proceed();
+    }
+    rig.conversation.reset();
+    rig.run();
+    Program program;
+    program.open_device("disk").delete_device();
+    std::vector<std::uint8_t> answers;
+    rig.machine.connect()->run(program.bytes(), answers);
+    CHECK(answers.back() == 0);
+  }
+}
+
+TEST_CASE("a payload may come in any pieces, and the machine run between them") {
+  Rig rig;
+  rig.go();
+  const Bytes payload(5000, 7);
+  const Bytes write = request(Command::write, 3, payload.size()) + payload;
+  Bytes rest;
+  for (const std::uint8_t byte : write) {
+    rest.push_back(byte);
+    rest.erase(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(rig.say(rest)));
+    rig.settle();
+  }
+  rig.drop_output(16);
+  rig.say(request(Command::read, 3, payload.size()));
+  rig.settle();
+  const auto output = rig.conversation->output();
+  CHECK(Bytes(output.begin() + 16, output.end()) == payload);
+}
+
+TEST_CASE("a machine that stops is told as such, in the handshake and to requests") {
+  Rig asking;
+  asking.machine.shut_down();
+  std::size_t said = 0;
+  for (const Bytes& question : {option_on(Option::info, "disk"), option_on(Option::info, ""), option(Option::list)}) {
+    asking.say(question);
+    asking.settle();
+    const auto output = asking.conversation->output().subspan(said);
+    CHECK(load_big<std::uint32_t>(output.data() + 12) == static_cast<std::uint32_t>(OptionReply::shutdown));
+    said += output.size();
+  }
+  Rig attached;
+  attached.go();
+  attached.machine.shut_down();
+  for (const Bytes& bytes :
+       {request(Command::read, 0, 1), request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1),
+        request(Command::flush, 0, 0), request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
+    attached.say(bytes);
+    attached.settle();
+    CHECK(load_big<std::uint32_t>(attached.conversation->output().data() + 4) ==
+          static_cast<std::uint32_t>(Error::shutdown));
+    attached.drop_output(16);
+  }
+}
