@@ -96,37 +96,39 @@ void StreamConnection::on_writable(int) {
 // Instructions in.
 
 void StreamConnection::receive() {
-  if (has_input_ended_ || receiving_.is_under_way() || session_->ended()) return;
+  if (has_input_ended_ || receiving_.is_under_way() || receiving_piece_.is_under_way() || session_->ended()) return;
   if (session_->answers().size() >= options_.answer_cap_bytes) return;
-  if (!session_->idle()) return receive_ahead();
-  if (awaiting_input_.is_under_way()) return;
-  const std::span<std::uint8_t> space = session_->input_space(receive_size_);
-  loop_.receive(socket_.get(), space.data(), std::min(space.size(), largest_receive), receiving_.begin());
-}
-
-void StreamConnection::receive_ahead() {
-  // The session may run at any moment, so nothing can be under way into its input: try, and else watch.
-  if (awaiting_input_.is_under_way() || session_->unread_input() >= read_ahead) return;
-  const std::span<std::uint8_t> space = session_->input_space(receive_size_);
-  const ssize_t received = ::recv(socket_.get(), space.data(), std::min(space.size(), largest_receive), MSG_DONTWAIT);
-  const int result = received < 0 ? -errno : static_cast<int>(received);
-  if (result == -EAGAIN || result == -EINTR) {
-    session_->commit_input(0);
-    loop_.wait_readable(socket_.get(), awaiting_input_.begin());
-  } else {
-    take_input(result);
+  if (session_->idle()) {
+    const std::span<std::uint8_t> space = session_->input_space(receive_size_);
+    loop_.receive(socket_.get(), space.data(), std::min(space.size(), largest_receive), receiving_.begin());
+  } else if (session_->unread_input() < read_ahead) {
+    // The session may run at any moment, so nothing can be under way into its input.
+    loop_.receive(socket_.get(), piece_.data(), piece_.size(), receiving_piece_.begin());
   }
 }
 
+/// What has come already, right into the session's input.
+void StreamConnection::receive_directly() {
+  if (has_input_ended_ || session_->ended() || session_->unread_input() >= read_ahead) return;
+  const std::span<std::uint8_t> space = session_->input_space(receive_size_);
+  const ssize_t received = ::recv(socket_.get(), space.data(), std::min(space.size(), largest_receive), MSG_DONTWAIT);
+  take_input(received < 0 ? -errno : static_cast<int>(received));
+}
+
+/// Of a receive right into the session's input.
 void StreamConnection::take_input(int result) {
   const auto size = static_cast<std::size_t>(std::max(result, 0));
   session_->commit_input(size);
-  has_moved_ = has_moved_ || size > 0;
   if (size >= receive_size_) {
     receive_size_ = std::min(2 * receive_size_, largest_receive);
   } else if (size < receive_size_ / 4) {
     receive_size_ = std::max(receive_size_ / 2, smallest_receive);
   }
+  note_received(result);
+}
+
+void StreamConnection::note_received(int result) {
+  has_moved_ = has_moved_ || result > 0;
   // A connection that breaks ends the input just as one that is closed: what arrived whole is run.
   const bool is_over = result <= 0 && result != -EINTR && result != -EAGAIN && result != -ECANCELED;
   has_client_closed_ = has_client_closed_ || is_over;
@@ -142,16 +144,19 @@ void StreamConnection::on_received(int result) {
   host_.connection_changed(*this);
 }
 
-void StreamConnection::on_readable(int) {
+void StreamConnection::on_piece(int result) {
   if (state_ != State::open) return go_if_over();
+  session_->feed(std::span(piece_).first(static_cast<std::size_t>(std::max(result, 0))));
+  note_received(result);
+  if (result == static_cast<int>(piece_.size())) receive_directly();
   host_.connection_changed(*this);
 }
 
 void StreamConnection::end_input() {
   if (state_ != State::open || has_input_ended_) return;
   is_input_ending_ = true;
-  awaiting_input_.cancel(loop_);
   if (receiving_.is_under_way()) return receiving_.cancel(loop_);
+  if (receiving_piece_.is_under_way()) return receiving_piece_.cancel(loop_);
   has_input_ended_ = true;
   session_->end_input();
   host_.connection_changed(*this);
@@ -179,7 +184,7 @@ void StreamConnection::linger() {
   ::shutdown(socket_.get(), SHUT_WR);
   if (has_client_closed_ || is_output_lost_) return close();
   state_ = State::lingering;
-  awaiting_input_.cancel(loop_);
+  receiving_piece_.cancel(loop_);
   loop_.after(options_.linger_ms, linger_timer_.begin());
   on_drained(1);
 }
@@ -202,7 +207,7 @@ void StreamConnection::drop() {
 void StreamConnection::close() {
   state_ = State::closing;
   receiving_.cancel(loop_);
-  awaiting_input_.cancel(loop_);
+  receiving_piece_.cancel(loop_);
   awaiting_room_.cancel(loop_);
   draining_.cancel(loop_);
   linger_timer_.cancel(loop_);
@@ -212,7 +217,7 @@ void StreamConnection::close() {
 }
 
 void StreamConnection::go_if_over() {
-  const bool is_under_way = receiving_.is_under_way() || awaiting_input_.is_under_way() ||
+  const bool is_under_way = receiving_.is_under_way() || receiving_piece_.is_under_way() ||
                             awaiting_room_.is_under_way() || draining_.is_under_way() || linger_timer_.is_under_way();
   if (is_under_way || is_gone_) return;
   is_gone_ = true;

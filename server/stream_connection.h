@@ -1,6 +1,7 @@
 #pragma once
 // A client that sends instructions: its socket, its session, and the bytes between them.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -41,14 +42,15 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   void send_answers(bool is_machine_busy);
   void send_some(std::span<const std::uint8_t> answers);
   void receive();
-  void receive_ahead();
+  void receive_directly();
   void take_input(int result);
+  void note_received(int result);
   void linger();
   void close();
   void go_if_over();
 
   void on_received(int result);
-  void on_readable(int result);
+  void on_piece(int result);
   void on_writable(int result);
   void on_drained(int result);
   void on_lingered(int result);
@@ -67,9 +69,10 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   bool has_moved_ = false;      ///< bytes, either way, since the last look
   std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
   std::size_t receive_size_;
+  std::array<std::uint8_t, 4096> piece_;  ///< what comes while the session runs
 
   io::Callback<&StreamConnection::on_received> receiving_{*this};
-  io::Callback<&StreamConnection::on_readable> awaiting_input_{*this};
+  io::Callback<&StreamConnection::on_piece> receiving_piece_{*this};
   io::Callback<&StreamConnection::on_writable> awaiting_room_{*this};
   io::Callback<&StreamConnection::on_drained> draining_{*this};
   io::Callback<&StreamConnection::on_lingered> linger_timer_{*this};
