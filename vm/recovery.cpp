@@ -36,6 +36,7 @@ std::string replay(StreamSession& session, LookAhead& ahead, devices::Store& sto
     pool.replayed(record, at);
     Instruction instruction;
     const std::size_t size = next_size(all.subspan(at), instruction);
+    if (size == 0 && pool.salvaging()) break;
     if (size == 0) return "it holds something that is no instruction";
     ahead.run_ahead.run(instruction, {ahead.passed + at, size, all.subspan(at + size)}, ahead.registers, store);
     answers.clear();

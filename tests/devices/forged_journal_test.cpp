@@ -1,0 +1,334 @@
+// Records whose checksums are right, and which no machine has written.
+
+#include "tests/devices/forged_journal.h"
+
+#include <doctest/doctest.h>
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "devices/read_now.h"
+#include "devices/salvage.h"
+#include "tests/devices/journal_rig.h"
+#include "vm/salvage.h"
+
+namespace chimera::devices::testing {
+namespace {
+
+Uuid numbered(std::uint8_t number) {
+  Uuid uuid{};
+  uuid.data[15] = number;
+  return uuid;
+}
+const Uuid table = numbered(1);
+const Uuid other = numbered(2);
+const Uuid unknown = numbered(9);
+
+using Bytes = std::vector<std::uint8_t>;
+
+constexpr std::uint8_t data_plane = 0;
+constexpr std::uint64_t beyond = smallest_store_blocks;
+
+io::DiskImage good_store() {
+  PoolRig rig;
+  rig.run_well(Program()
+                   .create_device("d", {}, {}, table)
+                   .write_bytes(table, 0, pattern(1, 20'000))
+                   .create_device("other", {}, {}, other));
+  rig.checkpoint();
+  rig.settle();
+  rig.close();
+  return rig.disk.content();
+}
+
+/// With one of the flags that are zeros on the disk.
+Slot flagged(std::uint64_t address) {
+  Slot slot(address, 1, 0);
+  std::uint64_t words[2];
+  std::memcpy(words, &slot, sizeof words);
+  words[0] |= std::uint64_t{1} << 41;
+  std::memcpy(&slot, words, sizeof words);
+  return slot;
+}
+
+Bytes placing(const Slot& slot) {
+  return Operands().put(table).put(data_plane).put(JournalEntry{0, slot}).of(JournalOpcode::place_blocks);
+}
+
+Bytes cut_short() {
+  Bytes bytes = bytes_of(Program().write_bytes(table, 0, pattern(1, 100)));
+  bytes.resize(50);
+  return bytes;
+}
+
+/// A device that is not on the disk, and then an instruction that only those on the disk have.
+Bytes in_memory() {
+  Bytes bytes = bytes_of(Program().create_device("m", {}, "kind=memory", unknown));
+  const Bytes lengths = Operands().put(unknown).put(std::uint64_t{1}).put(std::uint64_t{1}).of(JournalOpcode::set_lengths);
+  bytes.insert(bytes.end(), lengths.begin(), lengths.end());
+  return bytes;
+}
+
+struct Forgery {
+  const char* what;
+  Bytes record;
+  const char* reason;
+};
+
+constexpr const char* no_operands = "operands that cannot be";
+constexpr const char* no_device = "device that is not there";
+
+std::vector<Forgery> forgeries() {
+  using enum JournalOpcode;
+  const auto of_table = [] { return Operands().put(table); };
+  constexpr std::uint64_t much = limits::largest_transfer;
+  return {
+      {"no device to place blocks in", Operands().of(place_blocks), no_device},
+      {"half of one", Operands().put(std::uint64_t{1}).of(place_blocks), no_device},
+      {"one that is not there", Operands().put(unknown).put(data_plane).of(place_blocks), no_device},
+      {"one in memory", in_memory(), no_device},
+      {"no plane", of_table().of(place_blocks), no_operands},
+      {"a plane that there is not", of_table().put(std::uint8_t{3}).of(place_blocks), no_operands},
+      {"half an entry", of_table().put(data_plane).put(std::uint64_t{0}).of(place_blocks), no_operands},
+      {"a hole", placing(Slot()), no_operands},
+      {"a slot with a flag", placing(flagged(3000)), no_operands},
+      {"a slot that was never born", placing(Slot(3000, 0, 1)), no_operands},
+      {"no clone", of_table().of(clone_as), no_operands},
+      {"a clone without a name", of_table().put(unknown).of(clone_as), no_operands},
+      {"a name that is cut off", of_table().put(unknown).put(std::uint16_t{9}).text("short").of(clone_as), no_operands},
+      {"a clone with an empty name", of_table().put(unknown).put(std::uint16_t{0}).of(clone_as), no_operands},
+      {"a name that is too long", of_table().put(unknown).put(std::uint16_t{300}).text(std::string(300, 'n')).of(clone_as),
+       no_operands},
+      {"a name that is no text", of_table().put(unknown).put(std::uint16_t{1}).text("\x80").of(clone_as), no_operands},
+      {"a name that is taken", of_table().put(unknown).put(std::uint16_t{5}).text("other").of(clone_as), "other"},
+      {"a UUID that is taken", of_table().put(other).put(std::uint16_t{3}).text("new").of(clone_as), "already"},
+      {"columns of no offset", of_table().of(write_columns), no_operands},
+      {"columns that are too far away", of_table().put(much).put(std::uint8_t{1}).of(write_columns), no_operands},
+      {"columns behind all offsets", of_table().put(~std::uint64_t{0}).put(much).of(write_columns), no_operands},
+      {"no length", of_table().of(set_lengths), no_operands},
+      {"no length of columns", of_table().put(std::uint64_t{1}).of(set_lengths), no_operands},
+      {"a length that is too great",
+       of_table().put(limits::greatest_length + 1).put(std::uint64_t{0}).of(set_lengths), no_operands},
+      {"columns that are too long", of_table().put(std::uint64_t{0}).put(much + 1).of(set_lengths), no_operands},
+      {"half a token", Operands().put(std::uint64_t{0}).of(keep_outcome), no_operands},
+      {"a token without a sequence", of_table().of(keep_outcome), no_operands},
+      {"a token with more than a sequence", of_table().put(std::uint64_t{1}).put(data_plane).of(keep_outcome),
+       no_operands},
+      {"a sequence of 0", of_table().put(std::uint64_t{0}).of(keep_outcome), no_operands},
+      {"a number that is nobody's", of_table().of(static_cast<JournalOpcode>(0x85)), no_operands},
+      {"half an instruction", cut_short(), "no instruction"},
+      {"a write to a device that is not there", bytes_of(Program().write_byte(unknown, 0, 1)), "write byte"},
+      {"a device that is there", bytes_of(Program().create_device("d")), "create device"},
+  };
+}
+
+std::expected<void, std::string> salvage_disk(io::Loop& loop, io::Disk& disk) {
+  const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
+  if (!losses) return std::unexpected(losses.error());
+  return vm::salvage(loop, disk, *losses, limits::smallest_cache);
+}
+
+/// What a record of before the damage cannot take away.
+void check_first_content(io::DiskImage image) {
+  PoolRig rig(std::move(image));
+  rig.run_well(Program().check_bytes(table, 0, pattern(1, 20'000)).open_device("other").write_byte(implied, 0, 1).sync());
+  CHECK_EQ(first_problem(rig.check()), "");
+}
+
+TEST_CASE("a record that cannot be, and was durable, is refused; a salvage leaves out what it says") {
+  const io::DiskImage good = good_store();
+  for (const Forgery& forgery : forgeries()) {
+    CAPTURE(std::string(forgery.what));
+    ForgedJournal forged(good);
+    forged.add_durable(forgery.record);
+    for (const bool read_only : {true, false}) {
+      const Recovered refused(forged.image(), read_only);
+      CAPTURE(refused.error);
+      CHECK_FALSE(refused.store);
+      CHECK_NE(refused.error.find(forgery.reason), std::string::npos);
+    }
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk disk(loop, forged.image());
+    // Without losses there is nothing to salvage: who opens it so all the same leaves out what cannot be done.
+    auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .salvage = true});
+    REQUIRE_MESSAGE(opened.has_value(), error_of(opened));
+    CHECK_EQ(vm::Machine(loop, std::move(*opened)).sync(), Status::ok);
+    REQUIRE(salvage_disk(loop, disk).has_value());
+    check_first_content(disk.content());
+  }
+}
+
+// ── Blocks that records name ─────────────────────────────────────────────────────────────────────────────────────
+
+constexpr std::uint64_t free_block = 3500;
+
+/// A record that gives a device a block of its own, which lies there.
+struct Placed {
+  ForgedJournal forged;
+  std::vector<std::uint8_t> bytes = pattern(7, block_size);
+  Slot slot;
+
+  explicit Placed(const io::DiskImage& good) : forged(good) {
+    forged.write_block(free_block, std::span(bytes).first<block_size>());
+    const std::uint64_t generation = forged.superblock.generation + 1;
+    slot = Slot(free_block, generation, block_checksum(free_block, generation, bytes.data()));
+  }
+};
+
+Slot moved(const Slot& slot, std::uint64_t address) { return {address, slot.generation(), slot.checksum()}; }
+
+TEST_CASE("a record that is not durable counts if the blocks that it names are there") {
+  const io::DiskImage good = good_store();
+  Placed placed(good);
+  placed.forged.add(placing(placed.slot));
+  {
+    PoolRig rig(placed.forged.image());
+    rig.run_well(Program().check_bytes(table, 0, placed.bytes));
+    CHECK_EQ(first_problem(rig.check()), "");
+  }
+  const Bytes half = Operands().put(table).put(data_plane).put(JournalEntry{0, placed.slot}).text("half")
+                         .of(JournalOpcode::place_blocks);
+  Bytes two = placing(moved(placed.slot, free_block + 1));
+  const Bytes second = placing(placed.slot);
+  two.insert(two.end(), second.begin(), second.end());
+  for (const Bytes& record : {placing(moved(placed.slot, free_block + 1)), placing(moved(placed.slot, beyond)),
+                              placing(Slot()), placing(flagged(free_block)), half, two, cut_short()}) {
+    ForgedJournal forged(placed.forged);
+    forged.next = forged.superblock.journal;
+    forged.add(record);
+    check_first_content(forged.image());
+  }
+}
+
+TEST_CASE("a durable record that names what cannot be its own is refused, and its like are given up by a salvage") {
+  const io::DiskImage good = good_store();
+  const Placed placed(good);
+  const std::uint64_t used = [&] {
+    PoolRig rig(good);
+    std::uint64_t address = 0;
+    rig.pool().each_tree([&](const std::string& name, Tree& tree) {
+      if (name == "data of \"d\"") address = tree.root().slot.address();
+    });
+    return address;
+  }();
+  for (const std::uint64_t address : {used, beyond, std::uint64_t{33}}) {
+    CAPTURE(address);
+    ForgedJournal forged(placed.forged);
+    forged.add_durable(placing(moved(placed.slot, address)));
+    const Recovered refused(forged.image(), false);
+    CHECK_NE(refused.error.find("hold something else"), std::string::npos);
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk disk(loop, forged.image());
+    const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
+    REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+    CHECK_EQ(losses->first_lost_record, forged.superblock.journal.sequence);
+    CHECK_EQ(losses->last_lost_record, losses->first_lost_record + 1);
+    CHECK_EQ(losses->lost_records.size(), 2);
+    CHECK_EQ(losses->waiting_records, 0);
+    const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
+    REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
+    check_first_content(disk.content());
+  }
+}
+
+TEST_CASE("who cannot read or write while the journal is read is refused, and the next one is not") {
+  using Kind = io::DiskRequest::Kind;
+  Placed placed(good_store());
+  placed.forged.add(bytes_of(Program().write_bytes(table, 5000, pattern(3, 9000))));
+  placed.forged.add(placing(placed.slot));
+  for (const Kind kind : {Kind::read, Kind::write, Kind::flush}) {
+    CAPTURE(static_cast<int>(kind));
+    unsigned refused = 0;
+    for (std::uint64_t nth = 1;; ++nth) {
+      io::SimulatedLoop loop(1);
+      io::SimulatedDisk disk(loop, placed.forged.image());
+      disk.inject({.kind = kind, .nth = nth});
+      const auto opened = open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+      const bool has_failed = disk.started(kind) >= nth;
+      if (opened && !has_failed) break;
+      refused += !opened;
+      if (!opened) CHECK_FALSE(opened.error().empty());
+      // A stretch is read again block by block.
+      if (opened) CHECK_EQ(kind, Kind::read);
+      disk.clear_faults();
+      PoolRig rig(disk.content());
+      rig.run_well(Program().check_bytes(table, 0, placed.bytes).check_bytes(table, 5000, pattern(3, 9000)));
+      CHECK_EQ(first_problem(rig.check()), "");
+    }
+    CHECK_GE(refused, 2);
+  }
+}
+
+// ── Headers and superblocks ──────────────────────────────────────────────────────────────────────────────────────
+
+TEST_CASE("a header that does not continue the ring, or says more than there can be, is no record") {
+  const io::DiskImage good = good_store();
+  const Bytes write = bytes_of(Program().write_byte(table, 0, 1));
+  const std::function<void(JournalHeader&, const Superblock&)> changes[] = {
+      [](JournalHeader& header, const Superblock&) { ++header.chain; },
+      [](JournalHeader& header, const Superblock&) { --header.sequence; },
+      [](JournalHeader& header, const Superblock& at) { header.length = (at.journal_blocks - 1) * block_size + 1; },
+      [](JournalHeader& header, const Superblock&) { header.length = ~std::uint64_t{0}; },
+      [](JournalHeader& header, const Superblock&) { ++header.content; },
+  };
+  for (const auto& change : changes) {
+    ForgedJournal forged(good);
+    JournalHeader header = journal_header(forged.next, 0, forged.place_of(forged.next.block), write);
+    change(header, forged.superblock);
+    header.checksum = header_checksum(header, forged.place_of(forged.next.block));
+    forged.put(header, write);
+    check_first_content(forged.image());
+  }
+  // Two records that are longer than the ring.
+  ForgedJournal forged(good);
+  forged.add(write);
+  JournalHeader header = journal_header(forged.next, 0, forged.place_of(forged.next.block), write);
+  header.length = (forged.superblock.journal_blocks - 1) * block_size;
+  header.checksum = header_checksum(header, forged.place_of(forged.next.block));
+  forged.put(header, write);
+  CHECK_EQ(records_of(forged.image()).size(), 1);
+}
+
+TEST_CASE("a superblock that has more done of a record than there is is damaged, and a salvage goes on") {
+  ForgedJournal forged(good_store());
+  forged.add_durable(bytes_of(Program().write_byte(other, 0, 1)));
+  forged.superblock.flags = Superblock::amid_replay;
+  forged.superblock.journal_done = 1000;
+  forged.publish();
+  CHECK_EQ(Recovered(forged.image(), false).error, "the superblock of this store is damaged");
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, forged.image());
+  const auto salvaged = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .salvage = true});
+  CHECK_EQ(error_of(salvaged), "");
+}
+
+TEST_CASE("a journal where none can be is a damaged superblock; a salvage goes on without it") {
+  const io::DiskImage good = good_store();
+  const std::function<void(Superblock&)> changes[] = {
+      [](Superblock& s) { s.journal_blocks = 0; },
+      [](Superblock& s) { s.journal_blocks = s.journal_first_block = 0, s.flags = 1; },
+      [](Superblock& s) { s.journal_first_block = 2; },
+      [](Superblock& s) { s.journal_first_block = s.block_count; },
+      [](Superblock& s) { s.journal_blocks = s.block_count; },
+      [](Superblock& s) { s.journal_blocks = 1; },
+      [](Superblock& s) { s.journal.sequence = 0; },
+      [](Superblock& s) { s.flags = 2; },
+  };
+  for (const auto& change : changes) {
+    ForgedJournal forged(good);
+    change(forged.superblock);
+    forged.publish();
+    CHECK_EQ(Recovered(forged.image(), false).error, "the superblock of this store is damaged");
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk disk(loop, forged.image());
+    REQUIRE(salvage_disk(loop, disk).has_value());
+    check_first_content(disk.content());
+  }
+}
+
+}  // namespace
+}  // namespace chimera::devices::testing
