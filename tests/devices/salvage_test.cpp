@@ -216,6 +216,49 @@ TEST_CASE("whatever is damaged is found, listed and given up, and all else is ke
   }
 }
 
+/// Blocks that cannot be read before they have been written again.
+class UnreadableDisk final : public io::Disk {
+ public:
+  UnreadableDisk(io::SimulatedDisk& below, const Addresses& blocks)
+      : below_(below), blocks_(blocks.begin(), blocks.end()) {}
+  [[nodiscard]] std::uint64_t block_count() const noexcept override { return below_.block_count(); }
+  [[nodiscard]] int grow(std::uint64_t block_count) override { return below_.grow(block_count); }
+  void start(io::DiskRequest& request) override {
+    const std::uint64_t end = request.first_block + request.buffers.size();
+    const auto hit = blocks_.lower_bound(request.first_block);
+    if (hit != blocks_.end() && *hit < end) {
+      if (request.kind == Kind::read) below_.inject({Kind::read});
+      if (request.kind == Kind::write) blocks_.erase(hit, blocks_.lower_bound(end));
+    }
+    below_.start(request);
+  }
+
+ private:
+  io::SimulatedDisk& below_;
+  std::set<std::uint64_t> blocks_;
+};
+
+TEST_CASE("what cannot be read is lost like what is damaged, and all else is kept") {
+  const Sample sample = make_sample();
+  for (const Damage& damage : damages) {
+    INFO(damage.what);
+    const Addresses blocks = damage.blocks(sample);
+    const bool has_both = blocks.size() == 2 && blocks[1] == superblock_places[1];
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk below(loop, sample.image);
+    UnreadableDisk disk(below, blocks);
+    const auto losses = find_losses(loop, disk, nobody);
+    CHECK_EQ(losses.has_value(), !has_both);
+    if (has_both) continue;
+    CHECK_FALSE(losses->none());
+    CHECK(std::ranges::none_of(losses->ranges, &LostRange::is_readable));
+    const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
+    REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
+    CHECK(find_losses(loop, disk, nobody)->none());
+    compare(sample, damage, content_in(below.content()));
+  }
+}
+
 TEST_CASE("a sound store has no losses, and is left as it is") {
   const Sample sample = make_sample();
   io::SimulatedLoop loop(1);
