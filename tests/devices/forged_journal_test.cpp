@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <boost/uuid/uuid_io.hpp>
+
 #include <expected>
 #include <functional>
 #include <memory>
@@ -233,6 +235,70 @@ TEST_CASE("a durable record that names what cannot be its own is refused, and it
     REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
     check_first_content(disk.content());
   }
+}
+
+TEST_CASE("what durable records lack is told before they are replayed: blocks, and devices") {
+  using enum JournalOpcode;
+  const io::DiskImage good = good_store();
+  const Placed placed(good);
+  const Slot damaged = moved(placed.slot, free_block + 1);
+  const auto place_in = [&](const Uuid& device, std::uint8_t plane) {
+    return Operands().put(device).put(plane).put(JournalEntry{0, damaged}).of(place_blocks);
+  };
+  Bytes cloned = Operands().put(table).put(unknown).put(std::uint16_t{1}).text("c").of(clone_as);
+  const Bytes write = bytes_of(Program().write_byte(unknown, 0, 1));
+  cloned.insert(cloned.end(), write.begin(), write.end());
+  struct Lack {
+    Bytes record;
+    std::string device;  ///< that loses a block
+    bool has_devices;
+  };
+  const Lack lacks[] = {
+      {place_in(table, 0), "d", true},
+      {place_in(table, 9), "d", true},
+      {place_in(unknown, 0), to_string(unknown), false},
+      {write, "", false},
+      {bytes_of(Program().copy_bytes(table, 0, other, 0, 10)), "", true},
+      {bytes_of(Program().copy_bytes(table, 0, unknown, 0, 10)), "", false},
+      {bytes_of(Program().create_device("new", {}, {}, unknown).write_byte(unknown, 0, 1)), "", true},
+      {cloned, "", true},
+      {Operands().put(table).of(clone_as), "", true},
+      {Operands().put(std::uint64_t{1}).of(set_lengths), "", false},
+      {Operands().put(table).put(std::uint64_t{1}).of(keep_outcome), "", true},
+      {cut_short(), "", true},
+  };
+  for (const Lack& lack : lacks) {
+    CAPTURE(&lack - lacks);
+    ForgedJournal forged(good);
+    forged.add_durable(lack.record);
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk disk(loop, forged.image());
+    const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
+    REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+    const bool told = std::ranges::any_of(
+        losses->repairs, [](const std::string& line) { return line.find("not there") != std::string::npos; });
+    CHECK_EQ(told, !lack.has_devices);
+    CHECK_EQ(losses->lost_range_count, lack.device.empty() ? 0 : 1);
+    if (!losses->ranges.empty()) CHECK_EQ(losses->ranges.front().device, lack.device);
+    const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
+    REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
+    if (lack.device.empty()) CHECK(find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {}).has_value());
+  }
+}
+
+/// Counts that cannot be are counted again, which is no reason to give up what is in the journal.
+TEST_CASE("a salvage amid a replay keeps what the records name") {
+  Placed placed(good_store());
+  placed.forged.add_durable(placing(placed.slot));
+  placed.forged.superblock.flags = Superblock::amid_replay;
+  placed.forged.superblock.shared_references = 7;
+  placed.forged.publish();
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, placed.forged.image());
+  REQUIRE(salvage_disk(loop, disk).has_value());
+  PoolRig rig(disk.content());
+  rig.run_well(Program().check_bytes(table, 0, placed.bytes));
+  CHECK_EQ(first_problem(rig.check()), "");
 }
 
 TEST_CASE("who cannot read or write while the journal is read is refused, and the next one is not") {

@@ -191,7 +191,7 @@ TEST_CASE("whatever is damaged is found, listed and given up, and all else is ke
   const Sample sample = make_sample();
   REQUIRE_NE(sample.first_named(), 0);
   for (const Damage& damage : damages) {
-    INFO(damage.what);
+    INFO(std::string(damage.what));
     io::SimulatedLoop loop(1);
     io::SimulatedDisk disk(loop, damaged(sample, damage));
     {
@@ -241,7 +241,7 @@ class UnreadableDisk final : public io::Disk {
 TEST_CASE("what cannot be read is lost like what is damaged, and all else is kept") {
   const Sample sample = make_sample();
   for (const Damage& damage : damages) {
-    INFO(damage.what);
+    INFO(std::string(damage.what));
     const Addresses blocks = damage.blocks(sample);
     const bool has_both = blocks.size() == 2 && blocks[1] == superblock_places[1];
     io::SimulatedLoop loop(1);
@@ -255,6 +255,8 @@ TEST_CASE("what cannot be read is lost like what is damaged, and all else is kep
     const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
     REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
     CHECK(find_losses(loop, disk, nobody)->none());
+    const auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = true});
+    CHECK_EQ(error_of(opened), "");
     compare(sample, damage, content_in(below.content()));
   }
 }
@@ -274,7 +276,7 @@ TEST_CASE("a sound store has no losses, and is left as it is") {
 TEST_CASE("a crash in a salvage leaves a store from which the same is salvaged") {
   const Sample sample = make_sample();
   for (const Damage& damage : damages) {
-    INFO(damage.what);
+    INFO(std::string(damage.what));
     io::SimulatedLoop loop(1);
     io::SimulatedDisk disk(loop, damaged(sample, damage));
     std::vector<io::DiskImage> crashes;
@@ -323,6 +325,26 @@ TEST_CASE("a salvage that cannot write says so, and the next one does it") {
     }
     CHECK_EQ(failures, good.started(kind));
   }
+}
+
+TEST_CASE("a salvage of which any one read fails ends with a store or a reason") {
+  constexpr std::uint64_t step = 3;
+  const Sample sample = make_sample();
+  const io::DiskImage image = damaged(sample, std::end(damages)[-1]);
+  unsigned salvages = 0;
+  for (std::uint64_t nth = 1;; nth += step) {
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk disk(loop, image);
+    disk.inject({.kind = Kind::read, .nth = nth});
+    const auto salvaged = salvage_disk(loop, disk);
+    if (disk.started(Kind::read) < nth) break;
+    if (!salvaged) CHECK_FALSE(salvaged.error().empty());
+    disk.clear_faults();
+    REQUIRE(salvage_disk(loop, disk).has_value());
+    (void)content_in(disk.content());
+    ++salvages;
+  }
+  CHECK_GT(salvages, 40);
 }
 
 TEST_CASE("nothing can be salvaged where no list of devices is left") {
