@@ -57,6 +57,7 @@ class Scan {
     if (unreadable_) {
       log_.first_lost = at_.sequence;
       log_.last_lost = std::max(log_.last_lost, end - 1);
+      log_.has_remains = true;
     }
     collect_names();
     log_.next = at_;

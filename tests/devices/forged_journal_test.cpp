@@ -206,6 +206,60 @@ TEST_CASE("a record that is not durable counts if the blocks that it names are t
   }
 }
 
+TEST_CASE("a record that says nothing does nothing") {
+  const io::DiskImage good = good_store();
+  for (const Bytes& record : {Operands().put(table).put(data_plane).of(JournalOpcode::place_blocks),
+                              Operands().put(table).put(std::uint64_t{7}).of(JournalOpcode::write_columns), Bytes()}) {
+    ForgedJournal forged(good);
+    forged.add_durable(record);
+    check_first_content(forged.image());
+  }
+}
+
+/// One block cannot be read; it may be that of a device, or one that a record names.
+class BadDisk final : public io::Disk {
+ public:
+  BadDisk(io::SimulatedDisk& below, std::uint64_t block) : below_(below), block_(block) {}
+  [[nodiscard]] std::uint64_t block_count() const noexcept override { return below_.block_count(); }
+  [[nodiscard]] int grow(std::uint64_t block_count) override { return below_.grow(block_count); }
+  void start(io::DiskRequest& request) override {
+    const bool hits = request.first_block <= block_ && block_ < request.first_block + request.buffers.size();
+    if (hits && request.kind == io::DiskRequest::Kind::read) below_.inject({request.kind});
+    below_.start(request);
+  }
+
+ private:
+  io::SimulatedDisk& below_;
+  std::uint64_t block_;
+};
+
+TEST_CASE("a block that a replay needs and that cannot be read: it is refused, and a salvage ends with the journal before") {
+  Placed placed(good_store());
+  ForgedJournal forged(placed.forged);
+  forged.add(placing(placed.slot));
+  {
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk below(loop, forged.image());
+    BadDisk disk(below, free_block);
+    const auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+    CHECK_NE(error_of(opened).find("names could not be read"), std::string::npos);
+    const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
+    REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+    CHECK_EQ(losses->first_lost_record, forged.superblock.journal.sequence);
+    REQUIRE(vm::salvage(loop, disk, *losses, limits::smallest_cache).has_value());
+    check_first_content(below.content());
+  }
+  ForgedJournal durable(placed.forged);
+  durable.add(placing(placed.slot));
+  durable.add(bytes_of(Program().write_byte(table, 1, 1)), durable.superblock.journal.sequence);
+  durable.add({}, durable.superblock.journal.sequence + 1);
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk below(loop, durable.image());
+  BadDisk disk(below, free_block);
+  const auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache});
+  CHECK_NE(error_of(opened).find("could not be replayed: write byte"), std::string::npos);
+}
+
 TEST_CASE("a durable record that names what cannot be its own is refused, and its like are given up by a salvage") {
   const io::DiskImage good = good_store();
   const Placed placed(good);

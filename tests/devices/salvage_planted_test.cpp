@@ -174,6 +174,33 @@ TEST_CASE("what cannot be is told, and a salvage leaves it out and keeps the res
   }
 }
 
+TEST_CASE("in a store of many groups a damaged page of the free-space map is made again") {
+  constexpr std::uint64_t blocks = 257 * std::uint64_t{group_blocks};
+  PoolRig rig(blocks);
+  rig.run_well(Program().create_device("safe", {}, {}, safe).write_bytes(safe, 0, pattern(2, 20 * mebi)));
+  rig.checkpoint();
+  rig.settle();
+  const SpaceMap& space = rig.space();
+  REQUIRE_EQ(space.level_count(), 3);
+  const std::uint64_t page = SpaceMap::home(1, 0, space.entry(1, 0).home());
+  rig.close();
+  rig.disk.flip_bit(page, 100);
+  CHECK_EQ(Recovered(rig.disk.content(), false).error, "the map of free space is damaged");
+  std::uint64_t told = 0;
+  const auto losses = find_losses(rig.loop, rig.disk, [&](std::uint64_t done, std::uint64_t all) {
+    CHECK_LE(done, all);
+    told = done;
+  });
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  CHECK_GE(told, 4096);
+  CHECK_EQ(losses->lost_range_count, 0);
+  REQUIRE_FALSE(losses->repairs.empty());
+  const auto salvaged = vm::salvage(rig.loop, rig.disk, *losses, limits::smallest_cache);
+  REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
+  rig.open();
+  rig.run_well(Program().check_bytes(safe, 0, pattern(2, 20 * mebi)).write_byte(safe, 0, 1).sync());
+}
+
 struct Refusal {
   const char* what;
   std::function<void(io::DiskImage&)> change;

@@ -228,10 +228,13 @@ class UnreadableDisk final : public io::Disk {
     const auto hit = blocks_.lower_bound(request.first_block);
     if (hit != blocks_.end() && *hit < end) {
       if (request.kind == Kind::read) below_.inject({Kind::read});
-      if (request.kind == Kind::write) blocks_.erase(hit, blocks_.lower_bound(end));
+      if (request.kind == Kind::write && fails) below_.inject({Kind::write});
+      if (request.kind == Kind::write && !fails) blocks_.erase(hit, blocks_.lower_bound(end));
     }
     below_.start(request);
   }
+
+  bool fails = false;  ///< to write these blocks
 
  private:
   io::SimulatedDisk& below_;
@@ -259,6 +262,21 @@ TEST_CASE("what cannot be read is lost like what is damaged, and all else is kep
     CHECK_EQ(error_of(opened), "");
     compare(sample, damage, content_in(below.content()));
   }
+}
+
+TEST_CASE("blocks of the journal that can be neither read nor written are told") {
+  const Sample sample = make_sample();
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk below(loop, sample.image);
+  UnreadableDisk disk(below, {record_block(sample, 1), record_block(sample, 2)});
+  disk.fails = true;
+  const auto losses = find_losses(loop, disk, nobody);
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  CHECK_EQ(error_of(vm::salvage(loop, disk, *losses, limits::smallest_cache)), "the disk could not be written");
+  disk.fails = false;
+  below.clear_faults();
+  REQUIRE(salvage_disk(loop, disk).has_value());
+  (void)content_in(below.content());
 }
 
 TEST_CASE("a sound store has no losses, and is left as it is") {
