@@ -92,7 +92,7 @@ class Rebuild {
   }
 
   void write(std::uint64_t address, const void* bytes) {
-    if (bytes != buffer_.get()) std::memcpy(buffer_.get(), bytes, block_size);
+    std::memcpy(buffer_.get(), bytes, block_size);
     if (wrong_.empty() && !write_now(loop_, disk_, address, buffer_.get())) stop("the disk could not be written");
   }
 

@@ -16,6 +16,7 @@
 #include "devices/read_now.h"
 #include "devices/salvage.h"
 #include "tests/devices/journal_rig.h"
+#include "tests/devices/planted.h"
 #include "vm/salvage.h"
 
 namespace chimera::devices::testing {
@@ -271,10 +272,16 @@ TEST_CASE("a durable record that names what cannot be its own is refused, and it
     });
     return address;
   }();
-  for (const std::uint64_t address : {used, beyond, std::uint64_t{33}}) {
+  struct Named {
+    std::uint64_t address;
+    std::uint8_t flags;
+  };
+  for (const auto& [address, flags] : {Named{used, 0}, {beyond, 0}, {33, 0}, {33, Superblock::amid_replay}}) {
     CAPTURE(address);
     ForgedJournal forged(placed.forged);
     forged.add_durable(placing(moved(placed.slot, address)));
+    forged.superblock.flags = flags;
+    forged.publish();
     const Recovered refused(forged.image(), false);
     CHECK_NE(refused.error.find("hold something else"), std::string::npos);
     io::SimulatedLoop loop(1);
@@ -353,6 +360,17 @@ TEST_CASE("a salvage amid a replay keeps what the records name") {
   PoolRig rig(disk.content());
   rig.run_well(Program().check_bytes(table, 0, placed.bytes));
   CHECK_EQ(first_problem(rig.check()), "");
+}
+
+TEST_CASE("a replay goes on beside a map of free space that is damaged") {
+  Placed placed(good_store());
+  placed.forged.add_durable(placing(placed.slot));
+  const Planted structures(placed.forged.image());
+  io::DiskImage image = placed.forged.image();
+  image.flip_bit(SpaceMap::home(0, 0, structures.summary[0].home()), 20'000);
+  Recovered recovered(image, false);
+  REQUIRE_EQ(recovered.error, "");
+  CHECK_GT(check(recovered.loop, *recovered.store, [](std::uint64_t, std::uint64_t) {}).problem_count, 0);
 }
 
 TEST_CASE("who cannot read or write while the journal is read is refused, and the next one is not") {

@@ -233,6 +233,18 @@ TEST_CASE("a store takes what its disk has become larger by, and all of it can b
   }
 }
 
+TEST_CASE("a store that grows beyond one page of its summary has the next one") {
+  constexpr std::uint64_t grown = (entries_per_page + 2) * std::uint64_t{group_blocks};
+  Growing store(smallest_store_blocks);
+  PoolRig& rig = store.rig;
+  REQUIRE_EQ(rig.disk.grow(grown), 0);
+  REQUIRE(grow(rig.loop, rig.store()).has_value());
+  store.open();
+  CHECK_EQ(rig.space().block_count(), grown);
+  CHECK_EQ(rig.space().level_count(), 3);
+  rig.run_well(Program().check_bytes(store.device, 0, pattern(1, 3 * mebi)).write_byte(store.device, 0, 1).sync());
+}
+
 TEST_CASE("what cannot grow says why, and stays as it is") {
   Store memory{MemoryOptions{}};
   io::SimulatedLoop loop(1);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "devices/reference_counts.h"
 #include "tests/devices/bad_block.h"
 #include "tests/devices/pool_rig.h"
 
@@ -114,6 +115,42 @@ TEST_CASE("a map that cannot be read fails what is read off it, and nothing else
     bad.heal();
     bad.rig.run_well(Program().compare_devices(wide, other, 0, 3 * mebi + 20'000));
   }
+}
+
+TEST_CASE("counts that cannot be read fail what would change them, and are read when what is shared goes") {
+  BadBlockRig bad(Program().create_device("d").write_bytes(implied, 0, pattern(1, 100'000)).clone_device(implied, "clone"));
+  PoolRig& rig = bad.rig;
+  const Uuid device = rig.store().find("d")->uuid();
+  const Uuid clone = rig.store().find("clone")->uuid();
+  // The clone gets a node of its own, whose blocks are shared.
+  rig.run_well(Program().write_bytes(clone, 0, pattern(2, 5000)).sync());
+  bad.open();
+  bad.spoil(rig.pool().blocks().references().root().slot.address());
+  CHECK_EQ(rig.run(Program().write_bytes(device, 5, pattern(3, 100))).front().status, Status::io_error);
+  rig.run_well(Program().check_bytes(clone, 0, pattern(2, 5000)));
+  bad.heal();
+  rig.run_well(Program().write_bytes(device, 5, pattern(3, 100)).sync());
+  bad.open();
+  rig.run_well(Program().delete_device(clone).sync());
+  rig.settle();
+  CHECK_EQ(rig.pool().grave_count(), 0);
+  CHECK_EQ(first_problem(rig.check()), "");
+}
+
+TEST_CASE("reads ahead take no more than their part of the cache") {
+  PoolRig rig(store_blocks);
+  const Uuid device = rig.create("d");
+  constexpr std::uint64_t pieces = 16;
+  for (std::uint64_t n = 0; n < pieces; ++n) rig.run_well(Program().write_bytes(device, n * mebi, pattern(n, mebi)));
+  rig.checkpoint();
+  rig.reopen();
+  Program program;
+  for (std::uint64_t n = 0; n < pieces; ++n) program.check_bytes(device, n * mebi, pattern(n, mebi));
+  rig.run_well(program);
+  Program small;
+  for (std::uint64_t n = 0; n < pieces; ++n) small.read_digest(device, n * mebi, mebi);
+  rig.reopen();
+  rig.run_well(small);
 }
 
 }  // namespace
