@@ -71,7 +71,8 @@ Bytes cut_short() {
 /// A device that is not on the disk, and then an instruction that only those on the disk have.
 Bytes in_memory() {
   Bytes bytes = bytes_of(Program().create_device("m", {}, "kind=memory", unknown));
-  const Bytes lengths = Operands().put(unknown).put(std::uint64_t{1}).put(std::uint64_t{1}).of(JournalOpcode::set_lengths);
+  const Bytes lengths =
+      Operands().put(unknown).put(std::uint64_t{1}).put(std::uint64_t{1}).of(JournalOpcode::set_lengths);
   bytes.insert(bytes.end(), lengths.begin(), lengths.end());
   return bytes;
 }
@@ -104,8 +105,8 @@ std::vector<Forgery> forgeries() {
       {"a clone without a name", of_table().put(unknown).of(clone_as), no_operands},
       {"a name that is cut off", of_table().put(unknown).put(std::uint16_t{9}).text("short").of(clone_as), no_operands},
       {"a clone with an empty name", of_table().put(unknown).put(std::uint16_t{0}).of(clone_as), no_operands},
-      {"a name that is too long", of_table().put(unknown).put(std::uint16_t{300}).text(std::string(300, 'n')).of(clone_as),
-       no_operands},
+      {"a name that is too long",
+       of_table().put(unknown).put(std::uint16_t{300}).text(std::string(300, 'n')).of(clone_as), no_operands},
       {"a name that is no text", of_table().put(unknown).put(std::uint16_t{1}).text("\x80").of(clone_as), no_operands},
       {"a name that is taken", of_table().put(unknown).put(std::uint16_t{5}).text("other").of(clone_as), "other"},
       {"a UUID that is taken", of_table().put(other).put(std::uint16_t{3}).text("new").of(clone_as), "already"},
@@ -114,8 +115,8 @@ std::vector<Forgery> forgeries() {
       {"columns behind all offsets", of_table().put(~std::uint64_t{0}).put(much).of(write_columns), no_operands},
       {"no length", of_table().of(set_lengths), no_operands},
       {"no length of columns", of_table().put(std::uint64_t{1}).of(set_lengths), no_operands},
-      {"a length that is too great",
-       of_table().put(limits::greatest_length + 1).put(std::uint64_t{0}).of(set_lengths), no_operands},
+      {"a length that is too great", of_table().put(limits::greatest_length + 1).put(std::uint64_t{0}).of(set_lengths),
+       no_operands},
       {"columns that are too long", of_table().put(std::uint64_t{0}).put(much + 1).of(set_lengths), no_operands},
       {"half a token", Operands().put(std::uint64_t{0}).of(keep_outcome), no_operands},
       {"a token without a sequence", of_table().of(keep_outcome), no_operands},
@@ -138,7 +139,8 @@ std::expected<void, std::string> salvage_disk(io::Loop& loop, io::Disk& disk) {
 /// What a record of before the damage cannot take away.
 void check_first_content(io::DiskImage image) {
   PoolRig rig(std::move(image));
-  rig.run_well(Program().check_bytes(table, 0, pattern(1, 20'000)).open_device("other").write_byte(implied, 0, 1).sync());
+  rig.run_well(
+      Program().check_bytes(table, 0, pattern(1, 20'000)).open_device("other").write_byte(implied, 0, 1).sync());
   CHECK_EQ(first_problem(rig.check()), "");
 }
 
@@ -193,12 +195,18 @@ TEST_CASE("a record that is not durable counts if the blocks that it names are t
     rig.run_well(Program().check_bytes(table, 0, placed.bytes));
     CHECK_EQ(first_problem(rig.check()), "");
   }
-  const Bytes half = Operands().put(table).put(data_plane).put(JournalEntry{0, placed.slot}).text("half")
+  const Bytes half = Operands()
+                         .put(table)
+                         .put(data_plane)
+                         .put(JournalEntry{0, placed.slot})
+                         .text("half")
                          .of(JournalOpcode::place_blocks);
   Bytes two = placing(moved(placed.slot, free_block + 1));
   const Bytes second = placing(placed.slot);
   two.insert(two.end(), second.begin(), second.end());
-  for (const Bytes& record : {placing(moved(placed.slot, free_block + 1)), placing(moved(placed.slot, beyond)),
+  Bytes holes = placing(Slot());
+  for (const Bytes hole = holes; holes.size() == hole.size();) holes.insert(holes.end(), hole.begin(), hole.end());
+  for (const Bytes& record : {holes, placing(moved(placed.slot, free_block + 1)), placing(moved(placed.slot, beyond)),
                               placing(Slot()), placing(flagged(free_block)), half, two, cut_short()}) {
     ForgedJournal forged(placed.forged);
     forged.next = forged.superblock.journal;
@@ -234,7 +242,8 @@ class BadDisk final : public io::Disk {
   std::uint64_t block_;
 };
 
-TEST_CASE("a block that a replay needs and that cannot be read: it is refused, and a salvage ends with the journal before") {
+TEST_CASE(
+    "a block that a replay needs and that cannot be read: it is refused, and a salvage ends with the journal before") {
   Placed placed(good_store());
   ForgedJournal forged(placed.forged);
   forged.add(placing(placed.slot));

@@ -86,9 +86,7 @@ TEST_CASE("more pieces than an answer has are gone on with, and none is lost") {
   check_sparse(limits::most_extents / 2 + 500, 2 * block_size, 2, 2);
 }
 
-TEST_CASE("more leaves than one call looks at are gone on with, and none is lost") {
-  check_sparse(2100, mebi, 2, 2);
-}
+TEST_CASE("more leaves than one call looks at are gone on with, and none is lost") { check_sparse(2100, mebi, 2, 2); }
 
 TEST_CASE("a map that cannot be read fails what is read off it, and nothing else") {
   const auto numbered = [](std::uint8_t number) {
@@ -118,7 +116,8 @@ TEST_CASE("a map that cannot be read fails what is read off it, and nothing else
 }
 
 TEST_CASE("counts that cannot be read fail what would change them, and are read when what is shared goes") {
-  BadBlockRig bad(Program().create_device("d").write_bytes(implied, 0, pattern(1, 100'000)).clone_device(implied, "clone"));
+  BadBlockRig bad(
+      Program().create_device("d").write_bytes(implied, 0, pattern(1, 100'000)).clone_device(implied, "clone"));
   PoolRig& rig = bad.rig;
   const Uuid device = rig.store().find("d")->uuid();
   const Uuid clone = rig.store().find("clone")->uuid();
