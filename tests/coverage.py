@@ -128,13 +128,14 @@ def missing_branches(build):
 def known_branches():
     """The reasons for each; as many as there are lines of that text in the file of which it is missing."""
     known, file = collections.defaultdict(list), None
-    for number, line in enumerate(KNOWN.read_text().splitlines(), 1):
+    for paragraph in re.split(r"\n(?! )", KNOWN.read_text()):
+        line = re.sub(r"\n +", " ", paragraph)
         if line.startswith("## "):
             file = line[3:].strip()
         elif line.startswith("- `"):
             entry = ENTRY.match(line)
             if entry is None:
-                raise SystemExit(f"{KNOWN.name}:{number}: not `text` N, N of N: why")
+                raise SystemExit(f"{KNOWN.name}: not `text` N, N of N: why: {line}")
             for branch in entry["branches"].split(", "):
                 known[Branch(file, entry["text"], int(branch), int(entry["count"]))].append(entry["why"])
     return known

@@ -1,6 +1,6 @@
 // Records whose checksums are right, and which no machine has written.
 
-#include "tests/devices/forged_journal.h"
+#include "tests/devices/forged_store.h"
 
 #include <doctest/doctest.h>
 
@@ -8,45 +8,17 @@
 
 #include <expected>
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "devices/read_now.h"
-#include "devices/salvage.h"
-#include "tests/devices/journal_rig.h"
 #include "tests/devices/planted.h"
 #include "vm/salvage.h"
 
 namespace chimera::devices::testing {
 namespace {
 
-Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
-const Uuid table = numbered(1);
-const Uuid other = numbered(2);
-const Uuid unknown = numbered(9);
-
-using Bytes = std::vector<std::uint8_t>;
-
 constexpr std::uint8_t data_plane = 0;
-constexpr std::uint64_t beyond = smallest_store_blocks;
-
-io::DiskImage good_store() {
-  PoolRig rig;
-  rig.run_well(Program()
-                   .create_device("d", {}, {}, table)
-                   .write_bytes(table, 0, pattern(1, 20'000))
-                   .create_device("other", {}, {}, other));
-  rig.checkpoint();
-  rig.settle();
-  rig.close();
-  return rig.disk.content();
-}
 
 /// With one of the flags that are zeros on the disk.
 Slot flagged(std::uint64_t address) {
@@ -130,20 +102,6 @@ std::vector<Forgery> forgeries() {
   };
 }
 
-std::expected<void, std::string> salvage_disk(io::Loop& loop, io::Disk& disk) {
-  const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
-  if (!losses) return std::unexpected(losses.error());
-  return vm::salvage(loop, disk, *losses, limits::smallest_cache);
-}
-
-/// What a record of before the damage cannot take away.
-void check_first_content(io::DiskImage image) {
-  PoolRig rig(std::move(image));
-  rig.run_well(
-      Program().check_bytes(table, 0, pattern(1, 20'000)).open_device("other").write_byte(implied, 0, 1).sync());
-  CHECK_EQ(first_problem(rig.check()), "");
-}
-
 TEST_CASE("a record that cannot be, and was durable, is refused; a salvage leaves out what it says") {
   const io::DiskImage good = good_store();
   for (const Forgery& forgery : forgeries()) {
@@ -205,7 +163,8 @@ TEST_CASE("a record that is not durable counts if the blocks that it names are t
   const Bytes second = placing(placed.slot);
   two.insert(two.end(), second.begin(), second.end());
   Bytes holes = placing(Slot());
-  for (const Bytes hole = holes; holes.size() == hole.size();) holes.insert(holes.end(), hole.begin(), hole.end());
+  const Bytes hole = holes;
+  holes.insert(holes.end(), hole.begin(), hole.end());
   for (const Bytes& record : {holes, placing(moved(placed.slot, free_block + 1)), placing(moved(placed.slot, beyond)),
                               placing(Slot()), placing(flagged(free_block)), half, two, cut_short()}) {
     ForgedJournal forged(placed.forged);
@@ -407,73 +366,6 @@ TEST_CASE("who cannot read or write while the journal is read is refused, and th
       CHECK_EQ(first_problem(rig.check()), "");
     }
     CHECK_GE(refused, 2);
-  }
-}
-
-// ── Headers and superblocks ──────────────────────────────────────────────────────────────────────────────────────
-
-TEST_CASE("a header that does not continue the ring, or says more than there can be, is no record") {
-  const io::DiskImage good = good_store();
-  const Bytes write = bytes_of(Program().write_byte(table, 0, 1));
-  const std::function<void(JournalHeader&, const Superblock&)> changes[] = {
-      [](JournalHeader& header, const Superblock&) { ++header.chain; },
-      [](JournalHeader& header, const Superblock&) { --header.sequence; },
-      [](JournalHeader& header, const Superblock& at) { header.length = (at.journal_blocks - 1) * block_size + 1; },
-      [](JournalHeader& header, const Superblock&) { header.length = ~std::uint64_t{0}; },
-      [](JournalHeader& header, const Superblock&) { ++header.content; },
-  };
-  for (const auto& change : changes) {
-    ForgedJournal forged(good);
-    JournalHeader header = journal_header(forged.next, 0, forged.place_of(forged.next.block), write);
-    change(header, forged.superblock);
-    header.checksum = header_checksum(header, forged.place_of(forged.next.block));
-    forged.put(header, write);
-    check_first_content(forged.image());
-  }
-  // Two records that are longer than the ring.
-  ForgedJournal forged(good);
-  forged.add(write);
-  JournalHeader header = journal_header(forged.next, 0, forged.place_of(forged.next.block), write);
-  header.length = (forged.superblock.journal_blocks - 1) * block_size;
-  header.checksum = header_checksum(header, forged.place_of(forged.next.block));
-  forged.put(header, write);
-  CHECK_EQ(records_of(forged.image()).size(), 1);
-}
-
-TEST_CASE("a superblock that has more done of a record than there is is damaged, and a salvage goes on") {
-  ForgedJournal forged(good_store());
-  forged.add_durable(bytes_of(Program().write_byte(other, 0, 1)));
-  forged.superblock.flags = Superblock::amid_replay;
-  forged.superblock.journal_done = 1000;
-  forged.publish();
-  CHECK_EQ(Recovered(forged.image(), false).error, "the superblock of this store is damaged");
-  io::SimulatedLoop loop(1);
-  io::SimulatedDisk disk(loop, forged.image());
-  const auto salvaged = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .salvage = true});
-  CHECK_EQ(error_of(salvaged), "");
-}
-
-TEST_CASE("a journal where none can be is a damaged superblock; a salvage goes on without it") {
-  const io::DiskImage good = good_store();
-  const std::function<void(Superblock&)> changes[] = {
-      [](Superblock& s) { s.journal_blocks = 0; },
-      [](Superblock& s) { s.journal_blocks = s.journal_first_block = 0, s.flags = 1; },
-      [](Superblock& s) { s.journal_first_block = 2; },
-      [](Superblock& s) { s.journal_first_block = s.block_count; },
-      [](Superblock& s) { s.journal_blocks = s.block_count; },
-      [](Superblock& s) { s.journal_blocks = 1; },
-      [](Superblock& s) { s.journal.sequence = 0; },
-      [](Superblock& s) { s.flags = 2; },
-  };
-  for (const auto& change : changes) {
-    ForgedJournal forged(good);
-    change(forged.superblock);
-    forged.publish();
-    CHECK_EQ(Recovered(forged.image(), false).error, "the superblock of this store is damaged");
-    io::SimulatedLoop loop(1);
-    io::SimulatedDisk disk(loop, forged.image());
-    REQUIRE(salvage_disk(loop, disk).has_value());
-    check_first_content(disk.content());
   }
 }
 

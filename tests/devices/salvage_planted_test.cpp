@@ -177,7 +177,7 @@ TEST_CASE("what cannot be is told, and a salvage leaves it out and keeps the res
   }
 }
 
-TEST_CASE("in a store of many groups a damaged page of the free-space map is made again") {
+TEST_CASE("in a store of many groups damaged pages of the free-space map are made again") {
   constexpr std::uint64_t blocks = 257 * std::uint64_t{group_blocks} + 1000;
   PoolRig rig(blocks);
   rig.run_well(Program().create_device("safe", {}, {}, safe).write_bytes(safe, 0, pattern(2, 20 * mebi)));
@@ -185,9 +185,13 @@ TEST_CASE("in a store of many groups a damaged page of the free-space map is mad
   rig.settle();
   const SpaceMap& space = rig.space();
   REQUIRE_EQ(space.level_count(), 3);
-  const std::uint64_t page = SpaceMap::home(1, 0, space.entry(1, 0).home());
+  const std::uint64_t pages[] = {SpaceMap::home(1, 0, space.entry(1, 0).home()),
+                                 SpaceMap::home(1, 1, space.entry(1, 1).home())};
+  const std::uint64_t root = SpaceMap::home(2, 0, space.entry(2, 0).home());
   rig.close();
-  rig.disk.flip_bit(page, 100);
+  for (const std::uint64_t page : pages) rig.disk.flip_bit(page, 100);
+  CHECK_EQ(Recovered(rig.disk.content(), false).error, "the map of free space is damaged");
+  rig.disk.flip_bit(root, 100);
   CHECK_EQ(Recovered(rig.disk.content(), false).error, "the map of free space is damaged");
   std::uint64_t told = 0;
   const auto losses = find_losses(rig.loop, rig.disk, [&](std::uint64_t done, std::uint64_t all) {

@@ -230,11 +230,12 @@ class UnreadableDisk final : public io::Disk {
     if (hit != blocks_.end() && *hit < end) {
       if (request.kind == Kind::read) below_.inject({Kind::read});
       if (request.kind == Kind::write && fails && blocks_.size() > 1) below_.inject({Kind::write});
-      if (request.kind == Kind::write) blocks_.erase(hit, blocks_.lower_bound(end));
+      if (request.kind == Kind::write && !stays) blocks_.erase(hit, blocks_.lower_bound(end));
     }
     below_.start(request);
   }
 
+  bool stays = false;  ///< however often they are written
   bool fails = false;  ///< to write these blocks, up to the last one, and then to flush
 
  private:
@@ -279,6 +280,19 @@ TEST_CASE("blocks of the journal that can be neither read nor written are told")
   disk.fails = false;
   below.clear_faults();
   REQUIRE(salvage_disk(loop, disk).has_value());
+  (void)content_in(below.content());
+}
+
+TEST_CASE("a salvage ends where a block cannot be had however often it is written") {
+  const Sample sample = make_sample();
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk below(loop, sample.image);
+  UnreadableDisk disk(below, {record_block(sample, 0)});
+  disk.stays = true;
+  const auto losses = find_losses(loop, disk, nobody);
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
+  CHECK_EQ(error_of(salvaged), "there is still damage after all that could be done");
   (void)content_in(below.content());
 }
 

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "devices/reference_counts.h"
@@ -136,20 +137,29 @@ TEST_CASE("counts that cannot be read fail what would change them, and are read 
   CHECK_EQ(first_problem(rig.check()), "");
 }
 
-TEST_CASE("reads ahead take no more than their part of the cache") {
+/// As many as would fill more than its part, if each read ahead as far as it may.
+TEST_CASE("the reads ahead of many sessions take no more than their part of the cache, and all are answered") {
+  constexpr std::uint64_t pieces = 18;
+  constexpr std::size_t count = 4;
   PoolRig rig(store_blocks);
   const Uuid device = rig.create("d");
-  constexpr std::uint64_t pieces = 16;
-  for (std::uint64_t n = 0; n < pieces; ++n) rig.run_well(Program().write_bytes(device, n * mebi, pattern(n, mebi)));
+  const std::vector<std::uint8_t> piece = pattern(1, mebi);
+  for (std::uint64_t n = 0; n < count * pieces; ++n) rig.run_well(Program().write_bytes(device, n * mebi, piece));
   rig.checkpoint();
   rig.reopen();
-  Program program;
-  for (std::uint64_t n = 0; n < pieces; ++n) program.check_bytes(device, n * mebi, pattern(n, mebi));
-  rig.run_well(program);
-  Program small;
-  for (std::uint64_t n = 0; n < pieces; ++n) small.read_digest(device, n * mebi, mebi);
-  rig.reopen();
-  rig.run_well(small);
+  std::vector<std::unique_ptr<vm::Session>> sessions;
+  std::vector<Program> programs(count);
+  for (std::size_t session = 0; session < count; ++session) {
+    sessions.push_back(rig.machine->connect());
+    for (std::uint64_t n = 0; n < pieces; ++n) {
+      programs[session].check_bytes(device, (session * pieces + n) * mebi, piece);
+    }
+    sessions.back()->feed(programs[session].bytes());
+  }
+  for (std::size_t session = 0; session < count; ++session) {
+    rig.wait_for(*sessions[session]);
+    for (const Reply& reply : replies_of(programs[session], sessions[session]->answers())) CHECK(reply.ok());
+  }
 }
 
 }  // namespace
