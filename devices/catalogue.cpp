@@ -19,6 +19,7 @@ Outcome Catalogue::check_new_names(Waiter& waiter, std::span<const SnapshotTarge
   std::set<std::string_view> names;
   for (const SnapshotTarget& target : targets) {
     if (const Outcome fresh = check_new_name(waiter, target.name); !fresh.is_ready()) return fresh;
+    if (const Outcome fresh = check_new_uuid(waiter, target.uuid); !fresh.is_ready()) return fresh;
     if (names.insert(target.name).second) continue;
     waiter.message = fmt::format("two clones would be named \"{}\"", target.name);
     return Outcome::fail(Status::exists);

@@ -23,6 +23,8 @@ enum class JournalOpcode : std::uint8_t {
 struct JournalEntry {
   std::uint64_t index;  ///< of the block in its plane
   Slot slot;            ///< never empty
+
+  [[nodiscard]] bool can_be() const { return !slot.empty() && slot.well_formed(Slot::most_generation); }
 };
 static_assert(sizeof(JournalEntry) == 24);
 

@@ -57,6 +57,7 @@ class Scan {
     if (unreadable_) {
       log_.first_lost = at_.sequence;
       log_.last_lost = std::max(log_.last_lost, end - 1);
+      log_.has_remains = true;
     }
     collect_names();
     log_.next = at_;
@@ -216,6 +217,7 @@ std::expected<JournalLog, std::string> scan_journal(io::Loop& loop, io::Disk& di
 
 bool each_named_block(const JournalRecord& record,
                       const std::function<void(const Uuid&, std::uint8_t, const JournalEntry&)>& visit) {
+  bool good = true;
   std::span<const std::uint8_t> rest(record.instructions);
   while (!rest.empty()) {
     Instruction instruction;
@@ -226,19 +228,22 @@ bool each_named_block(const JournalRecord& record,
                         instruction.extension == static_cast<std::uint8_t>(JournalOpcode::place_blocks);
     if (!places) continue;
     constexpr std::size_t before = sizeof(Uuid) + 1;
-    if (instruction.payload.size() < before) return false;
+    if (instruction.payload.size() < before) {
+      good = false;
+      continue;
+    }
     Uuid device;
     std::memcpy(device.data, instruction.payload.data(), sizeof device);
     const auto entries = instruction.payload.subspan(before);
-    if (entries.size() % sizeof(JournalEntry) != 0) return false;
-    for (std::size_t at = 0; at < entries.size(); at += sizeof(JournalEntry)) {
+    good = good && entries.size() % sizeof(JournalEntry) == 0;
+    for (std::size_t at = 0; at + sizeof(JournalEntry) <= entries.size(); at += sizeof(JournalEntry)) {
       JournalEntry entry;
       std::memcpy(&entry, &entries[at], sizeof entry);
-      if (entry.slot.empty() || !entry.slot.well_formed(Slot::most_generation)) return false;
-      visit(device, instruction.payload[sizeof(Uuid)], entry);
+      good = good && entry.can_be();
+      if (entry.can_be()) visit(device, instruction.payload[sizeof(Uuid)], entry);
     }
   }
-  return true;
+  return good;
 }
 
 }  // namespace chimera::devices

@@ -52,7 +52,8 @@ enum class JournalDamage : std::uint8_t { refused, cut_off };
                                                                   const Superblock& superblock,
                                                                   JournalDamage damage = JournalDamage::refused);
 
-/// Calls visit(device, plane, entry) for each block that a record names. False if the record is none.
+/// Calls visit(device, plane, entry) for each block that a record names, up to what is no instruction. False if the
+/// record holds that, or names what cannot be.
 [[nodiscard]] bool each_named_block(
     const JournalRecord& record,
     const std::function<void(const Uuid& device, std::uint8_t plane, const JournalEntry& entry)>& visit);

@@ -57,13 +57,16 @@ bool Remains::choose(const std::vector<Candidate>& candidates) {
     }
     limit_to_disk();
     if (!can_be(superblock)) {
+      superblock.references = {};
+      superblock.references_height = 0;
+      superblock.shared_references = 0;
+      if (can_be(superblock)) remarks.push_back("the reference counts cannot be: they are counted again");
+    }
+    if (!can_be(superblock)) {
       superblock.version = Superblock::version_without_journal;
       superblock.journal_first_block = superblock.journal_blocks = superblock.journal_done = 0;
       superblock.journal = {};
       superblock.flags = 0;
-      superblock.references = {};
-      superblock.references_height = 0;
-      superblock.shared_references = 0;
       if (!can_be(superblock)) continue;
       remarks.push_back("the superblock does not say where the journal is: the store goes on without one");
     }

@@ -92,7 +92,7 @@ class Rebuild {
   }
 
   void write(std::uint64_t address, const void* bytes) {
-    if (bytes != buffer_.get()) std::memcpy(buffer_.get(), bytes, block_size);
+    std::memcpy(buffer_.get(), bytes, block_size);
     if (wrong_.empty() && !write_now(loop_, disk_, address, buffer_.get())) stop("the disk could not be written");
   }
 
@@ -105,8 +105,11 @@ class Rebuild {
 
   std::unique_ptr<Node> read_node(const Slot& slot) {
     auto node = std::make_unique<Node>();
-    if (!remains_.read_slot(slot, *buffer_)) stop("a block that could be read before cannot be read now");
-    *node = *reinterpret_cast<const Node*>(buffer_.get());
+    if (remains_.read_slot(slot, *buffer_)) {
+      *node = *reinterpret_cast<const Node*>(buffer_.get());
+    } else {
+      stop("a block that could be read before cannot be read now");
+    }
     return node;
   }
 
@@ -320,6 +323,20 @@ std::expected<void, std::string> salvage_maps(io::Loop& loop, io::Disk& disk) {
   if (!survey.maps_are_damaged()) return {};
   if (std::string wrong = Rebuild(loop, disk, remains, survey).run(); !wrong.empty())
     return std::unexpected(std::move(wrong));
+  return {};
+}
+
+std::expected<void, std::string> renew_journal(io::Loop& loop, io::Disk& disk, const Superblock& superblock) {
+  std::vector<std::uint64_t> unreadable;
+  read_stretch(loop, disk, superblock.journal_first_block, superblock.journal_blocks,
+               [&](std::uint64_t address, const Block* bytes) {
+                 if (bytes == nullptr) unreadable.push_back(address);
+               });
+  const BlockBuffer zeros = make_block_buffer();
+  bool good = true;
+  for (const std::uint64_t address : unreadable) good = good && write_now(loop, disk, address, zeros.get());
+  if (!unreadable.empty()) good = good && write_now(loop, disk, 0, nullptr);
+  if (!good) return std::unexpected("the disk could not be written");
   return {};
 }
 

@@ -51,5 +51,9 @@ using OnProgress = std::function<void(std::uint64_t done, std::uint64_t all)>;
                                                              const OnProgress& progress);
 /// Writes the maps anew if they are damaged. The journal's damage is cut off by whoever opens the store then.
 [[nodiscard]] std::expected<void, std::string> salvage_maps(io::Loop& loop, io::Disk& disk);
+/// Writes those blocks of the journal that cannot be read, since the next ones who look for records would read them. Of
+/// a store that has just been made durable with a checkpoint, so that no record counts.
+[[nodiscard]] std::expected<void, std::string> renew_journal(io::Loop& loop, io::Disk& disk,
+                                                             const Superblock& superblock);
 
 }  // namespace chimera::devices

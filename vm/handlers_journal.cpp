@@ -1,9 +1,11 @@
 // The instructions that only a journal holds (devices/journal_format.h). They are run while a store is being opened, by
 // the session that replays its journal, and denied to everybody else.
 
+#include <algorithm>
 #include <cstring>
 
 #include "devices/pool_device.h"
+#include "isa/text.h"
 #include "vm/dispatcher.h"
 
 namespace chimera::vm {
@@ -51,8 +53,11 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
     case JournalOpcode::place_blocks: {
       devices::Plane plane{};
       if (!operands.take(plane) || plane > devices::Plane::columns) break;
+      if (operands.rest().size() % sizeof(JournalEntry) != 0) break;
       std::vector<JournalEntry> entries(operands.rest().size() / sizeof(JournalEntry));
       if (!entries.empty()) std::memcpy(entries.data(), operands.rest().data(), entries.size() * sizeof(JournalEntry));
+      // Others have not been claimed when the journal was opened.
+      if (!std::ranges::all_of(entries, &JournalEntry::can_be)) break;
       outcome = device.place(waiter_, plane, entries);
       break;
     }
@@ -61,13 +66,15 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
       std::uint16_t length = 0;
       if (!operands.take(*clone.uuid) || !operands.take(length) || operands.rest().size() != length) break;
       clone.name.assign(operands.rest().begin(), operands.rest().end());
+      if (!is_valid_name(clone.name)) break;
       std::vector<Device*> made;
       outcome = core_.store().snapshot(waiter_, {&clone, 1}, made);
       break;
     }
     case JournalOpcode::write_columns: {
       std::uint64_t offset = 0;
-      if (!operands.take(offset)) break;
+      if (!operands.take(offset) || offset > limits::largest_transfer) break;
+      if (operands.rest().size() > limits::largest_transfer - offset) break;
       outcome = device.prepare(waiter_, Plane::columns, offset, operands.rest().size());
       if (outcome.is_ready()) device.write(Plane::columns, offset, operands.rest());
       break;

@@ -60,6 +60,7 @@ std::string replay(StreamSession& session, Records& records, devices::Pool& pool
     pool.replayed(record, at);
     Instruction instruction;
     const std::size_t size = next_size(all.subspan(at), instruction);
+    if (size == 0 && pool.salvaging()) break;
     if (size == 0) return "it holds something that is no instruction";
     records.look_ahead(instruction, size);
     answers.clear();

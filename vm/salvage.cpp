@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "devices/pool.h"
 #include "isa/status.h"
 #include "vm/machine.h"
 #include "vm/recovery.h"
@@ -25,6 +26,8 @@ std::expected<void, std::string> salvage(io::Loop& loop, io::Disk& disk, devices
       Machine machine(loop, std::move(*store));
       if (const Status status = machine.sync(); status != Status::ok)
         return std::unexpected(fmt::format("what is left could not be made durable: {}", status_text(status)));
+      const devices::Superblock& superblock = machine.store().pool()->checkpoint().superblock();
+      if (auto renewed = devices::renew_journal(loop, disk, superblock); !renewed) return renewed;
     }
     auto left = devices::find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
     if (!left) return std::unexpected(left.error());

@@ -303,6 +303,62 @@ TEST_CASE("a stream of the largest writes goes through the smallest journal") {
   CHECK_EQ(difference(journal.content(), after.content()), "");
 }
 
+TEST_CASE("small changes wait for a checkpoint that is long in coming, once the journal has no room for them") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(Program().write_length(device, 8 * mebi).sync());
+  journal.disk.hold = true;
+  rig.run_well(Program().copy_bytes(device, 0, device, 8 * mebi, 8 * mebi));  // no record can say it
+  rig.settle();
+  REQUIRE(journal.disk.holding());
+  const std::vector<std::uint8_t> piece = pattern(1, 2000);
+  constexpr std::uint64_t most = 1000;
+  std::uint64_t taken = 0;
+  Program write;
+  for (bool more = true; more && taken < most; taken += more) {
+    write = Program().write_bytes(device, taken % 8 * 2000, piece);
+    more = journal.try_run(write);
+  }
+  CHECK_GT(taken, limits::smallest_journal / 4 / 2100 - 10);
+  REQUIRE_LT(taken, most);
+  journal.disk.release();
+  CHECK(journal.wait());
+  CHECK(journal.all_well(write));
+  rig.sync();
+  Recovered after(journal.crash());
+  REQUIRE_EQ(after.error, "");
+  CHECK_EQ(difference(journal.content(), after.content()), "");
+}
+
+TEST_CASE("what is short of an effect is a record too: columns that are taken away") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(Program().write_columns(device, "id u64").sync());
+  rig.checkpoint();
+  rig.run_well(Program().write_columns(device, "").sync());
+  CHECK_FALSE(records_of(journal.crash()).empty());
+  Recovered after(journal.crash());
+  REQUIRE_EQ(after.error, "");
+  CHECK_EQ(after.store->find("d")->columns_length(), 0);
+}
+
+TEST_CASE("tokens are kept in records, beside those of before that have to be read first") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  for (std::uint8_t n = 1; n <= 2; ++n) {
+    rig.run_well(Program().begin().write_byte(device, 0, n).commit_with_token({{n}}));
+    if (n == 1) rig.checkpoint();
+  }
+  Recovered after(journal.crash(), false);
+  REQUIRE_EQ(after.error, "");
+  CHECK_EQ(difference(journal.content(), after.content()), "");
+  PoolRig again(journal.crash());
+  for (std::uint8_t n = 1; n <= 2; ++n) CHECK(again.run(Program().outcome_of_token({{n}})).front().ok());
+}
+
 // ── Its place ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Superblock first_superblock(const io::DiskImage& image) {
@@ -329,6 +385,9 @@ TEST_CASE("a store without a journal says 1.0.0, and is one") {
   CHECK_EQ(after.number_in("counter"), 2);
   journal.open();
   rig.run_well(commit_of(device, 3));
+  // What no record could say, and what is limited by the ring.
+  rig.run_well(Program().write_length(device, 8 * mebi).copy_bytes(device, 0, device, 16 * mebi, 8 * mebi));
+  rig.run_well(Program().begin().write_bytes(device, 0, pattern(1, mebi)).commit());
   CHECK_EQ(first_problem(rig.check()), "");
   const JournalRig with;
   CHECK_EQ(first_superblock(with.rig.disk.content()).version, std::array<std::uint8_t, 3>{1, 1, 0});

@@ -126,6 +126,17 @@ TEST_CASE("beside a group whose bitmap cannot be read, all goes on; what is free
     bad_rig.open();
     CHECK_EQ(first_problem(rig.check()), "");
   }
+  SUBCASE("and given up where it turns out to be damaged") {
+    bad_rig.heal();
+    rig.disk.flip_bit(store.home, 20'000);
+    (void)rig.run(Program().write_bytes(table, 0, pattern(20, 9000)).sync());
+    rig.settle();
+    CHECK_FALSE(rig.pool().failed());
+    rig.run_well(Program().write_bytes(table, 0, pattern(21, 9000)).sync().check_bytes(table, 0, pattern(21, 9000)));
+    CHECK_GT(rig.space().lost_count(), 0);
+    const std::uint64_t problems = rig.check().problem_count;
+    CHECK_GT(problems, 0);
+  }
   SUBCASE("for as long as the store is open: then it belongs to nobody") {
     bad_rig.open();
     bad_rig.heal();

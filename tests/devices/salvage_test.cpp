@@ -191,7 +191,7 @@ TEST_CASE("whatever is damaged is found, listed and given up, and all else is ke
   const Sample sample = make_sample();
   REQUIRE_NE(sample.first_named(), 0);
   for (const Damage& damage : damages) {
-    INFO(damage.what);
+    INFO(std::string(damage.what));
     io::SimulatedLoop loop(1);
     io::SimulatedDisk disk(loop, damaged(sample, damage));
     {
@@ -216,6 +216,86 @@ TEST_CASE("whatever is damaged is found, listed and given up, and all else is ke
   }
 }
 
+/// Blocks that cannot be read before they have been written again.
+class UnreadableDisk final : public io::Disk {
+ public:
+  UnreadableDisk(io::SimulatedDisk& below, const Addresses& blocks)
+      : below_(below), blocks_(blocks.begin(), blocks.end()) {}
+  [[nodiscard]] std::uint64_t block_count() const noexcept override { return below_.block_count(); }
+  [[nodiscard]] int grow(std::uint64_t block_count) override { return below_.grow(block_count); }
+  void start(io::DiskRequest& request) override {
+    if (request.kind == Kind::flush && fails && blocks_.empty()) below_.inject({Kind::flush});
+    const std::uint64_t end = request.first_block + request.buffers.size();
+    const auto hit = blocks_.lower_bound(request.first_block);
+    if (hit != blocks_.end() && *hit < end) {
+      if (request.kind == Kind::read) below_.inject({Kind::read});
+      if (request.kind == Kind::write && fails && blocks_.size() > 1) below_.inject({Kind::write});
+      if (request.kind == Kind::write && !stays) blocks_.erase(hit, blocks_.lower_bound(end));
+    }
+    below_.start(request);
+  }
+
+  bool stays = false;  ///< however often they are written
+  bool fails = false;  ///< to write these blocks, up to the last one, and then to flush
+
+ private:
+  io::SimulatedDisk& below_;
+  std::set<std::uint64_t> blocks_;
+};
+
+TEST_CASE("what cannot be read is lost like what is damaged, and all else is kept") {
+  const Sample sample = make_sample();
+  for (const Damage& damage : damages) {
+    INFO(std::string(damage.what));
+    const Addresses blocks = damage.blocks(sample);
+    const bool has_both = blocks.size() == 2 && blocks[1] == superblock_places[1];
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk below(loop, sample.image);
+    UnreadableDisk disk(below, blocks);
+    const auto losses = find_losses(loop, disk, nobody);
+    CHECK_EQ(losses.has_value(), !has_both);
+    if (has_both) continue;
+    CHECK_FALSE(losses->none());
+    CHECK(std::ranges::none_of(losses->ranges, &LostRange::is_readable));
+    const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
+    REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
+    CHECK(find_losses(loop, disk, nobody)->none());
+    const auto opened = vm::open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = true});
+    CHECK_EQ(error_of(opened), "");
+    compare(sample, damage, content_in(below.content()));
+  }
+}
+
+TEST_CASE("blocks of the journal that can be neither read nor written are told") {
+  const Sample sample = make_sample();
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk below(loop, sample.image);
+  UnreadableDisk disk(below, {record_block(sample, 1), record_block(sample, 2)});
+  disk.fails = true;
+  const auto losses = find_losses(loop, disk, nobody);
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  for (unsigned n = 0; n < 2; ++n) {
+    CHECK_EQ(error_of(vm::salvage(loop, disk, *losses, limits::smallest_cache)), "the disk could not be written");
+  }
+  disk.fails = false;
+  below.clear_faults();
+  REQUIRE(salvage_disk(loop, disk).has_value());
+  (void)content_in(below.content());
+}
+
+TEST_CASE("a salvage ends where a block cannot be had however often it is written") {
+  const Sample sample = make_sample();
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk below(loop, sample.image);
+  UnreadableDisk disk(below, {record_block(sample, 0)});
+  disk.stays = true;
+  const auto losses = find_losses(loop, disk, nobody);
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  const auto salvaged = vm::salvage(loop, disk, *losses, limits::smallest_cache);
+  CHECK_EQ(error_of(salvaged), "there is still damage after all that could be done");
+  (void)content_in(below.content());
+}
+
 TEST_CASE("a sound store has no losses, and is left as it is") {
   const Sample sample = make_sample();
   io::SimulatedLoop loop(1);
@@ -231,7 +311,7 @@ TEST_CASE("a sound store has no losses, and is left as it is") {
 TEST_CASE("a crash in a salvage leaves a store from which the same is salvaged") {
   const Sample sample = make_sample();
   for (const Damage& damage : damages) {
-    INFO(damage.what);
+    INFO(std::string(damage.what));
     io::SimulatedLoop loop(1);
     io::SimulatedDisk disk(loop, damaged(sample, damage));
     std::vector<io::DiskImage> crashes;
@@ -280,6 +360,25 @@ TEST_CASE("a salvage that cannot write says so, and the next one does it") {
     }
     CHECK_EQ(failures, good.started(kind));
   }
+}
+
+TEST_CASE("a salvage of which any one read fails ends with a store or a reason") {
+  const Sample sample = make_sample();
+  const io::DiskImage image = damaged(sample, std::end(damages)[-1]);
+  unsigned salvages = 0;
+  for (std::uint64_t nth = 1;; ++nth) {
+    io::SimulatedLoop loop(1);
+    io::SimulatedDisk disk(loop, image);
+    disk.inject({.kind = Kind::read, .nth = nth});
+    const auto salvaged = salvage_disk(loop, disk);
+    if (disk.started(Kind::read) < nth) break;
+    if (!salvaged) CHECK_FALSE(salvaged.error().empty());
+    disk.clear_faults();
+    REQUIRE(salvage_disk(loop, disk).has_value());
+    (void)content_in(disk.content());
+    ++salvages;
+  }
+  CHECK_GT(salvages, 100);
 }
 
 TEST_CASE("nothing can be salvaged where no list of devices is left") {
