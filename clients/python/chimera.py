@@ -551,7 +551,8 @@ class Client(Instructions):
         that nothing else uses, random ones if left out. On a lost connection it connects again, for so many seconds at
         most, and asks; what has not happened is run again with the same token, which takes effect once at most. The
         function has to name its devices or open them, as a new connection has no current one. If ConnectionLost is
-        raised, or INPUT_OUTPUT_ERROR by the commit, the outcome is unknown: `outcome_of_token(token)` tells it later.
+        raised, INPUT_OUTPUT_ERROR by the commit, or anything after a connection was lost at the commit, then that one
+        may have happened, or still come: `outcome_of_token(token)` tells it later.
         """
         token = secrets.token_bytes(16) if token is None else token
         unsure = None  # the transaction whose commit was sent and not answered

@@ -13,7 +13,7 @@ import threading
 import unittest
 import uuid
 
-from harness import ROOT, ChimeraTest, Server
+from harness import ROOT, ChimeraTest
 
 sys.path.insert(0, str(ROOT / "clients" / "python"))
 import chimera  # noqa: E402
@@ -74,8 +74,8 @@ class ServedTest(ChimeraTest):
 
 class Rivals(ServedTest):
     def test_threads_and_processes_move_sums(self):
-        processes = [multiprocessing.get_context("fork").Process(target=transfer_in_a_process, args=(self.address, seed))
-                     for seed in (1, 2)]
+        fork = multiprocessing.get_context("fork")
+        processes = [fork.Process(target=transfer_in_a_process, args=(self.address, seed)) for seed in (1, 2)]
         for process in processes:
             process.start()
         sums = []
@@ -213,9 +213,9 @@ class Failures(ServedTest):
 
 
 class Proxy:
-    """Between client and server. It cuts the first connection on which a commit with a token comes: `before` it reaches
-    the server, `after` the server has answered, or `late`, so that it reaches the server only after the client has asked
-    for the outcome on another connection."""
+    """Between client and server. It cuts the first connection on which a commit with a token comes: `before` it
+    reaches the server, `after` the server has answered, or `late`, so that it reaches the server only after the client
+    has asked for the outcome on another connection."""
 
     def __init__(self, test, cut, at_cut=lambda: None):
         self.server_path, self.cut, self.at_cut = test.address.removeprefix("unix:"), cut, at_cut
@@ -326,19 +326,20 @@ class Tokens(ServedTest):
     def test_the_server_is_killed_and_started_again(self):
         def restart():
             self.server.kill_and_let_go(self.store)
-            self.server = Server(self.store, [self.address])
-            self.addCleanup(self.server.kill)
+            self.server = self.serve(listen=[f"unix:{self.folder}/again"])  # the old socket lives for a moment more
+            self.address = self.server.addresses[0]
+            proxy.server_path = self.address.removeprefix("unix:")
 
         self.client.sync()
-        self.check_once(Proxy(self, "after", restart), [EACH])
+        proxy = Proxy(self, "after", restart)
+        self.check_once(proxy, [EACH])
 
     def test_a_server_that_stops_is_a_lost_connection(self):
         def function(transaction):
             value = self.count_up(transaction)
             if len(self.calls) == 1:
                 self.server.stop(signal.SIGTERM)
-                self.server = Server(self.store, [self.address])
-                self.addCleanup(self.server.kill)
+                self.server = self.serve()
             return value
 
         self.check_once(Proxy(self, None), [EACH, EACH], function)
