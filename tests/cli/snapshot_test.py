@@ -111,6 +111,7 @@ class Meddler:
 
     def run(self):
         client, _ = self.listener.accept()
+        self.listener.close()
         server = socket.socket(socket.AF_UNIX)
         server.connect(self.server.split(":", 1)[1])
         threading.Thread(target=self.pass_back, args=(server, client), daemon=True).start()
