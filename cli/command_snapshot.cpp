@@ -107,7 +107,7 @@ std::expected<void, Failure> take_in_transaction(Endpoint& endpoint, Snapshots& 
     if (auto aborted = ask_all(endpoint, Program().abort()); !aborted) return std::unexpected(aborted.error());
     return std::unexpected(made.error());
   }
-  const auto committed = ask_all(endpoint, std::move(protect_program(snapshots, made->front()).commit()));
+  const auto committed = ask_all(endpoint, protect_program(snapshots, made->front()).commit());
   if (!committed) return std::unexpected(committed.error());
   return {};
 }
@@ -116,7 +116,7 @@ std::expected<void, Failure> take_and_protect_behind(Endpoint& endpoint, Snapsho
   snapshots.at_once = false;
   const auto made = ask_all(endpoint, snapshot_program(snapshots));
   if (!made) return std::unexpected(made.error());
-  const auto done = ask_all(endpoint, std::move(protect_program(snapshots, made->front()).sync()));
+  const auto done = ask_all(endpoint, protect_program(snapshots, made->front()).sync());
   if (done) return {};
   return std::unexpected(Failure{.status = Status::io_error,
                                  .words = done.error().words + " The snapshots were made, but perhaps not all of them "
