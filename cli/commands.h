@@ -20,7 +20,9 @@ struct Command {
 // Each adds its subcommand to the program.
 [[nodiscard]] Command make_asm_command(CLI::App& program);
 [[nodiscard]] Command make_check_command(CLI::App& program);
+[[nodiscard]] Command make_clone_command(CLI::App& program);
 [[nodiscard]] Command make_devices_command(CLI::App& program);
+[[nodiscard]] Command make_diff_command(CLI::App& program);
 [[nodiscard]] Command make_disasm_command(CLI::App& program);
 [[nodiscard]] Command make_export_command(CLI::App& program);
 [[nodiscard]] Command make_format_command(CLI::App& program);
@@ -29,9 +31,11 @@ struct Command {
 [[nodiscard]] Command make_info_command(CLI::App& program);
 [[nodiscard]] Command make_isa_command(CLI::App& program);
 [[nodiscard]] Command make_journal_command(CLI::App& program);
+[[nodiscard]] Command make_rollback_command(CLI::App& program);
 [[nodiscard]] Command make_run_command(CLI::App& program);
 [[nodiscard]] Command make_send_command(CLI::App& program);
 [[nodiscard]] Command make_serve_command(CLI::App& program);
+[[nodiscard]] Command make_snapshot_command(CLI::App& program);
 
 /// Adds a subcommand with a footer of examples.
 CLI::App& add_command(CLI::App& program, const std::string& name, const std::string& description,

@@ -5,7 +5,8 @@ import unittest
 
 from harness import ChimeraTest
 
-SUBCOMMANDS = "format run serve send asm disasm import export info devices check grow journal isa".split()
+SUBCOMMANDS = ("format run serve send asm disasm import export info devices check grow journal snapshot clone rollback "
+               "diff isa").split()
 
 
 class Usage(ChimeraTest):
@@ -54,6 +55,13 @@ class Usage(ChimeraTest):
             ["journal"],
             ["journal", "store.img", "--records", "-1"],
             ["journal", "store.img", "--records", "some"],
+            ["snapshot", "store.img"],
+            ["snapshot", "store.img", "disk="],
+            ["snapshot", "store.img", "disk", "=name"],
+            ["clone", "store.img", "disk"],
+            ["rollback", "store.img", "disk"],
+            ["diff", "store.img", "disk"],
+            ["diff", "store.img", "disk", "other", "third"],
             ["isa", "write", "--json"],
         ]
         for arguments in wrong:

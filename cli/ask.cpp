@@ -1,0 +1,71 @@
+#include "cli/ask.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/uuid/string_generator.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+
+#include "cli/render.h"
+
+namespace chimera::cli {
+namespace {
+
+std::optional<Uuid> parse_uuid(const std::string& text) {
+  constexpr std::size_t canonical_size = 36;
+  if (text.size() != canonical_size) return std::nullopt;
+  try {
+    return boost::uuids::string_generator()(text);
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program) {
+  endpoint.send_all(program.bytes());
+  Results results;
+  std::optional<Failure> failure;
+  while (endpoint.under_way() > 0) {
+    const auto answer = endpoint.receive();
+    if (!answer) return std::unexpected(Failure{.words = answer.error()});
+    if (!answer->ok() && !failure) failure = {.status = answer->status, .words = describe_failure(*answer)};
+    results.emplace_back(answer->result.begin(), answer->result.end());
+  }
+  if (failure) return std::unexpected(*failure);
+  return results;
+}
+
+Uuid uuid_in(const std::vector<std::uint8_t>& result) {
+  Uuid uuid{};
+  std::copy_n(result.begin(), std::min(result.size(), uuid.size()), uuid.begin());
+  return uuid;
+}
+
+std::expected<FoundDevice, std::string> find_device(Endpoint& endpoint, const std::string& target,
+                                                    const std::string& name_or_uuid) {
+  auto found = ask_all(endpoint, Program().open_device(name_or_uuid).describe_device());
+  if (!found && found.error().status == Status::not_found) {
+    if (const auto uuid = parse_uuid(name_or_uuid)) {
+      found = ask_all(endpoint, Program().select_device(*uuid).describe_device());
+    }
+  }
+  if (!found && found.error().status == Status::not_found) {
+    return std::unexpected(fmt::format("There is no device named {}: `chimera devices {}` lists those that there are.",
+                                       quote(name_or_uuid), target));
+  }
+  if (!found) return std::unexpected(found.error().words);
+  // A text32 begins with its length.
+  const std::vector<std::uint8_t>& text = found->back();
+  const auto description =
+      nlohmann::json::parse(text.begin() + sizeof(std::uint32_t), text.end(), nullptr, /*allow_exceptions=*/false);
+  const auto uuid = description.is_object() ? parse_uuid(description.value("uuid", "")) : std::nullopt;
+  if (!uuid) return std::unexpected("The description of the device is not a JSON object with its UUID.");
+  return FoundDevice{
+      .uuid = *uuid, .name = description.value("name", ""), .length = description.value("length", std::uint64_t{0})};
+}
+
+}  // namespace chimera::cli

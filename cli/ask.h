@@ -1,0 +1,42 @@
+#pragma once
+// Short questions to an endpoint, whose answers all have to be ok; and which device is meant by a word.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "cli/endpoint.h"
+#include "isa/builder.h"
+#include "isa/uuid.h"
+
+namespace chimera::cli {
+
+/// Why a program did not do what it was to do.
+struct Failure {
+  /// What the first instruction that failed was answered; input/output error where the other side has gone away.
+  Status status = Status::io_error;
+  std::string words;  ///< a whole sentence
+};
+
+/// What stands behind each status.
+using Results = std::vector<std::vector<std::uint8_t>>;
+
+/// Sends a whole program and takes all its answers. Nothing else may be under way.
+[[nodiscard]] std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program);
+
+/// The result of an instruction that answers a UUID.
+[[nodiscard]] Uuid uuid_in(const std::vector<std::uint8_t>& result);
+
+struct FoundDevice {
+  Uuid uuid{};
+  std::string name;
+  std::uint64_t length = 0;  ///< bytes
+};
+
+/// The device of that name, or else of that UUID; the session has it open afterwards. `target` is where the user said
+/// that it is. Errors are whole sentences.
+[[nodiscard]] std::expected<FoundDevice, std::string> find_device(Endpoint& endpoint, const std::string& target,
+                                                                  const std::string& name_or_uuid);
+
+}  // namespace chimera::cli
