@@ -208,6 +208,21 @@ TEST_CASE("in a store of many groups damaged pages of the free-space map are mad
   rig.run_well(Program().check_bytes(safe, 0, pattern(2, 20 * mebi)).write_byte(safe, 0, 1).sync());
 }
 
+TEST_CASE("what is made anew leaves alone what the map of free space has as used, in whole groups too") {
+  PoolRig rig(2 * group_blocks);
+  rig.run_well(Program().create_device("safe", {}, {}, safe).write_bytes(safe, 0, pattern(2, 20'000)));
+  rig.checkpoint();
+  rig.settle();
+  rig.close();
+  rig.disk.flip_bit(superblock_places[1], 100);
+  const auto losses = find_losses(rig.loop, rig.disk, nobody);
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  CHECK_FALSE(losses->none());
+  const auto salvaged = vm::salvage(rig.loop, rig.disk, *losses, limits::smallest_cache);
+  REQUIRE_MESSAGE(salvaged.has_value(), error_of(salvaged));
+  check_salvaged(rig.disk.content());
+}
+
 struct Refusal {
   const char* what;
   std::function<void(io::DiskImage&)> change;
