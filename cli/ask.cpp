@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "cli/render.h"
+#include "isa/text.h"
 
 namespace chimera::cli {
 namespace {
@@ -47,6 +48,9 @@ Uuid uuid_in(const std::vector<std::uint8_t>& result) {
 
 std::expected<FoundDevice, std::string> find_device(Endpoint& endpoint, const std::string& target,
                                                     const std::string& name_or_uuid) {
+  if (!is_valid_name(name_or_uuid)) {
+    return std::unexpected("A device's name has 1 to 255 bytes of UTF-8 and no control characters.");
+  }
   auto found = ask_all(endpoint, Program().open_device(name_or_uuid).describe_device());
   if (!found && found.error().status == Status::not_found) {
     if (const auto uuid = parse_uuid(name_or_uuid)) {

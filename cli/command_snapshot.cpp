@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/endpoint.h"
 #include "cli/render.h"
+#include "isa/text.h"
 
 namespace chimera::cli {
 namespace {
@@ -60,11 +61,14 @@ std::pair<std::string, std::string> split(const std::string& operand) {
   return {operand.substr(0, at), operand.substr(at + 1)};
 }
 
+constexpr auto wrong_name = "a device's name has 1 to 255 bytes of UTF-8 and no control characters";
+
 std::string wrong_with_operand(const std::string& operand) {
   const auto [device, name] = split(operand);
   if (device.empty()) return "\"" + operand + "\" names no device: write DEVICE or DEVICE=NAME";
   if (name.empty() && operand.contains('=')) return "\"" + operand + "\" has no name behind its =";
-  return {};
+  if (!is_valid_name(device)) return wrong_name;
+  return name.empty() || is_valid_name(name) ? "" : wrong_name;
 }
 
 std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const Options& options) {
@@ -208,7 +212,8 @@ void add_target(CLI::App& command, Options& options) {
 }
 
 void add_word(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
-  command.add_option(name, value, help)->type_name("")->required();
+  const auto wrong = [](const std::string& text) { return is_valid_name(text) ? "" : wrong_name; };
+  command.add_option(name, value, help)->type_name("")->check(CLI::Validator(wrong, ""))->required();
 }
 
 }  // namespace

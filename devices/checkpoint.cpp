@@ -69,7 +69,8 @@ bool Checkpoint::work() {
     wanted_ = false;
     return false;
   }
-  return settle_ahead() || freeze();
+  // An attempt that waits for bitmaps goes on with what has changed since.
+  return (!bitmap_failures_ && settle_ahead()) || freeze();
 }
 
 /// Checksums of the maps are taken a few at a time, so that freezing, which nothing can come between, has few left.
@@ -194,13 +195,11 @@ bool Checkpoint::write_ahead() {
   return !settled.empty();
 }
 
-std::size_t Checkpoint::most_at_once() const {
-  return source_.journal_has_priority() ? most_beside_journal : most_in_flight;
-}
-
 void Checkpoint::write_more() {
-  const std::size_t most_blocks = source_.journal_has_priority() ? most_blocks_beside_journal : io::Disk::most_blocks;
-  while (next_piece_ < pieces_.size() && idle_count() > 0 && in_flight_ < most_at_once()) {
+  const bool is_beside_journal = source_.journal_has_priority();
+  const std::size_t most_at_once = is_beside_journal ? most_beside_journal : most_in_flight;
+  const std::size_t most_blocks = is_beside_journal ? most_blocks_beside_journal : io::Disk::most_blocks;
+  while (next_piece_ < pieces_.size() && idle_count() > 0 && in_flight_ < most_at_once) {
     Write& write = next_write(io::DiskRequest::Kind::write, pieces_[next_piece_].address);
     do {
       write.places.push_back(pieces_[next_piece_].bytes);

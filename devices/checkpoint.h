@@ -30,7 +30,7 @@ class Checkpoint {
     /// All that the journal was writing then has been written.
     [[nodiscard]] virtual bool journal_is_written() const = 0;
     /// Records are being waited for meanwhile.
-    [[nodiscard]] virtual bool journal_has_priority() const = 0;
+    [[nodiscard]] virtual bool journal_has_priority() = 0;
     virtual void published() = 0;
     /// A write or a flush has failed: nothing more is to be written, ever.
     virtual void stop_journal() = 0;
@@ -88,7 +88,6 @@ class Checkpoint {
   void write_more();
   void finished(Write& write);
   [[nodiscard]] unsigned next_place() const;
-  [[nodiscard]] std::size_t most_at_once() const;
   void advance();
   void publish();
 

@@ -225,8 +225,9 @@ void Journal::work() {
   if (large || (wanted_ && !writer_.writing())) seal();
 }
 
-bool Journal::has_priority() const {
-  return (wanted_since_freeze_ || wanted_before_freeze_) && writer_.used_blocks() < writer_.block_count() / 4 * 3;
+bool Journal::has_priority() {
+  if (!wanted_since_freeze_ && wanted_before_freeze_ > 0) --wanted_before_freeze_;
+  return (wanted_since_freeze_ || wanted_before_freeze_ > 0) && writer_.used_blocks() < writer_.block_count() / 4 * 3;
 }
 
 std::uint64_t Journal::ticket() const {
@@ -249,7 +250,8 @@ JournalPosition Journal::freeze() {
     writer_.skip();
     state_ = State::held;
   }
-  wanted_before_freeze_ = std::exchange(wanted_since_freeze_, false);
+  constexpr unsigned most_asked = 128;
+  wanted_before_freeze_ = std::exchange(wanted_since_freeze_, false) ? most_asked : 0;
   frozen_sequence_ = writer_.last();
   frozen_block_ = writer_.next().block;
   if (!safeguards::tail_waits_for_publication) writer_.pass(frozen_block_);

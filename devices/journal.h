@@ -92,7 +92,8 @@ class Journal {
   void published();
 
   /// Somebody waits for records now and then, and there is room for more: the checkpoint should leave the disk to them.
-  [[nodiscard]] bool has_priority() const;
+  /// Behind a freeze it is asked so often before it counts as over, unless somebody waits again.
+  [[nodiscard]] bool has_priority();
 
   [[nodiscard]] bool at_rest() const { return writer_.at_rest(); }
   [[nodiscard]] const JournalWriter& writer() const { return writer_; }
@@ -131,7 +132,7 @@ class Journal {
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
   std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed
   bool wanted_since_freeze_ = false;
-  bool wanted_before_freeze_ = false;  ///< since the freeze before
+  unsigned wanted_before_freeze_ = 0;  ///< so often it still counts that somebody did
   std::uint64_t skipped_ = 0;  ///< a sequence without a record, until the checkpoint that stands for it is published
   std::uint64_t frozen_sequence_ = 0;
   std::uint64_t frozen_block_ = 0;

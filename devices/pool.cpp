@@ -88,15 +88,25 @@ void Pool::settle() {
 }
 
 bool Pool::settle_some(std::size_t budget) {
-  for (auto& [number, device] : devices_) {
-    for (Tree& tree : device->trees_) {
+  if (!std::exchange(is_settling_, true)) {
+    for (auto& [number, device] : devices_) {
+      const auto is_unsettled = [](const Tree& tree) { return tree.root().slot.unsettled(); };
+      if (std::ranges::any_of(device->trees_, is_unsettled)) unsettled_.push_back(number);
+    }
+  }
+  for (; !unsettled_.empty(); unsettled_.pop_back()) {
+    const auto device = devices_.find(unsettled_.back());
+    if (device == devices_.end()) continue;
+    for (Tree& tree : device->second->trees_) {
       if (!tree.settle_some(budget)) return false;
     }
   }
   for (auto& [number, grave] : graves_) {
     if (!grave.tree.settle_some(budget)) return false;
   }
-  return blocks_.references().settle_some(budget);
+  if (!blocks_.references().settle_some(budget)) return false;
+  is_settling_ = false;
+  return true;
 }
 
 void Pool::fill(std::uint32_t number, DeviceRecord& record) {

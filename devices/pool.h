@@ -126,7 +126,7 @@ class Pool final : private Checkpoint::Source {
   void fill(std::uint32_t number, DeviceRecord& record) override;
   void freeze_journal(Superblock& next) override;
   [[nodiscard]] bool journal_is_written() const override { return journal_.frozen_is_written(); }
-  [[nodiscard]] bool journal_has_priority() const override { return journal_.has_priority(); }
+  [[nodiscard]] bool journal_has_priority() override { return journal_.has_priority(); }
   void published() override;
   void stop_journal() override;
   [[nodiscard]] bool may_write_ahead() const override { return !journal_.records(); }
@@ -158,6 +158,8 @@ class Pool final : private Checkpoint::Source {
   Journal journal_;
   JournalLog log_;
   std::unordered_map<std::uint32_t, Grave> graves_;  ///< by record number
+  bool is_settling_ = false;                         ///< settle_some has been called, and has not come to its end
+  std::vector<std::uint32_t> unsettled_;             ///< devices that are left to it, by record number
   std::vector<std::unique_ptr<PoolDevice>> opened_;
   std::size_t hidden_holds_ = 0;          ///< graves that hidden clones are booked as
   std::unique_ptr<PoolDevice> outcomes_;  ///< until it is taken

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 
 #include "isa/limits.h"
@@ -83,6 +84,23 @@ int find_lock_holder(int fd) {
   return 0;
 }
 
+namespace {
+
+/// 0 or an error. The kernel takes apart the ring of a process that has ended when it finds time, and the lock lives as
+/// long: a lock that is nobody's is worth waiting for.
+int lock(int fd, OpenMode mode) {
+  constexpr int most_tries = 200;
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
+  for (int tries = 1;; ++tries) {
+    if (::flock(fd, (mode == OpenMode::read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return 0;
+    const int error = errno;
+    if (error != EWOULDBLOCK || tries == most_tries || find_lock_holder(fd) != 0) return error;
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
+}  // namespace
+
 std::expected<StoreFile, std::string> open_store_file(const std::string& path, OpenMode mode) {
   struct stat status {};
   const bool is_device = ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
@@ -97,9 +115,9 @@ std::expected<StoreFile, std::string> open_store_file(const std::string& path, O
   if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
     return refuse(fd, path + " is neither a file nor a block device");
   }
-  if (::flock(fd, (mode == OpenMode::read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return refuse(fd, in_use(path, find_lock_holder(fd)));
-    return refuse(fd, fmt::format("{} cannot be locked: {}", path, std::strerror(errno)));
+  if (const int error = lock(fd, mode); error != 0) {
+    if (error == EWOULDBLOCK) return refuse(fd, in_use(path, find_lock_holder(fd)));
+    return refuse(fd, fmt::format("{} cannot be locked: {}", path, std::strerror(error)));
   }
   StoreFile file{fd, false, S_ISBLK(status.st_mode)};
   file.is_direct = takes_direct_blocks(fd) && set_direct(fd, true);

@@ -14,7 +14,8 @@ std::size_t Conversation::take(std::span<const std::uint8_t> input) {
 }
 
 bool Conversation::takes_input() const {
-  return negotiation_ ? negotiation_->is_waiting_for_client() : !transmission_->is_full();
+  if (!negotiation_) return !transmission_->is_full();
+  return negotiation_->phase() == Negotiation::Phase::talking && negotiation_->is_waiting_for_client();
 }
 
 void Conversation::proceed() {

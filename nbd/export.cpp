@@ -75,6 +75,11 @@ bool ExportSearch::take_description(const Answer& reached, const Answer& descrip
     ask(Stage::create);
     return false;
   }
+  if (reached.status == Status::exists && stage_ == Stage::create) {
+    take();
+    ask(Stage::by_name);  // another client was first
+    return false;
+  }
   const Answer& failed = reached.ok() ? description : reached;
   if (!failed.ok()) return refuse(failed);
   const auto device = nlohmann::json::parse(text_of(description));

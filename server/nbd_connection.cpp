@@ -42,6 +42,7 @@ void NbdConnection::advance(bool is_machine_busy) {
   conversation_->proceed();
   if (!conversation_->is_negotiating()) timer_.cancel(loop_);
   send_output(is_machine_busy);
+  if (is_closing_) return;
   // Room for more, in the output and of what may be under way; what is refused is answered at once.
   take_input();
   send_output(is_machine_busy);

@@ -1,5 +1,6 @@
 #include "vm/pending_flushes.h"
 
+#include <cassert>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,10 @@ devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::span<const 
 void PendingFlushes::hold_behind(std::size_t size) {
   if (pending_.empty()) return;
   Flush& last = *pending_.back();
-  if (last.position + last.size == taken_ + answers_.size()) last.held_from = taken_ + size;
+  if (last.position + last.size != taken_ + answers_.size()) return;
+  // No flush is pending between `begin` and the commit: it would not belong there.
+  assert(pending_.size() == 1 || pending_[pending_.size() - 2]->position < taken_ + size);
+  last.held_from = taken_ + size;
 }
 
 void PendingFlushes::work() {

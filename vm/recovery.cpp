@@ -37,6 +37,11 @@ class Records {
     stream_.drop(size);
     passed_ += size;
   }
+  /// The rest of a record, `size` bytes, which are no instructions.
+  void skip(std::size_t size) {
+    while (stream_.size() < size) stream_.append(records_[appended_++].instructions);
+    pass(size);
+  }
 
  private:
   /// Bytes. More than the run-ahead looks at, but where instructions are long.
@@ -60,7 +65,10 @@ std::string replay(StreamSession& session, Records& records, devices::Pool& pool
     pool.replayed(record, at);
     Instruction instruction;
     const std::size_t size = next_size(all.subspan(at), instruction);
-    if (size == 0 && pool.salvaging()) break;
+    if (size == 0 && pool.salvaging()) {
+      records.skip(all.size() - at);
+      break;
+    }
     if (size == 0) return "it holds something that is no instruction";
     records.look_ahead(instruction, size);
     answers.clear();

@@ -383,9 +383,10 @@ class Snapshots(ChimeraTest):
                 self.assertIn("DEVICE=NAME", said)
                 self.assertIn("two clones would be named", self.fails("snapshot", target, "disk", "disk"))
                 self.assertIn("Bad name", self.fails("snapshot", target, "b" * 250))
-                self.assertIn("Bad name", self.fails("snapshot", target, "disk=new\nline"))
+                for bad in ("disk=new\nline", "disk=" + "x" * 70_000, "x" * 70_000):
+                    self.assertIn("1 to 255 bytes", self.fails("snapshot", target, bad, status=2))
                 self.assertIn("Give the clone another name.", self.fails("clone", target, "disk", "disk@1"))
-                self.assertIn("Bad name", self.fails("clone", target, "disk", ""))
+                self.assertIn("1 to 255 bytes", self.fails("clone", target, "disk", "", status=2))
                 self.assertEqual(sorted(self.devices(target)), ["b" * 250, "disk", "disk@1"])
 
     def test_devices_that_are_not_there(self):
