@@ -98,6 +98,14 @@ TEST_CASE("nothing is taken while the machine is asked about an option") {
   CHECK(rig.say(one) == one.size());
 }
 
+TEST_CASE("a handshake that is over takes nothing more, whether its end has been sent or not") {
+  Rig rig;
+  rig.say(option(Option::abort));
+  CHECK(rig.conversation->has_ended());
+  CHECK_FALSE(rig.conversation->takes_input());
+  CHECK(rig.say(option(Option::list)) == 0);
+}
+
 TEST_CASE("so many requests and no more are under way, and then the rest") {
   Rig rig;
   rig.go();
