@@ -36,7 +36,6 @@ class Fields {
     const Bytes taken = bytes(size);
     return {reinterpret_cast<const char*>(taken.data()), taken.size()};
   }
-  [[nodiscard]] std::size_t left() const { return rest_.size(); }
   [[nodiscard]] bool is_whole() const { return is_whole_; }
   /// All was there, and nothing else.
   [[nodiscard]] bool fits() const { return is_whole_ && rest_.empty(); }

@@ -80,7 +80,15 @@ std::string replay(StreamSession& session, Records& records, devices::Pool& pool
     // And what is salvaged may miss whole devices.
     const bool lacks_room = answer.status == Status::no_space || answer.status == Status::io_error;
     const bool goes_on = answer.ok() || answer.status == Status::corrupt || (pool.salvaging() && !lacks_room);
-    if (!goes_on) return fmt::format("{}: {}", mnemonic(instruction.operation), answer.message);
+    if (!goes_on) {
+      // Nothing can be written, so all that the journal changes has to stay in memory.
+      const bool lacks_memory = answer.status == Status::io_error && pool.read_only();
+      const std::string_view hint =
+          lacks_memory ? "; opened for reading only, a journal needs memory: give more of it (--cache), or open the "
+                         "store for writing once"
+                       : "";
+      return fmt::format("{}: {}{}", mnemonic(instruction.operation), answer.message, hint);
+    }
     at += size;
   }
   return {};
@@ -96,13 +104,8 @@ std::expected<void, std::string> MachineCore::recover() {
   const std::size_t count = pool->log().records.size();
   for (std::size_t n = 0; n < count; ++n) {
     if (const std::string wrong = replay(session, records, *pool, n); !wrong.empty()) {
-      // Nothing can be written, so all that the journal changes has to stay in memory.
-      const std::string_view hint =
-          pool->read_only() ? "; opened for reading only, a journal needs memory: give more of it (--cache), or open "
-                              "the store for writing once"
-                            : "";
-      return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}{}",
-                                         pool->log().records[n].position.sequence, wrong, hint));
+      return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}",
+                                         pool->log().records[n].position.sequence, wrong));
     }
   }
   pool->replayed(count, 0);
