@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "isa/text.h"
 #include "isa/utf8.h"
 
 namespace chimera::assembler {
@@ -17,34 +18,10 @@ constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' &&
 constexpr bool is_word_character(char c) { return is_letter(c) || is_digit(c); }
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-/// The value of a hexadecimal digit, or -1.
-constexpr int digit_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-constexpr std::size_t uuid_text_size = 36;
-
 /// The UUID that `text` begins with, if one does and no word goes on behind it.
 std::optional<Uuid> leading_uuid(std::string_view text) {
-  if (text.size() < uuid_text_size || (text.size() > uuid_text_size && is_word_character(text[uuid_text_size]))) {
-    return std::nullopt;
-  }
-  Uuid uuid{};
-  std::size_t digits = 0;
-  for (std::size_t i = 0; i < uuid_text_size; ++i) {
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      if (text[i] != '-') return std::nullopt;
-      continue;
-    }
-    const int value = digit_value(text[i]);
-    if (value < 0) return std::nullopt;
-    std::uint8_t& byte = uuid.data[digits++ / 2];
-    byte = static_cast<std::uint8_t>(byte << 4 | value);
-  }
-  return uuid;
+  if (text.size() > uuid_text_size && is_word_character(text[uuid_text_size])) return std::nullopt;
+  return parse_uuid(text.substr(0, uuid_text_size));
 }
 
 /// A run of word characters that begins with a digit.

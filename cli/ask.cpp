@@ -3,28 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/uuid/string_generator.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <stdexcept>
 
 #include "cli/render.h"
 #include "isa/text.h"
 
 namespace chimera::cli {
-namespace {
-
-std::optional<Uuid> parse_uuid(const std::string& text) {
-  constexpr std::size_t canonical_size = 36;
-  if (text.size() != canonical_size) return std::nullopt;
-  try {
-    return boost::uuids::string_generator()(text);
-  } catch (const std::runtime_error&) {
-    return std::nullopt;
-  }
-}
-
-}  // namespace
 
 std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program) {
   endpoint.send_all(program.bytes());

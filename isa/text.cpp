@@ -110,4 +110,21 @@ std::expected<CreateOptions, std::string> parse_create_options(std::string_view 
   return parsed;
 }
 
+std::optional<Uuid> parse_uuid(std::string_view text) noexcept {
+  if (text.size() != uuid_text_size) return std::nullopt;
+  Uuid uuid{};
+  std::size_t digits = 0;
+  for (std::size_t i = 0; i < uuid_text_size; ++i) {
+    if (i == 8 || i == 13 || i == 18 || i == 23) {
+      if (text[i] != '-') return std::nullopt;
+      continue;
+    }
+    const int value = digit_value(text[i]);
+    if (value < 0) return std::nullopt;
+    std::uint8_t& byte = uuid.data[digits++ / 2];
+    byte = static_cast<std::uint8_t>(byte << 4 | value);
+  }
+  return uuid;
+}
+
 }  // namespace chimera

@@ -1,11 +1,14 @@
 #pragma once
 // What is a valid name, and what the options of `create device` say.
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "isa/uuid.h"
 
 namespace chimera {
 
@@ -18,6 +21,19 @@ namespace chimera {
 /// A whole decimal number, with an optional K, M, G or T (powers of 1024) behind it. Nothing for anything else and
 /// for what 64 bits do not hold.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text) noexcept;
+
+/// The value of a hexadecimal digit, or -1.
+[[nodiscard]] constexpr int digit_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/// Characters of a UUID's text.
+inline constexpr std::size_t uuid_text_size = 36;
+/// Of exactly that form: 8-4-4-4-12 hexadecimal digits, in either case.
+[[nodiscard]] std::optional<Uuid> parse_uuid(std::string_view text) noexcept;
 
 enum class DeviceKind : std::uint8_t { pool, memory };
 

@@ -2,25 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <boost/uuid/string_generator.hpp>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <utility>
 
 #include "isa/text.h"
 
 namespace chimera::nbd {
 namespace {
-
-std::optional<Uuid> parse_uuid(const std::string& text) {
-  constexpr std::size_t canonical_size = 36;
-  if (text.size() != canonical_size) return std::nullopt;
-  try {
-    return boost::uuids::string_generator()(text);
-  } catch (const std::runtime_error&) {
-    return std::nullopt;
-  }
-}
 
 bool is_of_snapshot(const std::string& name) { return name.contains('@'); }
 
@@ -83,7 +71,7 @@ bool ExportSearch::take_description(const Answer& reached, const Answer& descrip
   const Answer& failed = reached.ok() ? description : reached;
   if (!failed.ok()) return refuse(failed);
   const auto device = nlohmann::json::parse(text_of(description));
-  found_ = Export{.device = *parse_uuid(device.at("uuid")),
+  found_ = Export{.device = *parse_uuid(device.at("uuid").get<std::string>()),
                   .name = device.at("name"),
                   .kind = device.at("kind"),
                   .size = device.at("length"),

@@ -104,4 +104,17 @@ TEST_CASE("every status has its words") {
   for (unsigned i = 0; i < status_count; ++i) CHECK_FALSE(status_text(static_cast<Status>(i)).empty());
 }
 
+TEST_CASE("a UUID is 8-4-4-4-12 hexadecimal digits and nothing else") {
+  const auto uuid = parse_uuid("3f0e7c9a-8A53-4c1c-9d5e-0d8f2f7a1b11");
+  REQUIRE(uuid.has_value());
+  CHECK(uuid->data[0] == 0x3f);
+  CHECK(uuid->data[4] == 0x8a);
+  CHECK(uuid->data[15] == 0x11);
+  for (const char* bad : {"", "3f0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b1", "3f0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b111",
+                          "3f0e7c9a08a53-4c1c-9d5e-0d8f2f7a1b11", "3g0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b11",
+                          "3f0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b1-"}) {
+    CHECK_FALSE(parse_uuid(bad).has_value());
+  }
+}
+
 }  // namespace chimera::test
