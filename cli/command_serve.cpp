@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/config_file.h"
 #include "cli/embedded_endpoint.h"
 #include "cli/endpoint.h"
 #include "cli/memory_plan.h"
@@ -26,6 +27,8 @@ struct Options {
   std::vector<std::string> nbd_addresses;
   StoreOptions open;
   server::Options server;
+  ConfigOptions config;
+  std::vector<std::string> config_faults;
 };
 
 constexpr std::array stop_signals{SIGTERM, SIGINT};
@@ -77,6 +80,9 @@ void fit_connections(server::Options& options) {
 }
 
 int run(Options& options) {
+  if (options.config.check || !options.config_faults.empty()) {
+    return report_config(options.config.path, options.config_faults);
+  }
   hold_stop_signals();
   auto opened = open_machine(options.store, options.open);
   if (!opened) return fail(opened.error());
@@ -119,6 +125,17 @@ void add_nbd_options(CLI::App& command, Options& options) {
                   "An NBD client that names no device gets a new one of this size");
 }
 
+/// What both sources together have to give.
+void complete_options(CLI::App& command, Options& options) {
+  if (!options.config.path.empty()) options.config_faults = apply_config(command, options.config.path);
+  if (!options.config_faults.empty()) return;
+  if (options.config.check && options.config.path.empty()) throw CLI::RequiredError("--config");
+  if (options.store.empty()) throw CLI::RequiredError("STORE");
+  if (options.addresses.empty() && options.nbd_addresses.empty()) {
+    throw CLI::RequiredError("--listen or --nbd: where clients may come");
+  }
+}
+
 void add_server_options(CLI::App& command, server::Options& options) {
   command.add_option("--socket-mode", options.socket_mode, "Mode of a unix socket's file (default 0600)")
       ->type_name("MODE")
@@ -145,11 +162,10 @@ Command make_serve_command(CLI::App& program) {
                   "  chimera serve store.img --listen tcp:4096 --listen tcp:[::1]:4096 --cache 4G\n"
                   "  chimera serve store.img --listen tcp:*:4096 --idle-timeout 1h --stall-timeout 30s\n"
                   "  chimera serve store.img --nbd unix:nbd.socket\n"
+                  "  chimera serve --config /etc/chimera/store.conf\n"
                   "  chimera serve :memory: --listen tcp:127.0.0.1:0 --memory 1G --connections 100");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE", options->store, "A store, or :memory: for one that is gone at the end")
-      ->type_name("")
-      ->required();
+  command.add_option("STORE", options->store, "A store, or :memory: for one that is gone at the end")->type_name("");
   command
       .add_option("-l,--listen", options->addresses,
                   "unix:PATH or tcp:HOST:PORT, any number of them; port 0 takes a free one and prints it; tcp:PORT is "
@@ -160,11 +176,8 @@ Command make_serve_command(CLI::App& program) {
   add_nbd_options(command, *options);
   add_server_options(command, options->server);
   add_store_options(command, options->open);
-  command.final_callback([options] {
-    if (options->addresses.empty() && options->nbd_addresses.empty()) {
-      throw CLI::RequiredError("--listen or --nbd: where clients may come");
-    }
-  });
+  add_config_options(command, options->config);
+  command.final_callback([options, &command] { complete_options(command, *options); });
   return {&command, [options] { return run(*options); }};
 }
 
