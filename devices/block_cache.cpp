@@ -55,14 +55,15 @@ class BlockCache::Load final : public io::DiskRequest {
 
 BlockCache::BlockCache(io::Disk& disk, std::uint64_t bytes) : disk_(disk) {
   const std::size_t count = bytes / block_size;
+  // The books first: where there is no memory for them the arena is not there yet, and need not be given back.
+  frames_.resize(count);
+  buckets_.assign(std::bit_ceil(count), no_frame);
   if (count * block_size < smallest_mapping) {
     arena_ = static_cast<std::byte*>(std::aligned_alloc(block_size, count * block_size));
     if (arena_ == nullptr) throw std::bad_alloc();
   } else {
     map_arena(count * block_size);
   }
-  frames_.resize(count);
-  buckets_.assign(std::bit_ceil(count), no_frame);
   evictable_ = count;
   most_hints_ = count / 16;
 }

@@ -134,6 +134,8 @@ FileDisk::~FileDisk() {
   ::close(fd_);
 }
 
+void FileDisk::abandon() { ::close(std::exchange(fd_, -1)); }
+
 int FileDisk::measure() {
   std::uint64_t bytes = 0;
   if (is_block_device_) {

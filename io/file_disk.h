@@ -37,6 +37,10 @@ class FileDisk final : public Disk {
   [[nodiscard]] int grow(std::uint64_t block_count) override;
   void register_memory(void* base, std::size_t size) override { loop_.register_memory(base, size); }
 
+  /// Closes the file, which gives up its lock as soon as what is under way has ended. The disk must not be used any
+  /// more, nor destroyed: for whoever was interrupted amid an operation by a lack of memory.
+  void abandon();
+
   [[nodiscard]] bool is_direct() const noexcept { return is_direct_; }
   [[nodiscard]] bool is_block_device() const noexcept { return is_block_device_; }
 

@@ -35,6 +35,7 @@ class RingLoop final : public KernelLoop {
   void cancel(Completion&) override;
   void register_memory(void* base, std::size_t size) override;
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
+  [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
 
  private:
   RingLoop() = default;

@@ -94,11 +94,16 @@ std::expected<void, std::string> Client::wait_and_move() {
   return {};
 }
 
+std::expected<void, std::string> Client::move_some() {
+  send_some();
+  return has_ended_ ? std::expected<void, std::string>() : receive_some(false);
+}
+
 std::expected<std::span<const std::uint8_t>, std::string> Client::receive(std::size_t least) {
   while (arrived() < least && !has_ended_) {
     if (auto moved = wait_and_move(); !moved) return std::unexpected(std::move(moved.error()));
   }
-  return std::span<const std::uint8_t>(input_.data() + input_start_, arrived());
+  return received();
 }
 
 void Client::take(std::size_t size) { input_start_ += std::min(size, arrived()); }

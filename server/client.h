@@ -33,6 +33,19 @@ class Client {
 
   [[nodiscard]] std::size_t unsent() const noexcept { return output_.size() - output_start_; }
 
+  // For hosts with a loop of their own, instead of `receive`.
+
+  /// Sends and receives what can be without waiting, a bounded amount.
+  [[nodiscard]] std::expected<void, std::string> move_some();
+  /// What has arrived and was not taken, in one piece, valid until the next call of anything here.
+  [[nodiscard]] std::span<const std::uint8_t> received() const noexcept {
+    return std::span<const std::uint8_t>(input_.data() + input_start_, arrived());
+  }
+  /// The server has closed the connection in an orderly way.
+  [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
+  /// Of the socket, to be polled: for reading, and while something is unsent for writing.
+  [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
+
  private:
   Client(Socket socket, Address address) : socket_(std::move(socket)), address_(std::move(address)) {}
 

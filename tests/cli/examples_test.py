@@ -2,7 +2,6 @@
 """The programs of examples/ do what they say."""
 
 import os
-import pathlib
 import re
 import subprocess
 import unittest
@@ -10,7 +9,6 @@ import unittest
 from harness import CHIMERA, ROOT, TIMEOUT_SECONDS, ChimeraTest
 
 EXAMPLES = ROOT / "examples"
-EMBED = pathlib.Path(os.environ.get("CHIMERA_BUILD", str(ROOT / "build"))) / "examples" / "embed"
 
 
 class Examples(ChimeraTest):
@@ -45,21 +43,6 @@ class Examples(ChimeraTest):
         self.format("16M")
         self.chimera("run", self.store, EXAMPLES / "sparse.asm")
         self.assertLess(os.stat(self.store).st_blocks * 512, 1 << 20)
-
-    def run_embed(self, *arguments):
-        return subprocess.run([EMBED, *map(str, arguments)], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
-
-    def test_embedding(self):
-        done = self.run_embed()
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"append bytes +ok 0\n")
-        self.format()
-        self.run_embed(self.store)
-        done = self.run_embed(self.store)
-        self.assertRegex(done.stdout, r"append bytes +ok 18\n")
-        done = self.run_embed(self.folder / "nothing")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("embed: ", done.stderr)
 
     def test_the_demo_with_a_small_image(self):
         done = subprocess.run([EXAMPLES / "demo.sh", CHIMERA, "48"], capture_output=True, text=True,

@@ -5,7 +5,7 @@ import re
 
 import sources
 
-EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "nbd", "server", "cli"}
+EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "nbd", "server", "include", "embed", "cli"}
 MAY_INCLUDE = {
     "isa": set(),
     "io": {"isa"},
@@ -14,6 +14,8 @@ MAY_INCLUDE = {
     "vm": {"isa", "io", "devices"},
     "nbd": {"isa", "vm"},
     "server": {"isa", "io", "vm", "nbd"},
+    "include": set(),
+    "embed": {"isa", "io", "assembler", "devices", "vm", "server", "include"},
     "cli": EVERYTHING,
     "tests": EVERYTHING,
     "bench": EVERYTHING,

@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-CODE_SUFFIXES = {".cpp", ".h"}
+CODE_SUFFIXES = {".c", ".cpp", ".h", ".hpp"}
 
 
 def tracked():

@@ -6,7 +6,7 @@ import re
 import sources
 
 MOST_LINES = 450
-LENGTH_SUFFIXES = {".cpp", ".h", ".py", ".sh", ""}
+LENGTH_SUFFIXES = {".c", ".cpp", ".h", ".hpp", ".py", ".sh", ""}
 LENGTH_EXEMPT = {"LICENSE", "clients/python/chimera.py"}  # the latter is one file, to be copied as it is
 FILE_NAME = re.compile(r"^[a-z0-9_]+(\.[a-z0-9]+)*$")
 DOCUMENT_NAME = re.compile(r"^([a-z0-9-]+|README|CONTRIBUTING|CHANGELOG|LICENSE)(\.md)?$")

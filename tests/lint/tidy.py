@@ -44,7 +44,7 @@ def check(build):
         str(pathlib.Path(entry["directory"], entry["file"]).resolve().relative_to(sources.ROOT))
         for entry in json.loads((build / "compile_commands.json").read_text())
     }
-    headers = [(sources.ROOT / path).read_bytes() for path in sources.code() if path.endswith((".h", ".def"))]
+    headers = [(sources.ROOT / path).read_bytes() for path in sources.code() if path.endswith((".h", ".hpp", ".def"))]
     rules = fingerprint([(sources.ROOT / ".clang-tidy").read_bytes(), *headers])
 
     def run(path):

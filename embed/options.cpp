@@ -1,0 +1,46 @@
+#include "embed/options.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace chimera::embed {
+namespace {
+
+/// Frames are counted with 32 bits.
+constexpr std::uint64_t largest_cache = std::uint64_t{8} << 40;
+
+/// A structure that is longer than ours is one of a newer version: what we do not know must not have been asked for.
+bool asks_for_more(const chimera_options& options) {
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(&options);
+  return std::any_of(bytes + std::min(options.struct_size, sizeof options), bytes + options.struct_size,
+                     [](unsigned char byte) { return byte != 0; });
+}
+
+}  // namespace
+
+Outcome<chimera_options> read_options(const chimera_options* options) {
+  chimera_options known{};
+  if (options == nullptr) return known;
+  constexpr std::size_t most_plausible = 4096;
+  if (options->struct_size < sizeof options->struct_size || options->struct_size > most_plausible) {
+    return failure(CHIMERA_E_ARGUMENT, "struct_size of the options is not their size.");
+  }
+  if (asks_for_more(*options)) {
+    return failure(CHIMERA_E_ARGUMENT, "The options ask for something that this version does not know.");
+  }
+  std::memcpy(&known, options, std::min(options->struct_size, sizeof known));
+  if (known.loop < CHIMERA_LOOP_AUTOMATIC || known.loop > CHIMERA_LOOP_POSIX) {
+    return failure(CHIMERA_E_ARGUMENT, "There is no such loop.");
+  }
+  if (known.cache_bytes > largest_cache) return failure(CHIMERA_E_ARGUMENT, "A cache has at most 8 TiB.");
+  return known;
+}
+
+Outcome<> check_place(const char* path, const chimera_options& options) {
+  if ((path == nullptr) == (options.disk == nullptr)) {
+    return failure(CHIMERA_E_ARGUMENT, "A store has either a path or a disk of the caller's own.");
+  }
+  return {};
+}
+
+}  // namespace chimera::embed

@@ -1,0 +1,82 @@
+/* A key-value cache over one device, in one's own program: each key has one slot, which whoever comes later takes.
+ *
+ *     cc embed.c $(pkg-config --cflags --libs chimera) -o embed
+ *     ./embed PLACE put KEY VALUE
+ *     ./embed PLACE get KEY
+ *
+ * PLACE is a file (made if there is none), `:memory:`, or the address of a server, as unix:PATH. */
+#include <chimera.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SLOT = 512, SLOTS = 131072 };
+
+struct cache {
+  chimera_store* store;
+  chimera_session* session;
+  chimera_program* program;
+};
+
+static int open_place(chimera_store* store, const char* place) {
+  if (strncmp(place, "unix:", 5) == 0 || strncmp(place, "tcp:", 4) == 0) return chimera_connect(store, place);
+  if (chimera_open(store, place, NULL) == CHIMERA_OK) return CHIMERA_OK;
+  /* Only what does not exist, or is empty, becomes a store. */
+  return chimera_format(store, place, NULL) == CHIMERA_OK ? chimera_open(store, place, NULL) : CHIMERA_E_OPEN;
+}
+
+static int cache_open(struct cache* cache, const char* place) {
+  cache->store = chimera_new();
+  cache->program = chimera_program_new();
+  if (open_place(cache->store, place) != CHIMERA_OK) return CHIMERA_E_OPEN;
+  cache->session = chimera_session_new(cache->store);
+  chimera_put(cache->program, .operation = CHIMERA_OP_OPEN_DEVICE, .name = "cache");
+  if (chimera_run(cache->session, cache->program, NULL) != CHIMERA_NOT_FOUND) return CHIMERA_OK;
+  chimera_program_clear(cache->program);
+  chimera_put(cache->program, .operation = CHIMERA_OP_CREATE_DEVICE, .name = "cache", .options = "size=64M");
+  return chimera_run(cache->session, cache->program, NULL);
+}
+
+static uint64_t slot_of(const char* key) {
+  uint64_t hash = 14695981039346656037u;
+  while (*key != '\0') hash = (hash ^ (unsigned char)*key++) * 1099511628211u;
+  return hash % SLOTS * SLOT;
+}
+
+static int cache_put(struct cache* cache, const char* key, const char* value) {
+  char slot[SLOT] = {0};
+  const int size = snprintf(slot, sizeof slot, "%s%c%s", key, 0, value) + 1;
+  if (size > SLOT) return CHIMERA_TOO_LARGE;
+  chimera_program_clear(cache->program);
+  chimera_put(cache->program, .operation = CHIMERA_OP_WRITE_BYTES, CHIMERA_AT(slot_of(key)), .payload = slot,
+              .payload_size = SLOT);
+  return chimera_run(cache->session, cache->program, NULL);
+}
+
+/* The value, valid until the cache is used again, or null. */
+static const char* cache_get(struct cache* cache, const char* key) {
+  chimera_answers answers;
+  chimera_answer slot;
+  chimera_program_clear(cache->program);
+  chimera_put(cache->program, .operation = CHIMERA_OP_READ_BYTES, CHIMERA_AT(slot_of(key)), .count = SLOT);
+  if (chimera_run(cache->session, cache->program, &answers) != CHIMERA_OK) return NULL;
+  chimera_next(&answers, &slot);
+  return strcmp((const char*)slot.bytes, key) == 0 ? (const char*)slot.bytes + strlen(key) + 1 : NULL;
+}
+
+int main(int count, char** words) {
+  struct cache cache = {0};
+  const char* value = NULL;
+  int failed = CHIMERA_E_ARGUMENT;
+  if (count == 5 && strcmp(words[2], "put") == 0) {
+    failed = cache_open(&cache, words[1]);
+    if (failed == CHIMERA_OK) failed = cache_put(&cache, words[3], words[4]);
+  } else if (count == 4 && strcmp(words[2], "get") == 0) {
+    failed = cache_open(&cache, words[1]);
+    if (failed == CHIMERA_OK && (value = cache_get(&cache, words[3])) != NULL) puts(value);
+  }
+  if (failed == CHIMERA_OK) failed = chimera_close(cache.store); /* durable from here on */
+  if (failed != CHIMERA_OK) fprintf(stderr, "embed: %s: %s\n", chimera_status_name(failed), chimera_error(cache.store));
+  chimera_program_free(cache.program);
+  chimera_free(cache.store);
+  return failed != CHIMERA_OK;
+}
