@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "devices/reference_counts.h"
+#include "devices/safeguards.h"
 
 namespace chimera::devices {
 namespace {
@@ -105,7 +106,7 @@ Outcome BlockStore::conclude(Waiter& waiter, const Collected& collected) {
 Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
   if (waiter.stage == Waiter::Stage::performing) return Outcome::ready();
   Needs needs = own;
-  if (waiter.stage == Waiter::Stage::rehearsing) {
+  if (waiter.stage == Waiter::Stage::rehearsing && safeguards::rehearsals_add_up) {
     needs.frames = waiter.rehearsed.frames += own.frames;
     needs.blocks = waiter.rehearsed.blocks += own.blocks;
     if (needs.frames > cache_.frame_count() / 2) {

@@ -44,6 +44,8 @@ CHIMERA_SAFEGUARD tail_waits_for_publication = true;
 CHIMERA_SAFEGUARD checkpoint_waits_for_journal = true;
 /// A record counts only if it continues the one before it.
 CHIMERA_SAFEGUARD records_are_chained = true;
+/// What the operations of a commit need is added up before any of them has an effect.
+CHIMERA_SAFEGUARD rehearsals_add_up = true;
 
 #undef CHIMERA_SAFEGUARD
 

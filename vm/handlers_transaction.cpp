@@ -5,6 +5,7 @@
 
 #include "isa/opcodes.h"
 #include "vm/dispatcher.h"
+#include "vm/safeguards.h"
 
 namespace chimera::vm {
 
@@ -29,7 +30,7 @@ Outcome Dispatcher::admit_to_transaction(const Instruction& instruction) {
   }
   if (control) return Outcome::ready();
   if (doomed_) return fail(Status::aborted, "the transaction has failed already; its commit or abort ends it");
-  if (!transaction_->doomed()) return Outcome::ready();
+  if (!transaction_->doomed() || !safeguards::doomed_ones_stop) return Outcome::ready();
   return fail(Status::conflict, "another session has changed what this transaction has read; run it again");
 }
 
@@ -86,7 +87,8 @@ Outcome Dispatcher::commit_with_token(const Instruction& instruction) {
     doomed_ = false;
     return loaded;
   }
-  if (outcomes.find(token) == devices::Outcomes::committed) {
+  const bool has_committed = outcomes.find(token) == devices::Outcomes::committed;
+  if (has_committed && safeguards::tokens_commit_once) {
     if (const Outcome free = flushes_.make_room(waiter_); !free.is_ready()) return free;
     if (transaction_ != nullptr) end_transaction();
     doomed_ = false;
@@ -105,7 +107,7 @@ Outcome Dispatcher::outcome_of_token(const Instruction& instruction) {
   devices::Outcomes& outcomes = core_.store().outcomes();
   if (const Outcome loaded = outcomes.load(waiter_); !loaded.is_ready()) return loaded;
   const std::uint8_t answer = outcomes.find(token_of(instruction));
-  if (answer != devices::Outcomes::committed) {
+  if (answer != devices::Outcomes::committed || !safeguards::told_outcomes_are_durable) {
     answers_.succeed({&answer, 1});
     return Outcome::ready();
   }
@@ -124,6 +126,10 @@ Outcome Dispatcher::commit_changes() {
     transaction_->perform(waiter_, registers_);
   }
   transaction_.reset();
+  if (!safeguards::commits_wait_for_the_medium) {
+    answers_.succeed();
+    return Outcome::ready();
+  }
   // Others see it from now on; the answer waits until it is durable, and what it has read with it. A failure leaves
   // open whether it is.
   return flushes_.flush(waiter_);

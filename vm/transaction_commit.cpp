@@ -10,6 +10,7 @@
 #include <cassert>
 
 #include "vm/machine_core.h"
+#include "vm/safeguards.h"
 #include "vm/transaction.h"
 
 namespace chimera::vm {
@@ -69,11 +70,12 @@ std::uint64_t Transaction::journal_bytes() const {
 
 Outcome Transaction::check_can_win(Waiter& waiter) {
   // Of a doomed one devices may be gone.
-  const bool wins = !doomed_ && std::ranges::none_of(uuids_, [&](const auto& entry) {
+  const bool has_lost = doomed_ && safeguards::doomed_ones_lose;
+  const bool wins = !has_lost && std::ranges::none_of(uuids_, [&](const auto& entry) {
     Device* const taken = store().find(entry.first);
     return entry.second != nullptr && taken != nullptr && !removed_.contains(taken);
   }) && std::ranges::none_of(removed_, [&](const Device* base) {
-    return !forced_.contains(base) && core_.open_elsewhere(session_, *base);
+    return safeguards::open_devices_stay && !forced_.contains(base) && core_.open_elsewhere(session_, *base);
   });
   if (wins) return Outcome::ready();
   waiter.message = "another session has changed what this transaction has read; run it again";
@@ -104,7 +106,7 @@ Outcome Transaction::rehearse(Waiter& waiter) {
   if (const Outcome size = check_size(waiter); !size.is_ready()) return size;
   waiter.stage = Waiter::Stage::rehearsing;
   waiter.rehearsed = {};
-  const Outcome rehearsed = rehearse_all(waiter);
+  const Outcome rehearsed = safeguards::commits_are_rehearsed ? rehearse_all(waiter) : Outcome::ready();
   waiter.stage = Waiter::Stage::single;
   return rehearsed;
 }

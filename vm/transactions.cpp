@@ -1,5 +1,6 @@
 #include "vm/transactions.h"
 
+#include "vm/safeguards.h"
 #include "vm/transaction.h"
 #include "vm/view.h"
 
@@ -21,14 +22,17 @@ void Transactions::doom_readers(const devices::Device& device, devices::Plane pl
   const auto found = watched_.find(&device);
   if (found == watched_.end()) return;
   for (const Watcher& watcher : found->second) {
-    if (watcher.view->has_read(plane, first, last)) watcher.transaction->doom();
+    const bool has_read = safeguards::readers_are_doomed && watcher.view->has_read(plane, first, last);
+    if (has_read) watcher.transaction->doom();
   }
 }
 
 void Transactions::reshaped(const devices::Device& device) {
   const auto found = watched_.find(&device);
   if (found == watched_.end()) return;
-  for (const Watcher& watcher : found->second) watcher.transaction->doom();
+  for (const Watcher& watcher : found->second) {
+    if (safeguards::reshaping_dooms) watcher.transaction->doom();
+  }
   // It may be gone.
   watched_.erase(found);
 }
@@ -37,13 +41,13 @@ void Transactions::opened(const devices::Device& device) {
   const auto found = watched_.find(&device);
   if (found == watched_.end()) return;
   for (const Watcher& watcher : found->second) {
-    if (watcher.transaction->has_removed(device)) watcher.transaction->doom();
+    if (safeguards::open_devices_stay && watcher.transaction->has_removed(device)) watcher.transaction->doom();
   }
 }
 
 void Transactions::renamed(std::string_view name) {
   for (Transaction* transaction : open_) {
-    if (transaction->has_asked_for(name)) transaction->doom();
+    if (safeguards::renaming_dooms && transaction->has_asked_for(name)) transaction->doom();
   }
 }
 

@@ -121,8 +121,23 @@ class Reader {
 
 }  // namespace
 
+const std::vector<Token>& tokens() {
+  constexpr std::uint8_t count = 32;
+  static const std::vector<Token> all = [] {
+    std::vector<Token> made(count);
+    for (std::uint8_t n = 0; n < count; ++n) made[n].fill(n);
+    return made;
+  }();
+  return all;
+}
+
+std::string entry_of(const Token& token) { return fmt::format("\x01token {}", token[0]); }
+
 Content content_of(const vm::testing::Model& model) {
   Content content;
+  for (const Token& token : tokens()) {
+    if (model.has_committed(token)) content[entry_of(token)] = 1;
+  }
   for (const auto& [name, device] : model.devices()) {
     if (device->kind != "pool") continue;
     Digest digest;
@@ -139,6 +154,11 @@ Content content_of(io::Loop& loop, Store& store) {
   Content content;
   for (Device* device : store.list("", "", limits::most_devices)) {
     if (device->kind() == Kind::pool) content[device->name()] = Reader(loop, store, *device).read();
+  }
+  const Outcome loaded = finish(loop, store, [&](Waiter& waiter) { return store.outcomes().load(waiter); });
+  for (const Token& token : tokens()) {
+    if (!loaded.is_ready()) content[entry_of(token)] = unreadable;
+    if (store.outcomes().find(token) == Outcomes::committed) content[entry_of(token)] = 1;
   }
   return content;
 }
@@ -171,6 +191,11 @@ std::uint64_t digest_of(const Content& content) {
 bool States::has(std::uint64_t digest, std::size_t first, std::size_t last) const {
   const auto range = std::span(digests_).subspan(first, last - first + 1);
   return std::ranges::find(range, digest) != range.end();
+}
+
+std::size_t States::first_with(const std::string& entry) const {
+  const auto has_it = [&](const Content& content) { return content.contains(entry); };
+  return static_cast<std::size_t>(std::ranges::find_if(contents_, has_it) - contents_.begin());
 }
 
 std::string States::judge(const Content& found, std::size_t first, std::size_t last) const {

@@ -6,7 +6,7 @@
 
 namespace chimera::devices::testing {
 
-void CrashJudge::take(const io::SimulatedDisk& disk, std::size_t durable) {
+void CrashJudge::take(const io::SimulatedDisk& disk, const Promise& promise) {
   if (!random_.chance(choice_.boundary_percent)) return;
   ++counts_.boundaries;
   const bool everything = choice_.everything_one_in != 0 && random_.below(choice_.everything_one_in) == 0;
@@ -19,15 +19,15 @@ void CrashJudge::take(const io::SimulatedDisk& disk, std::size_t durable) {
   for (std::size_t n = 0; n < tries && (everything || taken < choice_.images_at_boundary); ++n) {
     // First the one with all that was written.
     const std::size_t index = are_few ? images.size() - 1 - n : n == 0 ? 1 : random_.below(images.size());
-    if (take(images, index, durable)) ++taken;
+    if (take(images, index, promise)) ++taken;
   }
 }
 
 /// Whether it is a new one.
-bool CrashJudge::take(const io::CrashImages& images, std::size_t index, std::size_t durable) {
+bool CrashJudge::take(const io::CrashImages& images, std::size_t index, const Promise& promise) {
   const std::uint64_t mark = images.mark(index);
   const bool is_new = seen_.try_emplace(mark, 0).second;
-  crashes_.push_back({mark, {}, "one that has been seen before", durable, random_.next()});
+  crashes_.push_back({mark, {}, "one that has been seen before", promise, random_.next()});
   if (!is_new) return false;
   crashes_.back().image = images.at(index);
   crashes_.back().description = images.describe(index);
@@ -47,7 +47,8 @@ std::string CrashJudge::judge(const Crash& crash, const States& states) {
   io::SeededRandom random(crash.seed);
   const auto one_in = [&random](std::uint64_t count) { return count != 0 && random.below(count) == 0; };
   std::uint64_t& digest = seen_.at(crash.mark);
-  const Allowed allowed{states, crash.durable, states.last()};
+  const Allowed allowed{states, crash.promise.first_of(states), states.last()};
+  if (allowed.first > allowed.last) return "a token was told as committed, and no commit had it";
   if (!crash.image) {
     ++counts_.seen_before;
     if (states.has(digest, allowed.first, allowed.last)) return {};

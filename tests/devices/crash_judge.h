@@ -2,6 +2,8 @@
 // What crashes leave, and what is asked of it: at each boundary of a write or flush a choice of the images that a crash
 // there may leave; each of them opened, and compared with the states that it may hold.
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +33,7 @@ struct CrashChoice {
 struct CrashCounts {
   std::uint64_t instructions = 0;
   std::uint64_t transactions = 0;  ///< committed
+  std::uint64_t conflicts = 0;     ///< told
   std::uint64_t states = 0;        ///< different ones that the programs went through
   std::uint64_t checkpoints = 0;
   std::uint64_t boundaries = 0;
@@ -42,6 +45,17 @@ struct CrashCounts {
   std::uint64_t second_images = 0;  ///< crashes inside that
 };
 
+/// What a crash may not take away any more.
+struct Promise {
+  std::size_t state = 0;  ///< by its number: that one or a later one has to be there
+  std::string entry;      ///< and so has this entry of a content, unless it is empty
+
+  /// The number of the first state that keeps it; the number of all if none does.
+  [[nodiscard]] std::size_t first_of(const States& states) const {
+    return entry.empty() ? state : std::max(state, states.first_with(entry));
+  }
+};
+
 /// Takes images down and judges them later: instructions behind a flush have run before it is answered, so what an
 /// image may hold is known only when all of them are.
 class CrashJudge {
@@ -49,8 +63,8 @@ class CrashJudge {
   CrashJudge(const CrashChoice& choice, std::uint64_t seed, CrashCounts& counts)
       : choice_(choice), random_(seed), counts_(counts) {}
 
-  /// A crash may come here: some of what it leaves is taken. It has to hold the state `durable` or a later one.
-  void take(const io::SimulatedDisk& disk, std::size_t durable);
+  /// A crash may come here: some of what it leaves is taken. It has to keep the promise.
+  void take(const io::SimulatedDisk& disk, const Promise& promise);
   /// Judges what has been taken. Returns what is wrong, or an empty string.
   [[nodiscard]] std::string judge(const States& states);
   /// Another run on a disk that began with the same content: images of the one before are known.
@@ -61,11 +75,11 @@ class CrashJudge {
     std::uint64_t mark;
     std::optional<io::DiskImage> image;  ///< of a content that has not been seen before
     std::string description;
-    std::size_t durable;
+    Promise promise;
     std::uint64_t seed;  ///< of all that is done with it
   };
 
-  bool take(const io::CrashImages& images, std::size_t index, std::size_t durable);
+  bool take(const io::CrashImages& images, std::size_t index, const Promise& promise);
   [[nodiscard]] std::string judge(const Crash& crash, const States& states);
 
   CrashChoice choice_;

@@ -2,44 +2,20 @@
 // damage test has to notice. Linked with a variant of the library in which they can be.
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <functional>
-#include <span>
 #include <string>
 
 #include "devices/safeguards.h"
 #include "tests/devices/crash_damage.h"
 #include "tests/devices/crash_run.h"
 #include "tests/devices/journal_ring.h"
+#include "tests/devices/mutants.h"
 #include "tests/devices/superblock_damage.h"
 #include "tests/simulation/every_sequence.h"
 #include "tests/simulation/random_programs.h"
 
 namespace chimera::devices::testing {
 namespace {
-
-/// Whether a test finds something, in a process of its own: a store without its safeguards may well end in an
-/// assertion.
-bool finds_something(const std::function<std::string()>& test) {
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    const int nowhere = open("/dev/null", O_WRONLY);
-    dup2(nowhere, STDOUT_FILENO);
-    dup2(nowhere, STDERR_FILENO);
-    try {
-      _exit(test().empty() ? 0 : 1);
-    } catch (...) {
-      _exit(1);
-    }
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-}
 
 /// Programs of different kinds under a crash test.
 enum class Work { small, large, long_copies };
@@ -81,12 +57,6 @@ std::string run_some_sequences() {
   const auto ignore = [](std::uint64_t) {};
   return simulation::run_sequences(0, simulation::sequence_count(), 97, ignore, counts);
 }
-
-struct Mutant {
-  std::string what;
-  bool& safeguard;
-  std::function<std::string()> test;
-};
 
 const Mutant mutants[] = {
     {"blocks are not compared with their checksums", safeguards::blocks_are_verified, damage},
@@ -135,15 +105,6 @@ const Mutant simulated_mutants[] = {
     {"a checkpoint does not wait for what the journal writes", safeguards::checkpoint_waits_for_journal,
      run_some_sequences},
 };
-
-void check_all(std::span<const Mutant> all) {
-  for (const Mutant& mutant : all) {
-    INFO(mutant.what);
-    mutant.safeguard = false;
-    CHECK(finds_something(mutant.test));
-    mutant.safeguard = true;
-  }
-}
 
 TEST_CASE("the crash test notices when a safeguard is missing") { check_all(mutants); }
 

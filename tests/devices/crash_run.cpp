@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -19,7 +20,7 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::size_t worker_count = 2;
+constexpr std::size_t worker_count = 3;
 
 vm::testing::Model tolerant_model() {
   vm::testing::Model model(false);
@@ -52,8 +53,9 @@ class CrashRun {
                                     .largest_share = options.largest_share,
                                     .transactions = false}) {
     for (std::size_t n = 0; n < worker_count; ++n) workers_.push_back({rig_.machine->connect(), {}, {}, false});
+    asker_ = rig_.machine->connect();
     rig_.disk.at_boundaries([this](auto, const auto&) {
-      if (problem_.empty()) judge_.take(rig_.disk, oracle_.durable());
+      if (problem_.empty()) judge_.take(rig_.disk, oracle_.promise());
     });
   }
   ~CrashRun() { rig_.disk.at_boundaries({}); }
@@ -69,6 +71,7 @@ class CrashRun {
     if (problem_.empty()) finish_run();
     counts_.instructions += done_;
     counts_.transactions += oracle_.committed();
+    counts_.conflicts += oracle_.conflicts();
     counts_.checkpoints += rig_.pool().checkpoint().count();
     return problem_;
   }
@@ -93,17 +96,20 @@ class CrashRun {
   }
 
   void feed(Worker& worker) {
+    const std::size_t number = number_of(worker);
+    oracle_.turn(number);
     generator_.forget();
     worker.stream.clear();
     bool syncs = random_.chance(options_.sync_percent);
-    if (random_.chance(options_.large_percent)) append_large_write(worker.stream), syncs = true;
-    if (random_.chance(options_.long_copy_percent)) append_long_copy(worker.stream), syncs = true;
     const bool has_devices = oracle_.model().devices().size() >= 2;
-    const bool is_transaction =
-        vm::testing::transactions_exist && has_devices && random_.chance(options_.transaction_percent);
-    if (is_transaction) {
+    if (oracle_.in_transaction(number) || oracle_.model().session(number).failed_transaction) {
+      append_transaction(worker);
+    } else if (has_devices && random_.chance(options_.transaction_percent)) {
+      append(worker.stream, Program().begin());
       append_transaction(worker);
     } else {
+      if (random_.chance(options_.large_percent)) append_large_write(worker.stream), syncs = true;
+      if (random_.chance(options_.long_copy_percent)) append_long_copy(worker.stream), syncs = true;
       append_instructions(worker, 1 + random_.below(8));
     }
     worker.program = instructions_of(worker.stream);
@@ -112,34 +118,47 @@ class CrashRun {
   }
 
   void append_instructions(Worker& worker, std::uint64_t count) {
-    for (; count > 0; --count) encode(generator_.next(oracle_.model(), number_of(worker)), worker.stream);
+    const std::size_t number = number_of(worker);
+    for (; count > 0; --count) {
+      Instruction instruction = generator_.next(oracle_.model_of(number), number);
+      if (instruction.operation == Operation::commit_with_token) instruction.payload = any_token();
+      encode(instruction, worker.stream);
+    }
   }
 
-  /// Ended by commit, by abort, or by the session's end. Mostly of what is seldom refused, or few would come so far.
+  /// What follows a `begin`. Mostly of what is seldom refused, or few would come to their end: a commit, an abort, or
+  /// that of the session. Until then others have their turns.
   void append_transaction(Worker& worker) {
-    append(worker.stream, Program().begin());
     for (std::uint64_t n = 1 + random_.below(6); n > 0; --n) {
       if (random_.chance(85)) {
-        append_small_write(worker.stream);
+        append_small_access(worker.stream);
       } else {
         append_instructions(worker, 1);
       }
     }
+    if (random_.chance(options_.open_percent)) return;
     const std::uint64_t end = random_.below(10);
     worker.leaves = end == 0;
-    if (end > 0) append(worker.stream, end < 3 ? Program().abort() : Program().commit());
+    if (end > 0) append(worker.stream, end < 3 ? Program().abort() : commit());
   }
 
-  void append_small_write(std::vector<std::uint8_t>& stream) {
+  Program commit() {
+    return random_.chance(options_.token_percent) ? Program().commit_with_token(any_token()) : Program().commit();
+  }
+  const Token& any_token() { return tokens()[random_.below(tokens().size())]; }
+
+  void append_small_access(std::vector<std::uint8_t>& stream) {
     const Uuid device = any_device();
     const std::vector<std::uint8_t> bytes = pattern(random_.next(), 1 + random_.below(options_.largest_count));
     const std::uint64_t place = random_.below(4 * block_size);
     const std::uint64_t block = random_.below(4) * block_size;
-    switch (random_.below(6)) {
+    switch (random_.below(8)) {
       case 0: return append(stream, Program().append_bytes(device, bytes));
       case 1: return append(stream, Program().write_metadata_bytes(device, place, bytes));
       case 2: return append(stream, Program().clear_extents(device, place, bytes.size()));
       case 3: return append(stream, Program().write_block(device, block, Program::Block(pattern(place, block_size))));
+      case 4:
+      case 5: return append(stream, Program().read_bytes(device, 0, 1));
       default: return append(stream, Program().write_bytes(device, place, bytes));
     }
   }
@@ -171,6 +190,7 @@ class CrashRun {
 
   void wait_for(Worker& worker) {
     while (problem_.empty()) {
+      if (random_.chance(options_.ask_percent)) ask();
       const bool more = rig_.machine->run_ready();
       harvest(worker);
       if (worker.session->idle()) break;
@@ -198,7 +218,7 @@ class CrashRun {
 
   void step() {
     rig_.machine->run_ready();
-    harvest_sync();
+    harvest_others(nullptr);
     rig_.loop.step(0);
   }
 
@@ -216,7 +236,30 @@ class CrashRun {
       worker.session->take_answers(static_cast<std::size_t>(parsed.size));
     }
     worker.program.erase(worker.program.begin(), worker.program.begin() + static_cast<std::ptrdiff_t>(judged));
+    harvest_others(&worker);
+  }
+
+  /// Somebody else asks what has become of a commit, which may be under way.
+  void ask() {
+    if (asked_) return;
+    asked_ = any_token();
+    asker_->feed(Program().outcome_of_token(*asked_).bytes());
+  }
+
+  void harvest_others(const Worker* working) {
     harvest_sync();
+    constexpr std::size_t answer_bytes = 2;
+    if (!asked_ || asker_->answers().size() < answer_bytes) return;
+    const std::uint8_t outcome = asker_->answers()[1];
+    if (asker_->answers()[0] != 0) return fail("an outcome of a token is not told");
+    asker_->take_answers(answer_bytes);
+    const auto commits_it = [&](const Instruction& instruction) {
+      return instruction.operation == Operation::commit_with_token && std::ranges::equal(instruction.payload, *asked_);
+    };
+    const bool under_way = working != nullptr && std::ranges::any_of(working->program, commits_it);
+    const std::string problem = oracle_.judge_outcome(*asked_, outcome, under_way);
+    if (!problem.empty()) fail(problem);
+    asked_.reset();
   }
 
   void harvest_sync() {
@@ -229,8 +272,10 @@ class CrashRun {
 
   /// The live store agrees too, its books are right, and when all devices are gone nothing is left of them.
   void finish_run() {
+    for (Worker& worker : workers_) reconnect(worker);
     rig_.wait_for(*rig_.session);
-    harvest_sync();
+    rig_.wait_for(*asker_);
+    harvest_others(nullptr);
     rig_.sync();
     judge_crashes();
     const std::string differs = difference(oracle_.states().back(), content_of(rig_.loop, rig_.store()));
@@ -255,6 +300,8 @@ class CrashRun {
   CrashJudge judge_;
   vm::testing::RandomProgram generator_;
   std::vector<Worker> workers_;
+  std::unique_ptr<vm::Session> asker_;
+  std::optional<Token> asked_;
   std::optional<std::size_t> sync_covers_;  ///< the last state before it
   std::size_t done_ = 0;
   std::string problem_;

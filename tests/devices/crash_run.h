@@ -20,7 +20,10 @@ struct CrashOptions {
   unsigned large_percent = 0;               ///< of the programs begin with a write of some MiB
   unsigned sync_percent = 15;               ///< of the programs are followed by a sync of another session
   unsigned long_copy_percent = 5;           ///< of the programs begin with a copy that goes on in pieces
-  unsigned transaction_percent = 0;         ///< of the programs are transactions, where the machine has them
+  unsigned transaction_percent = 0;         ///< of the programs are transactions
+  unsigned open_percent = 40;               ///< of these go on when others have had their turns
+  unsigned token_percent = 40;              ///< of their commits have a token
+  unsigned ask_percent = 2;                 ///< of the moments somebody asks what has become of one
   std::uint64_t largest_count = 60'000;     ///< bytes of the other writes
   std::uint64_t largest_share = 24u << 20;  ///< bytes of the other copies of whole blocks
   std::size_t most_devices = 6;

@@ -33,7 +33,8 @@ CrashCounts run(std::uint64_t first_seed, std::uint64_t count, const CrashOption
 }
 
 TEST_CASE("a crash leaves the last durable state, or a whole later one") {
-  const CrashCounts counts = run(1, 8, {.store_blocks = (64u << 20) / block_size, .choice = {.boundary_percent = 40}});
+  const CrashCounts counts = run(
+      1, 8, {.store_blocks = (64u << 20) / block_size, .choice = {.boundary_percent = 40}, .transaction_percent = 30});
   CHECK_GT(counts.images, 2000 / share);
   CHECK_GT(counts.second_images, 500 / share);
 }

@@ -19,33 +19,9 @@ namespace {
 constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t beyond = smallest_store_blocks;  // the first block behind the store
 
-Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
 const Uuid table = numbered(1);
 const Uuid log = numbered(2);
 
-/// Two devices of one node each, one of two levels, and a clone.
-io::DiskImage good_store() {
-  PoolRig rig;
-  rig.run_well(Program()
-                   .create_device("d", "columns", {}, table)
-                   .write_bytes(table, 0, pattern(1, 20'000))
-                   .create_device("other", {}, {}, log)
-                   .write_bytes(log, 0, pattern(2, 20'000))
-                   .create_device("wide", {}, {}, numbered(3))
-                   .write_bytes(numbered(3), 0, pattern(3, 20'000))
-                   .write_bytes(numbered(3), 2 * mebi, pattern(4, 20'000))
-                   .clone_device(numbered(3), "clone"));
-  rig.checkpoint();
-  rig.settle();
-  rig.close();
-  return rig.disk.content();
-}
-
-Slot moved(const Slot& slot, std::uint64_t address) { return {address, slot.generation(), slot.checksum()}; }
 Slot born(const Slot& slot, std::uint64_t generation) { return {slot.address(), generation, slot.checksum()}; }
 /// With one of the flags that are zeros on the disk.
 Slot flagged(Slot slot) {
@@ -112,13 +88,13 @@ const Refusal refusals[] = {
      bad_list},
     {"no name", [](Planted& p) { p.record("d").name_length = 0; }, bad_list},
     {"a name that is no text", [](Planted& p) { p.record("d").name[0] = '\x80'; }, bad_list},
-    {"two of a name", [](Planted& p) { p.record("d").name = p.record("other").name, p.page[0].name_length = 5; },
+    {"two of a name", [](Planted& p) { p.record("d").name = p.record("other").name, p.page[1].name_length = 5; },
      bad_list},
     {"two of a UUID", [](Planted& p) { p.record("d").uuid = p.record("other").uuid; }, bad_list},
 };
 
 TEST_CASE("what cannot be is refused when the store is opened, whatever its checksum") {
-  const io::DiskImage good = good_store();
+  const io::DiskImage good = store_to_damage();
   CHECK_EQ(first_problem(PoolRig(Planted(good).image()).check()), "");
   for (const Refusal& refusal : refusals) {
     INFO(refusal.what);
@@ -147,7 +123,7 @@ const BadSlot bad_slots[] = {
 };
 
 TEST_CASE("a node whose slots cannot be is corrupt for who needs it, and for nobody else") {
-  const io::DiskImage good = good_store();
+  const io::DiskImage good = store_to_damage();
   for (const BadSlot& bad : bad_slots) {
     INFO(bad.what);
     Planted planted(good);
@@ -175,7 +151,7 @@ const std::pair<const char*, std::function<void(Planted&)>> bad_bitmaps[] = {
 };
 
 TEST_CASE("a bitmap that cannot be gives no block away") {
-  const io::DiskImage good = good_store();
+  const io::DiskImage good = store_to_damage();
   for (const auto& [what, plant] : bad_bitmaps) {
     INFO(what);
     Planted planted(good);
@@ -239,7 +215,7 @@ const Contradiction contradictions[] = {
 };
 
 TEST_CASE("maps that contradict each other are answered, nothing more is written, and the last state is kept") {
-  const io::DiskImage good = good_store();
+  const io::DiskImage good = store_to_damage();
   for (const Contradiction& contradiction : contradictions) {
     INFO(contradiction.what);
     Planted planted(good);
@@ -261,7 +237,7 @@ TEST_CASE("maps that contradict each other are answered, nothing more is written
 }
 
 TEST_CASE("who holds a block that has been given away does not see what others write there") {
-  Planted planted(good_store());
+  Planted planted(store_to_damage());
   Node node;
   const Slot held = child(planted, node, "d", 1);
   planted.book_as_free(held.address());

@@ -142,8 +142,6 @@ struct Placed {
   }
 };
 
-Slot moved(const Slot& slot, std::uint64_t address) { return {address, slot.generation(), slot.checksum()}; }
-
 TEST_CASE("a record that is not durable counts if the blocks that it names are there") {
   const io::DiskImage good = good_store();
   Placed placed(good);

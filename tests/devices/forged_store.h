@@ -16,11 +16,6 @@
 
 namespace chimera::devices::testing {
 
-[[nodiscard]] inline Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
 inline const Uuid table = numbered(1);
 inline const Uuid other = numbered(2);
 inline const Uuid unknown = numbered(9);

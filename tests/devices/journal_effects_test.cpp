@@ -19,11 +19,6 @@ constexpr std::uint64_t kibi = 1 << 10;
 constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t last_offset = ~std::uint64_t{0};
 
-Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
 const Uuid plain = numbered(1);
 const Uuid columned = numbered(2);
 const Uuid fixed = numbered(3);

@@ -184,6 +184,22 @@ TEST_CASE("a record that changes much is replayed behind others that do") {
   CHECK_EQ(open_with_little(image, false, expected), "");
 }
 
+TEST_CASE("a journal that changes more than the cache holds opens for reading only with more of it, and says so") {
+  Content expected;
+  const io::DiskImage image =
+      much_to_replay({all_of_cache * 4 / 5, all_of_cache * 4 / 5, all_of_cache / 5}, own_nodes, expected);
+  const std::string said = open_with_little(image, true, expected);
+  CHECK_MESSAGE(said.find("opened for reading only, a journal needs memory: give more of it (--cache), or open the "
+                          "store for writing once") != std::string::npos,
+                said);
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, image);
+  const auto store = vm::open_store(loop, disk, {.cache_bytes = 4 * limits::smallest_cache, .read_only = true});
+  REQUIRE_MESSAGE(store, error_of(store));
+  CHECK_EQ(difference(expected, content_of(loop, **store)), "");
+  CHECK_EQ(open_with_little(image, false, expected), "");
+}
+
 TEST_CASE("a record that changes more than a cache holds") {
   Content expected;
   const io::DiskImage image = much_to_replay({all_of_cache * 4 / 5}, own_nodes, expected);

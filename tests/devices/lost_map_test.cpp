@@ -15,11 +15,6 @@ namespace {
 constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t two_groups = 2 * group_blocks;
 
-Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
 const Uuid table = numbered(1);
 const Uuid log = numbered(2);
 

@@ -9,8 +9,33 @@
 #include "devices/layout.h"
 #include "devices/space_map.h"
 #include "io/disk_image.h"
+#include "tests/devices/pool_rig.h"
 
 namespace chimera::devices::testing {
+
+/// Two devices of one node each ("other", 2, and "d", 1, with columns), one of two levels ("wide", 3), and its clone.
+[[nodiscard]] inline io::DiskImage store_to_damage(const FormatOptions& options = {}) {
+  constexpr std::uint64_t far = 2u << 20;
+  PoolRig rig(smallest_store_blocks, 1, options);
+  rig.run_well(Program()
+                   .create_device("other", {}, {}, numbered(2))
+                   .write_bytes(numbered(2), 0, pattern(2, 20'000))
+                   .create_device("d", "columns", {}, numbered(1))
+                   .write_bytes(numbered(1), 0, pattern(1, 20'000))
+                   .create_device("wide", {}, {}, numbered(3))
+                   .write_bytes(numbered(3), 0, pattern(3, 20'000))
+                   .write_bytes(numbered(3), far, pattern(4, 20'000))
+                   .clone_device(numbered(3), "clone"));
+  rig.checkpoint();
+  rig.settle();
+  rig.close();
+  return rig.disk.content();
+}
+
+/// A slot that leads elsewhere.
+[[nodiscard]] inline Slot moved(const Slot& slot, std::uint64_t address) {
+  return {address, slot.generation(), slot.checksum()};
+}
 
 class Planted {
  public:

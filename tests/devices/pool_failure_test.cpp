@@ -25,12 +25,6 @@ constexpr std::uint64_t kibi = 1 << 10;
 constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t store_blocks = (24 * mebi) / block_size;
 
-Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
-
 const Uuid table = numbered(1);
 const Uuid log = numbered(2);
 const Uuid doomed = numbered(3);

@@ -178,6 +178,13 @@ class PoolRig {
   std::uint64_t cache_bytes_ = limits::smallest_cache;
 };
 
+/// UUIDs that tests know beforehand.
+[[nodiscard]] inline Uuid numbered(std::uint8_t number) {
+  Uuid uuid{};
+  uuid.data[15] = number;
+  return uuid;
+}
+
 /// Bytes that depend on a number, so that no two blocks are the same.
 [[nodiscard]] inline std::vector<std::uint8_t> pattern(std::uint64_t number, std::size_t size) {
   std::vector<std::uint8_t> bytes(size);

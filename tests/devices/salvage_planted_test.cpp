@@ -21,33 +21,8 @@ constexpr std::uint64_t beyond = smallest_store_blocks;
 
 const OnProgress nobody = [](std::uint64_t, std::uint64_t) {};
 
-Uuid numbered(std::uint8_t number) {
-  Uuid uuid{};
-  uuid.data[15] = number;
-  return uuid;
-}
 const Uuid table = numbered(1);
 const Uuid safe = numbered(2);
-
-/// A device that nothing is done to, one of a node, and one of two levels with its clone.
-io::DiskImage good_store(const FormatOptions& options = {}) {
-  PoolRig rig(smallest_store_blocks, 1, options);
-  rig.run_well(Program()
-                   .create_device("safe", {}, {}, safe)
-                   .write_bytes(safe, 0, pattern(2, 20'000))
-                   .create_device("d", "columns", {}, table)
-                   .write_bytes(table, 0, pattern(1, 20'000))
-                   .create_device("wide", {}, {}, numbered(3))
-                   .write_bytes(numbered(3), 0, pattern(3, 20'000))
-                   .write_bytes(numbered(3), 2 * mebi, pattern(4, 20'000))
-                   .clone_device(numbered(3), "clone"));
-  rig.checkpoint();
-  rig.settle();
-  rig.close();
-  return rig.disk.content();
-}
-
-Slot moved(const Slot& slot, std::uint64_t address) { return {address, slot.generation(), slot.checksum()}; }
 
 /// A node in whose place something else is put.
 void change_root(Planted& planted, const char* device, const std::function<void(Node&)>& change) {
@@ -91,7 +66,7 @@ const Damage damages[] = {
      "cannot be"},
     {"a device without a name", [](Planted& p) { p.record("d").name_length = 0; }, "cannot be"},
     {"two of a UUID", [](Planted& p) { p.record("d").uuid = safe; }, "cannot be"},
-    {"two of a name", [](Planted& p) { p.record("d").name_length = 4, std::memcpy(p.page[1].name.data(), "safe", 4); },
+    {"two of a name", [](Planted& p) { p.record("d").name_length = 5, std::memcpy(p.page[1].name.data(), "other", 5); },
      "cannot be"},
     {"a block where none can be",
      [](Planted& p) { change_root(p, "d", [](Node& node) { node[1] = moved(node[1], 33); }); },
@@ -156,8 +131,8 @@ void check_salvaged(const io::DiskImage& image) {
 }
 
 TEST_CASE("what cannot be is told, and a salvage leaves it out and keeps the rest") {
-  const io::DiskImage good = good_store();
-  const io::DiskImage without = good_store({.journal_bytes = 0});
+  const io::DiskImage good = store_to_damage();
+  const io::DiskImage without = store_to_damage({.journal_bytes = 0});
   for (const Damage& damage : damages) {
     for (const bool has_journal : {true, false}) {
       CAPTURE(std::string(damage.what));
@@ -255,7 +230,7 @@ const Refusal refusals[] = {
 };
 
 TEST_CASE("what nothing can be salvaged of is refused, and stays as it is") {
-  const io::DiskImage good = good_store();
+  const io::DiskImage good = store_to_damage();
   for (const Refusal& refusal : refusals) {
     CAPTURE(std::string(refusal.what));
     io::DiskImage image = good;

@@ -4,6 +4,7 @@
 import unittest
 
 import arrows
+import named_tests
 import text
 
 
@@ -43,6 +44,30 @@ class Text(unittest.TestCase):
         self.assertTrue(text.word_problems("a.cpp", "// TO" + "DO: later\n"))
         self.assertTrue(text.word_problems("a.cpp", '"/ho' + 'me/somebody"\n'))
         self.assertFalse(text.word_problems("a.cpp", "// the method does\n"))
+
+
+class NamedTests(unittest.TestCase):
+    NAMES = named_tests.test_names(['TEST_CASE("a flush "\n    "waits") {', "def test_it_ends(self):"])
+
+    def problems(self, shown_by):
+        row = f"| a trap | its answer | `a.cpp` | {shown_by} |"
+        return named_tests.trap_problems(f"## Traps\n\n| trap | answer | in | shown by |\n|---|---|---|---|\n{row}\n", self.NAMES)
+
+    def test_a_trap_that_nothing_shows_is_found(self):
+        self.assertTrue(self.problems(""))
+        self.assertTrue(self.problems("somewhere"))
+
+    def test_a_test_case_that_is_not_there_is_found(self):
+        self.assertTrue(self.problems('"a flush goes", `flush_test.cpp`'))
+        self.assertTrue(self.problems('"a flush"'))
+
+    def test_what_is_there_is_good(self):
+        for good in ('"a flush waits"', '"a flush…"', '"it ends"', "crash_test; its mutant"):
+            self.assertFalse(self.problems(good), good)
+
+    def test_a_file_that_is_not_there_is_found(self):
+        self.assertTrue(named_tests.file_problems("a.md", "`tests/cli/gone_test.py`", {"here_test.py"}))
+        self.assertFalse(named_tests.file_problems("a.md", "`here_test.py`: all", {"here_test.py"}))
 
 
 if __name__ == "__main__":

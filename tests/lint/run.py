@@ -8,6 +8,7 @@ import sys
 import time
 
 import arrows
+import named_tests
 import sources
 import text
 import tidy
@@ -35,6 +36,7 @@ def main():
     checks = [
         ("arrows: who includes whom", arrows.check),
         ("text: lengths, whitespace, names, words", text.check),
+        ("tests that documents name", named_tests.check),
         ("clang-format", format_problems),
         ("shellcheck", shell_problems),
         ("clang-tidy", lambda: tidy.check(build)),

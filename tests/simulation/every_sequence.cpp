@@ -17,7 +17,7 @@ using devices::block_size;
 
 constexpr std::uint64_t cache_bytes = 4u << 20;
 
-/// All sequences of one, two and three; behind them, where there are transactions, those of one and two as such.
+/// All sequences of one, two and three; behind them those of one and two as transactions.
 struct Sequence {
   std::vector<std::size_t> instructions;
   bool is_transaction = false;
@@ -100,7 +100,7 @@ class Sequences {
     judge_.begin(random_.next());
     PoolRig rig(beginning_.image, random_.next(), cache_bytes);
     CrashOracle oracle(beginning_.model.copy());
-    rig.disk.at_boundaries([&](auto, const auto&) { judge_.take(rig.disk, oracle.durable()); });
+    rig.disk.at_boundaries([&](auto, const auto&) { judge_.take(rig.disk, oracle.promise()); });
     std::string problem = run(number, rig, oracle);
     rig.disk.at_boundaries({});
     if (problem.empty()) problem = judge_.judge(oracle.states());
@@ -145,7 +145,7 @@ class Sequences {
 
 }  // namespace
 
-std::uint64_t sequence_count() { return count_up_to(3) + (vm::testing::transactions_exist ? count_up_to(2) : 0); }
+std::uint64_t sequence_count() { return count_up_to(3) + count_up_to(2); }
 
 std::string sequence_in_words(std::uint64_t number) {
   const auto& [instructions, is_transaction] = sequence(number);

@@ -1,6 +1,6 @@
 #pragma once
 // Every sequence of one, two and three writing instructions, with crashes at every boundary of the writes and flushes
-// that they lead to. Where there are transactions, those of one and two as transactions too.
+// that they lead to. Those of one and two as transactions too.
 
 #include <cstdint>
 #include <functional>

@@ -13,6 +13,7 @@ devices::testing::CrashOptions programs_of(std::uint64_t seed) {
   options.sync_percent = static_cast<unsigned>(5 + random.below(40));
   options.long_copy_percent = 0;
   options.transaction_percent = static_cast<unsigned>(random.below(100));
+  options.open_percent = static_cast<unsigned>(random.below(80));
   options.largest_count = 6000;
   options.largest_share = 256u << 10;
   options.choice = {.images_at_boundary = 24,

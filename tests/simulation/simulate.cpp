@@ -62,12 +62,12 @@ class Reporter {
   }
   void at_the_end(const std::string& what) {
     fmt::print(
-        "{}: {} instructions, {} transactions, {} states, {} checkpoints, {} boundaries\n"
+        "{}: {} instructions, {} transactions, {} conflicts, {} states, {} checkpoints, {} boundaries\n"
         "{} images of different contents opened, recovered and compared ({} more were the same as one of them)\n"
         "of these {} checked, {} worked on, {} recovered twice; {} crashes in those\n"
         "{:.0f} images a second, {:.1f} s\n",
-        what, counts_.instructions, counts_.transactions, counts_.states, counts_.checkpoints, counts_.boundaries,
-        counts_.images, counts_.seen_before, counts_.checked, counts_.reworked, counts_.recovered,
+        what, counts_.instructions, counts_.transactions, counts_.conflicts, counts_.states, counts_.checkpoints,
+        counts_.boundaries, counts_.images, counts_.seen_before, counts_.checked, counts_.reworked, counts_.recovered,
         counts_.second_images, rate(), seconds());
   }
 

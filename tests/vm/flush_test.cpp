@@ -72,6 +72,39 @@ TEST_CASE("what is answered as durable is, whatever was running behind it") {
   }
 }
 
+TEST_CASE("a token is told as committed when that is on the medium, and not before") {
+  constexpr Program::Token token = {7, 7, 7};
+  constexpr std::uint8_t committed = 1;
+  for (const bool asks_in_transaction : {false, true}) {
+    PoolRig rig;
+    const Uuid device = rig.create("d");
+    rig.checkpoint();
+    const auto asker = rig.machine->connect();
+    const Program question =
+        asks_in_transaction ? Program().begin().outcome_of_token(token).abort() : Program().outcome_of_token(token);
+    const std::size_t answer_bytes = asks_in_transaction ? 4 : 2;
+    rig.session->feed(Program().begin().write_byte(device, 0, 1).commit_with_token(token).bytes());
+    while (rig.store().outcomes().find(token) != committed) {
+      rig.machine->run_ready();
+      rig.loop.step(0);
+    }
+    // It has happened, and a crash would still take it away.
+    const auto after_a_crash = [&] {
+      PoolRig after(rig.disk.crash_images({.enumerate_up_to = 0}).at(0));
+      return after.run_well(Program().outcome_of_token(token)).result.front();
+    };
+    REQUIRE_NE(after_a_crash(), committed);
+    asker->feed(question.bytes());
+    while (asker->answers().size() < answer_bytes) {
+      rig.machine->run_ready();
+      if (asker->answers().size() < answer_bytes) rig.loop.step(0);
+    }
+    CHECK_EQ(after_a_crash(), committed);
+    CHECK_EQ(asker->answers()[asks_in_transaction ? 2 : 1], committed);
+    rig.wait_for(*rig.session);
+  }
+}
+
 TEST_CASE("a flush that fails says so in its place") {
   PoolRig rig;
   const Uuid device = rig.create("d");

@@ -78,6 +78,8 @@ class Model {
     const auto found = tokens_.find(std::string(token.begin(), token.end()));
     return found != tokens_.end() && found->second == 1;
   }
+  /// What became of the commits with a token: 1 committed, 2 not.
+  [[nodiscard]] const std::map<std::string, std::uint8_t>& tokens() const { return tokens_; }
   void note_token(std::span<const std::uint8_t> token, bool committed) {
     tokens_[std::string(token.begin(), token.end())] = committed ? 1 : 2;
   }
@@ -91,6 +93,8 @@ class Model {
   void expect_others() { others_ = true; }
   /// From now on any instruction may answer this as well (no_space on a store that is full), and has no effect then.
   void tolerate(Status status) { tolerated_.insert(status); }
+
+  [[nodiscard]] bool tolerates(Status status) const { return tolerated_.contains(status); }
 
   [[nodiscard]] const std::map<std::string, ModelDevicePointer>& devices() const { return devices_; }
   [[nodiscard]] const ModelSession& session(std::size_t number) { return sessions_[number]; }

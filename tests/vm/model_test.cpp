@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
-#include <optional>
 
 #include <fmt/format.h>
 #include <boost/uuid/uuid_io.hpp>
@@ -11,9 +10,8 @@
 #include "isa/answer.h"
 #include "isa/decoder.h"
 #include "isa/encoder.h"
-#include "isa/limits.h"
 #include "isa/opcodes.h"
-#include "tests/vm/model.h"
+#include "tests/vm/transaction_model.h"
 #include "vm/machine.h"
 
 namespace chimera::vm::testing {
@@ -33,10 +31,10 @@ class ModelTest {
       : options_(options),
         ground_(make_store(seed)),
         machine_(*ground_.loop, std::move(ground_.store)),
-        model_(options.memory_only),
+        model_(Model(options.memory_only)),
         random_(seed),
         lanes_(options.sessions) {
-    if (options.at_once) model_.expect_others();
+    if (options.at_once) model_.model().expect_others();
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       GeneratorOptions generator = options.generator;
       if (options.at_once) generator.prefix = fmt::format("{}{}-", generator.prefix, static_cast<char>('a' + i));
@@ -65,22 +63,12 @@ class ModelTest {
   }
 
  private:
-  /// An instruction of an open transaction, and what the machine answered.
-  struct Exchange {
-    std::vector<std::uint8_t> instruction, answer;
-  };
   /// A session and what it is just being asked.
   struct Lane {
     std::unique_ptr<Session> session;
     std::unique_ptr<RandomProgram> generator;
     std::vector<std::uint8_t> stream;
     std::vector<Instruction> program;  ///< what the stream says
-
-    // Within a transaction:
-    std::optional<Model> world;  ///< as it would be if it committed
-    std::vector<Exchange> exchanges;
-    bool others_ran = false;  ///< since it began
-    std::string changed;      ///< what it was told and is not so any more: it must lose
   };
 
   void feed(Lane& lane) {
@@ -89,7 +77,7 @@ class ModelTest {
     lane.stream.clear();
     const auto number = static_cast<std::size_t>(&lane - lanes_.data());
     for (std::uint64_t n = 1 + random_.below(12); n > 0; --n) {
-      encode(lane.generator->next(lane.world ? *lane.world : model_, number), lane.stream);
+      encode(lane.generator->next(model_.model_of(number), number), lane.stream);
     }
     const std::span<const std::uint8_t> stream = lane.stream;
     for (std::size_t at = 0; at < stream.size();) {
@@ -114,25 +102,17 @@ class ModelTest {
 
   std::string judge(std::size_t number) {
     Lane& lane = lanes_[number];
-    if (lane.world) replay(number);
-    for (Lane& other : lanes_) other.others_ran = other.others_ran || &other != &lane;
-    const std::uint8_t* at = lane.stream.data();
+    model_.turn(number);
     for (const Instruction& instruction : lane.program) {
       ++done_;
       Answer answer;
-      const std::span<const std::uint8_t> answers = lane.session->answers();
-      const ParsedAnswer parsed = parse_answer(instruction, answers, answer);
+      const ParsedAnswer parsed = parse_answer(instruction, lane.session->answers(), answer);
       if (parsed.kind != ParsedAnswer::Kind::complete) {
         return fmt::format("step {}: {}: no whole answer among {} bytes", done_, mnemonic(instruction.operation),
                            lane.session->answers().size());
       }
       if (options_.coverage != nullptr) ++(*options_.coverage)[{instruction.operation, answer.status}];
-      Instruction again;
-      const std::size_t size =
-          static_cast<std::size_t>(decode({at, lane.stream.data() + lane.stream.size()}, again).size);
-      const Exchange exchange{{at, at + size}, {answers.begin(), answers.begin() + static_cast<long>(parsed.size)}};
-      at += size;
-      if (const std::string problem = judge_one(number, instruction, answer, exchange); !problem.empty()) {
+      if (const std::string problem = model_.judge(number, instruction, answer); !problem.empty()) {
         return fmt::format("step {}, session {}: {}\n  {}", done_, number, problem, in_words(instruction));
       }
       lane.session->take_answers(static_cast<std::size_t>(parsed.size));
@@ -142,80 +122,9 @@ class ModelTest {
     return {};
   }
 
-  /// What others have done since may not have changed what this transaction was told; if it has, it must lose.
-  void replay(std::size_t number) {
-    Lane& lane = lanes_[number];
-    lane.world = model_.copy();
-    for (const Exchange& exchange : lane.exchanges) {
-      Instruction instruction;
-      (void)decode(exchange.instruction, instruction);
-      Answer answer;
-      (void)parse_answer(instruction, exchange.answer, answer);
-      if (instruction.operation == Operation::describe_store) continue;  // of the moment
-      if (!lane.changed.empty()) return;
-      lane.changed = lane.world->judge(number, instruction, answer);
-    }
-  }
-
-  std::string judge_one(std::size_t number, const Instruction& instruction, const Answer& answer,
-                        const Exchange& exchange) {
-    Lane& lane = lanes_[number];
-    const bool has_token = instruction.operation == Operation::commit_with_token;
-    const bool ends =
-        has_token || instruction.operation == Operation::commit || instruction.operation == Operation::abort;
-    if (lane.world && answer.status == Status::conflict) {
-      if (!lane.others_ran) return "a conflict with nobody";
-      if (has_token) model_.note_token(instruction.payload, false);
-      return end_world(number, ends);
-    }
-    const bool repeated = has_token && model_.has_committed(instruction.payload);
-    if (!lane.changed.empty() && answer.ok() && !repeated && instruction.operation != Operation::abort) {
-      return "it goes on although what it has read has changed: " + lane.changed;
-    }
-    if (!lane.changed.empty()) return end_world(number, ends);
-    Model& judging = lane.world ? *lane.world : model_;
-    const bool too_large =
-        instruction.operation == Operation::read_bytes && instruction.count > limits::largest_transfer;
-    const std::string problem =
-        too_large ? judging.judge_too_large(number, instruction, answer) : judging.judge(number, instruction, answer);
-    if (!problem.empty()) return problem;
-    if (!lane.world) {
-      if (instruction.operation == Operation::begin && answer.ok()) begin_world(lane);
-      return {};
-    }
-    if (!answer.ok()) return end_world(number, ends);
-    if (!ends) {
-      lane.exchanges.push_back(exchange);
-      model_.note_open(number, *lane.world);
-    } else if (instruction.operation == Operation::abort || repeated) {
-      return end_world(number, true);
-    } else {
-      model_ = std::move(*lane.world);
-      model_.drop_transaction(number);
-      lane.world.reset();
-    }
-    return {};
-  }
-
-  void begin_world(Lane& lane) {
-    lane.world = model_.copy();
-    lane.exchanges.clear();
-    lane.others_ran = false;
-    lane.changed.clear();
-  }
-
-  std::string end_world(std::size_t number, bool has_ended) {
-    lanes_[number].world.reset();
-    lanes_[number].changed.clear();
-    has_ended ? model_.drop_transaction(number) : model_.fail_transaction(number);
-    return {};
-  }
-
   void reconnect(std::size_t number) {
     while (machine_.loop().step(0) > 0) continue;
     lanes_[number].session.reset();
-    lanes_[number].world.reset();
-    lanes_[number].changed.clear();
     model_.disconnect(number);
     lanes_[number].session = machine_.connect();
   }
@@ -223,7 +132,7 @@ class ModelTest {
   ModelTestOptions options_;
   StoreUnderTest ground_;
   Machine machine_;
-  Model model_;
+  TransactionModel model_;
   io::SeededRandom random_;
   std::vector<Lane> lanes_;
   std::size_t done_ = 0;

@@ -1,10 +1,14 @@
 #pragma once
-// The model with transactions: their own session sees at once what they do, the store gets it as a whole at commit.
+// The model with transactions: what one has done only its own session sees, until its commit makes it the store's.
+//
+// Sessions take turns. Those whose turn it is not may be amid transactions; what these were told is kept, and has to be
+// so again when they go on. One that was told something that is not so any more must lose.
 
 #include <cstddef>
-#include <optional>
+#include <cstdint>
+#include <map>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "isa/answer.h"
 #include "isa/instruction.h"
@@ -12,34 +16,45 @@
 
 namespace chimera::vm::testing {
 
-/// Whether the machine has them. Where it has not, begin, commit and abort answer `unsupported`.
-inline constexpr bool transactions_exist = true;
-
-/// For sessions that run one after the other: between the begin of one and its end no other is asked anything.
 class TransactionModel {
  public:
-  explicit TransactionModel(Model model, bool has_transactions = transactions_exist)
-      : model_(std::move(model)), has_transactions_(has_transactions) {}
+  explicit TransactionModel(Model model) : model_(std::move(model)) {}
 
+  /// What is judged from now on is this session's, until another one has a turn.
+  void turn(std::size_t session);
   /// As Model::judge, and judge_too_large where that is due.
   [[nodiscard]] std::string judge(std::size_t session, const Instruction& instruction, const Answer& actual);
   /// A transaction that the session has begun is given up.
   void disconnect(std::size_t session);
 
-  /// What it holds is not yet part of the store.
-  [[nodiscard]] bool in_transaction() const { return before_.has_value(); }
+  /// Whether a session has done something that is not yet part of the store.
+  [[nodiscard]] bool in_transaction(std::size_t session) const { return open_.contains(session); }
+  /// What everybody sees.
   [[nodiscard]] Model& model() { return model_; }
+  /// What this session sees, as its last turn has left it.
+  [[nodiscard]] Model& model_of(std::size_t session) {
+    const auto found = open_.find(session);
+    return found == open_.end() ? model_ : found->second.world;
+  }
 
  private:
-  [[nodiscard]] std::string judge_alone(std::size_t session, const Instruction& instruction, const Answer& actual);
-  [[nodiscard]] std::string judge_inside(std::size_t session, const Instruction& instruction, const Answer& actual);
-  [[nodiscard]] std::string judge_end(const Instruction& instruction, const Answer& actual);
-  void give_up();
+  /// An instruction and its answer, by their bytes.
+  struct Exchange {
+    std::vector<std::uint8_t> instruction, result;
+  };
+  struct Open {
+    Model world;  ///< as it would be if it committed
+    std::vector<Exchange> exchanges;
+    bool others_ran = false;  ///< since it began
+    std::string changed;      ///< what it was told and is not so any more: it must lose
+  };
+
+  [[nodiscard]] std::string judge_inside(std::size_t session, Open&, const Instruction&, const Answer&);
+  void replay(std::size_t session, Open&);
+  void end(std::size_t session, bool has_ended);
 
   Model model_;
-  bool has_transactions_;
-  std::optional<Model> before_;  ///< as at begin
-  bool doomed_ = false;
+  std::map<std::size_t, Open> open_;
 };
 
 }  // namespace chimera::vm::testing

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "isa/builder.h"
 #include "isa/decoder.h"
 
@@ -12,17 +14,28 @@ namespace {
 
 constexpr Uuid device{{1, 2, 3}};
 
+Model tolerant() {
+  Model model(false);
+  model.tolerate(Status::no_space);
+  return model;
+}
+
 class Talk {
  public:
   /// Whether the model takes this answer to the program's one instruction for right.
   bool agrees(const Program& program, Status status, std::span<const std::uint8_t> result = {}) {
+    return agrees_with(0, program, status, result);
+  }
+  /// The same for any session, whose turn it may be.
+  bool agrees_with(std::size_t session, const Program& program, Status status,
+                   std::span<const std::uint8_t> result = {}) {
     Instruction instruction;
     REQUIRE(decode(program.bytes(), instruction).kind == Decoded::Kind::complete);
-    return model.judge(0, instruction, {status, result, status == Status::ok ? "" : "why"}).empty();
+    return model.judge(session, instruction, {status, result, status == Status::ok ? "" : "why"}).empty();
   }
   [[nodiscard]] std::uint64_t length() { return model.model().find(device)->length; }
 
-  TransactionModel model{Model(false), true};
+  TransactionModel model{tolerant()};
 };
 
 Talk with_device() {
@@ -35,8 +48,8 @@ TEST_CASE("what a transaction does counts at its commit") {
   Talk talk = with_device();
   CHECK(talk.agrees(Program().begin(), Status::ok));
   CHECK(talk.agrees(Program().write_byte(device, 9, 1), Status::ok));
-  CHECK(talk.model.in_transaction());
-  CHECK_EQ(talk.length(), 10);
+  CHECK(talk.model.in_transaction(0));
+  CHECK_EQ(talk.length(), 0);
   SUBCASE("commit") {
     CHECK(talk.agrees(Program().commit(), Status::ok));
     CHECK_EQ(talk.length(), 10);
@@ -45,7 +58,10 @@ TEST_CASE("what a transaction does counts at its commit") {
     CHECK(talk.agrees(Program().commit(), Status::no_space));
     CHECK_EQ(talk.length(), 0);
   }
-  SUBCASE("a commit that answers something else") { CHECK_FALSE(talk.agrees(Program().commit(), Status::aborted)); }
+  SUBCASE("a commit that answers something else") {
+    CHECK_FALSE(talk.agrees(Program().commit(), Status::aborted));
+    talk.model.disconnect(0);
+  }
   SUBCASE("abort") {
     CHECK(talk.agrees(Program().abort(), Status::ok));
     CHECK_EQ(talk.length(), 0);
@@ -54,7 +70,7 @@ TEST_CASE("what a transaction does counts at its commit") {
     talk.model.disconnect(0);
     CHECK_EQ(talk.length(), 0);
   }
-  CHECK_EQ(talk.model.in_transaction(), false);
+  CHECK_EQ(talk.model.in_transaction(0), false);
 }
 
 TEST_CASE("an error inside dooms a transaction") {
@@ -78,6 +94,30 @@ TEST_CASE("an error inside dooms a transaction") {
       CHECK(talk.agrees(Program().commit(), Status::out_of_sequence));
     }
   }
+}
+
+TEST_CASE("transactions overlap, and who was told what is not so any more has to lose") {
+  Talk talk = with_device();
+  const std::array<std::uint8_t, 1> nothing{};
+  CHECK(talk.agrees(Program().write_byte(device, 9, 0), Status::ok));
+  talk.model.turn(1);
+  CHECK(talk.agrees_with(1, Program().begin(), Status::ok));
+  CHECK(talk.agrees_with(1, Program().read_byte(device, 5), Status::ok, nothing));
+  CHECK(talk.agrees_with(1, Program().write_byte(device, 6, 1), Status::ok));
+  CHECK_FALSE(talk.agrees_with(1, Program().commit(), Status::conflict));  // with nobody
+  bool must_lose = false;
+  talk.model.turn(0);
+  CHECK(talk.agrees(Program().begin(), Status::ok));
+  SUBCASE("another place is changed") { CHECK(talk.agrees(Program().write_byte(device, 6, 2), Status::ok)); }
+  SUBCASE("the place is changed") {
+    must_lose = true;
+    CHECK(talk.agrees(Program().write_byte(device, 5, 2), Status::ok));
+  }
+  CHECK(talk.agrees(Program().commit(), Status::ok));
+  talk.model.turn(1);
+  CHECK_EQ(talk.agrees_with(1, Program().commit(), Status::ok), !must_lose);
+  if (must_lose) CHECK(talk.agrees_with(1, Program().commit(), Status::conflict));
+  CHECK_EQ(talk.length(), 10);
 }
 
 TEST_CASE("a copy of a model goes its own way") {
