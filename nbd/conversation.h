@@ -27,6 +27,8 @@ class Conversation {
   std::size_t take(std::span<const std::uint8_t> input);
   /// False while it would take nothing, however much there is: the client has as much under way as it may.
   [[nodiscard]] bool takes_input() const;
+  /// Bytes of input that are worth being given at once; 0: any number. What it does not take it may be waiting for.
+  [[nodiscard]] std::size_t wanted() const { return transmission_ ? transmission_->wanted() : 0; }
   void proceed();
 
   /// To be sent.
@@ -45,7 +47,7 @@ class Conversation {
   /// has its bytes thrice for a moment; and what sessions and their queues keep when nothing is.
   static constexpr std::uint64_t kept_by_request = 2 << 20;
   static constexpr std::uint64_t most_memory = 3 * (Transmission::most_bytes + limits::largest_transfer) +
-                                               Transmission::most_requests * (kept_by_request + (64 << 10));
+                                               (Transmission::most_requests + 1) * (kept_by_request + (64 << 10));
 
  private:
   void begin_transmission();

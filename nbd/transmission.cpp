@@ -59,7 +59,11 @@ class Transmission::Work final : public Errand {
 
 Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output,
                            std::function<void()> changed)
-    : machine_(machine), agreement_(std::move(agreement)), output_(output), changed_(std::move(changed)) {}
+    : machine_(machine),
+      agreement_(std::move(agreement)),
+      output_(output),
+      changed_(std::move(changed)),
+      at_once_(machine.connect()) {}
 
 Transmission::~Transmission() = default;
 
@@ -79,20 +83,30 @@ std::size_t Transmission::take(Bytes input) {
 std::size_t Transmission::take_header(Bytes input) {
   const bool is_extended = agreement_.has_extended_headers;
   const std::size_t size = is_extended ? extended_request_size : request_size;
+  wanted_ = 0;
   if (input.size() < size || is_full()) return 0;
   const std::optional<Request> request = parse_request(input, is_extended);
   if (!request || request->command == Command::disconnect) {
     has_ended_ = true;
   } else {
-    begin(*request);
+    fault_ = find_fault(*request, agreement_);
+    const std::uint64_t payload = payload_of(*request, is_extended);
+    if (may_be_at_once(*request) && input.size() - size < payload) {
+      wanted_ = size + static_cast<std::size_t>(payload);
+      return 0;
+    }
+    return size + begin(*request, input.subspan(size));
   }
   return size;
 }
 
-void Transmission::begin(const Request& request) {
+/// Returns how much of what has come behind the header belongs to the request, if it is over already.
+std::size_t Transmission::begin(const Request& request, Bytes behind) {
   taken_ = request;
-  fault_ = find_fault(request, agreement_);
   payload_left_ = payload_of(request, agreement_.has_extended_headers);
+  if (may_be_at_once(request) && answer_at_once(request, behind.first(payload_left_))) {
+    return static_cast<std::size_t>(std::exchange(payload_left_, 0));
+  }
   if (fault_ == Error::none && request.command == Command::write) {
     filling_ = &occupy(request);
     filling_->covered = request.length;
@@ -100,6 +114,33 @@ void Transmission::begin(const Request& request) {
     filling_->feed(compile_write(request, agreement_));
   }
   if (payload_left_ == 0) end_payload();
+  return 0;
+}
+
+/// As far as its header tells.
+bool Transmission::may_be_at_once(const Request& request) const {
+  if (fault_ != Error::none || request.length > most_at_once) return false;
+  if (request.command == Command::read) return true;
+  return request.command == Command::write && !request.has(command_flags::fua);
+}
+
+/// Replies to a request that has come whole, if it has to wait for nothing. Otherwise nothing has happened.
+bool Transmission::answer_at_once(const Request& request, Bytes payload) {
+  if (request.command == Command::read) return read_at_once(request);
+  if (!at_once_->write_at_once(agreement_.target.device, request.offset, payload)) return false;
+  reply_success(request);
+  return true;
+}
+
+/// Right into the output, behind where the reply's head will stand.
+bool Transmission::read_at_once(const Request& request) {
+  const std::size_t head = data_head_size();
+  const auto size = static_cast<std::size_t>(request.length);
+  std::uint8_t* const room = output_.room(head + size);
+  if (!at_once_->read_at_once(agreement_.target.device, request.offset, {room + head, size})) return false;
+  put_data_head(request, size);
+  output_.commit(size);
+  return true;
 }
 
 std::size_t Transmission::take_payload(Bytes input) {
@@ -203,20 +244,33 @@ void Transmission::reply(const Request& request, Bytes answers) {
   // What a step of a cache request has read is not looked at.
   const Answer answer = overall(request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
   if (!answer.ok()) return reply_error(request, error_of(answer.status, request), answer.message);
+  reply_success(request);
+}
+
+void Transmission::reply_success(const Request& request) {
   if (agreement_.has_structured_replies) return put_chunk_header(request, Chunk::none, 0);
   put_simple_header(request, Error::none);
 }
 
 void Transmission::reply_data(const Request& request, Bytes data) {
-  if (agreement_.has_structured_replies) {
-    std::array<std::uint8_t, 8> offset;
-    store_big(offset.data(), request.offset);
-    put_chunk_header(request, Chunk::data, offset.size() + data.size());
-    output_.append(offset);
-  } else {
-    put_simple_header(request, Error::none);
-  }
+  put_data_head(request, data.size());
   output_.append(data);
+}
+
+std::size_t Transmission::chunk_size() const {
+  return agreement_.has_extended_headers ? extended_chunk_header_size : chunk_header_size;
+}
+
+/// Of what stands before the bytes that were read.
+std::size_t Transmission::data_head_size() const {
+  return agreement_.has_structured_replies ? chunk_size() + sizeof(std::uint64_t) : simple_reply_size;
+}
+
+void Transmission::put_data_head(const Request& request, std::uint64_t size) {
+  if (!agreement_.has_structured_replies) return put_simple_header(request, Error::none);
+  put_chunk_header(request, Chunk::data, sizeof(std::uint64_t) + size);
+  store_big(output_.room(sizeof(std::uint64_t)), request.offset);
+  output_.commit(sizeof(std::uint64_t));
 }
 
 void Transmission::reply_status(const Request& request, Bytes answers) {
@@ -254,17 +308,15 @@ void Transmission::reply_error(const Request& request, Error error, std::string_
 }
 
 void Transmission::put_simple_header(const Request& request, Error error) {
-  constexpr std::size_t size = 16;
-  std::uint8_t* at = store_big(output_.room(size), magic::simple_reply);
+  std::uint8_t* at = store_big(output_.room(simple_reply_size), magic::simple_reply);
   at = store_big(at, std::to_underlying(error));
   store_big(at, request.cookie);
-  output_.commit(size);
+  output_.commit(simple_reply_size);
 }
 
 void Transmission::put_chunk_header(const Request& request, Chunk type, std::uint64_t size) {
   const bool is_extended = agreement_.has_extended_headers;
-  const std::size_t header = is_extended ? 32 : 20;
-  std::uint8_t* at = store_big(output_.room(header), is_extended ? magic::extended_chunk : magic::chunk);
+  std::uint8_t* at = store_big(output_.room(chunk_size()), is_extended ? magic::extended_chunk : magic::chunk);
   at = store_big(at, chunk_done);
   at = store_big(at, std::to_underlying(type));
   at = store_big(at, request.cookie);
@@ -274,7 +326,7 @@ void Transmission::put_chunk_header(const Request& request, Chunk type, std::uin
   } else {
     store_big(at, static_cast<std::uint32_t>(size));
   }
-  output_.commit(header);
+  output_.commit(chunk_size());
 }
 
 }  // namespace chimera::nbd

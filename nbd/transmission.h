@@ -1,6 +1,6 @@
 #pragma once
-// The requests of a client that has agreed upon an export. Each is a small session of its own, so they end in any
-// order.
+// The requests of a client that has agreed upon an export. What needs to wait for nothing is done and replied to as
+// soon as it has come. Each of the others is a small session of its own, so they end in any order.
 
 #include <cstdint>
 #include <functional>
@@ -22,6 +22,9 @@ class Transmission {
   /// Under way at a time, of one client: what comes beyond waits in its socket.
   static constexpr std::size_t most_requests = 128;
   static constexpr std::uint64_t most_bytes = 64 << 20;  ///< of payloads and results; one request may pass it
+  /// Nothing more is taken while so many bytes of replies wait: they are worth a system call, and the client has
+  /// something to do with them.
+  static constexpr std::size_t worthwhile_output = 64 << 10;
 
   /// Replies go to `output`. `changed` is called, while the machine runs, whenever `proceed` is to be.
   Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output, std::function<void()> changed);
@@ -29,17 +32,25 @@ class Transmission {
   Transmission(const Transmission&) = delete;
   Transmission& operator=(const Transmission&) = delete;
 
+  /// Longer transfers are not done at once, since that keeps everybody else waiting.
+  static constexpr std::uint64_t most_at_once = 1 << 20;
+
   /// Consumes what it can of the input and returns how much; the rest is to be given again after `proceed`.
   std::size_t take(std::span<const std::uint8_t> input);
-  /// Nothing is taken until something that is under way has ended.
+  /// Nothing is taken until something that is under way has ended, or replies have been sent.
   [[nodiscard]] bool is_full() const {
-    return payload_left_ == 0 && (busy_ >= most_requests || busy_bytes_ >= most_bytes);
+    if (payload_left_ > 0) return false;
+    return busy_ >= most_requests || busy_bytes_ >= most_bytes || output_.size() >= worthwhile_output;
   }
   /// Replies to what has ended.
   void proceed();
 
+  /// Bytes of input that are worth being given at once: there is nothing to take of a request that is to be done at
+  /// once before it is whole. 0: any number.
+  [[nodiscard]] std::size_t wanted() const { return wanted_; }
+
   /// Nothing is under way, nor half a request in.
-  [[nodiscard]] bool is_idle() const { return busy_ == 0 && payload_left_ == 0; }
+  [[nodiscard]] bool is_idle() const { return busy_ == 0 && payload_left_ == 0 && wanted_ == 0; }
   /// Nothing is under way, and the rest of what begun to come is the client's to send.
   [[nodiscard]] bool is_waiting_for_client() const { return busy_ == (is_filling() ? 1 : 0); }
   /// The client wants no more, or has sent what is no request: when it is idle the connection ends.
@@ -52,7 +63,10 @@ class Transmission {
   [[nodiscard]] bool is_filling() const { return filling_ != nullptr; }
   std::size_t take_header(Bytes input);
   std::size_t take_payload(Bytes input);
-  void begin(const Request& request);
+  std::size_t begin(const Request& request, Bytes behind);
+  [[nodiscard]] bool may_be_at_once(const Request& request) const;
+  bool answer_at_once(const Request& request, Bytes payload);
+  bool read_at_once(const Request& request);
   void end_payload();
   void begin_status_of_contexts();
   Work& occupy(const Request& request);
@@ -61,7 +75,11 @@ class Transmission {
   void release(Work& work);
 
   void reply(const Request& request, Bytes answers);
+  void reply_success(const Request& request);
   void reply_data(const Request& request, Bytes data);
+  [[nodiscard]] std::size_t chunk_size() const;
+  [[nodiscard]] std::size_t data_head_size() const;
+  void put_data_head(const Request& request, std::uint64_t size);
   void reply_status(const Request& request, Bytes answers);
   void reply_error(const Request& request, Error error, std::string_view message);
   void put_chunk_header(const Request& request, Chunk type, std::uint64_t size);
@@ -71,7 +89,8 @@ class Transmission {
   const Agreement agreement_;
   vm::ByteQueue& output_;
   std::function<void()> changed_;
-  Program program_;  ///< used again for each step
+  std::unique_ptr<vm::Session> at_once_;  ///< for what is not an errand
+  Program program_;                       ///< used again for each step
   std::vector<std::unique_ptr<Work>> works_;
   std::vector<Work*> free_;
   std::vector<Work*> finished_, proceeding_;
@@ -82,6 +101,7 @@ class Transmission {
   Request taken_;              ///< whose payload comes
   Error fault_ = Error::none;  ///< what it is answered then
   std::uint64_t payload_left_ = 0;
+  std::size_t wanted_ = 0;
   std::vector<std::uint8_t> contexts_;  ///< the payload of a block status
   bool has_ended_ = false;
 };

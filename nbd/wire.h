@@ -134,5 +134,8 @@ inline constexpr std::uint32_t allocation_context = 1;
 
 inline constexpr std::size_t request_size = 28;
 inline constexpr std::size_t extended_request_size = 32;
+inline constexpr std::size_t simple_reply_size = 16;
+inline constexpr std::size_t chunk_header_size = 20;
+inline constexpr std::size_t extended_chunk_header_size = 32;
 
 }  // namespace chimera::nbd

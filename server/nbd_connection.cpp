@@ -14,7 +14,10 @@ namespace {
 constexpr std::size_t smallest_receive = 4096;
 constexpr std::size_t largest_receive = 512 * 1024;
 // So many are sent although the machine goes on: the client has something to do meanwhile.
-constexpr std::size_t worthwhile_send = 64 * 1024;
+constexpr std::size_t worthwhile_send = nbd::Transmission::worthwhile_output;
+
+// So many pieces of output may leave before others have their turn.
+constexpr unsigned most_rounds = 8;
 
 /// Where bytes go that nobody will read.
 std::array<std::uint8_t, 16 * 1024> rubbish;
@@ -34,19 +37,25 @@ NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& op
 }
 
 std::uint64_t NbdConnection::most_memory(const Options& options) {
-  return nbd::Conversation::most_memory + 3 * (options.answer_cap_bytes + largest_receive);
+  return nbd::Conversation::most_memory +
+         3 * (options.answer_cap_bytes + largest_receive + nbd::Transmission::most_at_once);
 }
 
 void NbdConnection::advance(bool is_machine_busy) {
   if (is_closing_ || is_lingering_) return;
   conversation_->proceed();
   if (!conversation_->is_negotiating()) timer_.cancel(loop_);
+  bool is_more_taken = true;
+  for (unsigned round = 0; round < most_rounds && is_more_taken; ++round) {
+    send_output(is_machine_busy);
+    if (is_closing_) return;
+    // Room for more, in the output and of what may be under way; what is answered at once makes output.
+    is_more_taken = take_input();
+  }
   send_output(is_machine_busy);
   if (is_closing_) return;
-  // Room for more, in the output and of what may be under way; what is refused is answered at once.
-  take_input();
-  send_output(is_machine_busy);
-  if (is_closing_) return;
+  // Others have their turn, and nothing may be received into what is gone through.
+  if (is_more_taken) return host_.connection_changed(*this);
   const bool is_done = conversation_->has_ended() || (has_input_ended_ && conversation_->is_waiting_for_client());
   if (is_done && conversation_->output().empty()) return linger();
   receive();
@@ -58,14 +67,19 @@ bool NbdConnection::takes_input() const {
   return conversation_->takes_input() && conversation_->output().size() < options_.answer_cap_bytes;
 }
 
-void NbdConnection::take_input() {
-  if (!receiving_.is_under_way() && takes_input()) input_.drop(conversation_->take(input_.bytes()));
+/// True if something has been taken, so that there may be more.
+bool NbdConnection::take_input() {
+  if (receiving_.is_under_way() || !takes_input()) return false;
+  const std::size_t taken = conversation_->take(input_.bytes());
+  input_.drop(taken);
+  return taken > 0;
 }
 
 void NbdConnection::receive() {
   // While one is under way the input stays as it is. So there is one only where nothing of it could be taken.
   if (has_input_ended_ || receiving_.is_under_way() || !takes_input()) return;
-  std::uint8_t* const room = input_.room(receive_size_);
+  const std::size_t wanted = conversation_->wanted();
+  std::uint8_t* const room = input_.room(std::max(receive_size_, wanted - std::min(wanted, input_.size())));
   loop_.receive(socket_.get(), room, std::min(input_.room_size(), largest_receive), receiving_.begin());
 }
 
@@ -88,7 +102,7 @@ void NbdConnection::on_received(int result) {
     receive_size_ = std::max(receive_size_ / 2, smallest_receive);
   }
   // Before the machine has its turn.
-  take_input();
+  static_cast<void>(take_input());
 }
 
 void NbdConnection::end_input() {

@@ -29,7 +29,7 @@ class NbdConnection final : public Connection {
 
  private:
   [[nodiscard]] bool takes_input() const;
-  void take_input();
+  bool take_input();
   void receive();
   void send_output(bool is_machine_busy);
   void linger();

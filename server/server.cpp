@@ -161,7 +161,7 @@ void Server::turn() {
   remove_gone();
   if (phase_ == Phase::finishing && connections_.empty()) leave();
   if (is_over()) return;
-  loop_.step(is_machine_busy || machine_.has_ready() ? 0 : io::Loop::forever);
+  loop_.step(is_machine_busy || machine_.has_ready() || !changed_.empty() ? 0 : io::Loop::forever);
 }
 
 Status Server::run(std::span<const int> stop_signals) {

@@ -45,6 +45,21 @@ bool Dispatcher::run(const Instruction& instruction) {
   return true;
 }
 
+bool Dispatcher::run_at_once(const Instruction& instruction) {
+  assert(!begun_ && transaction_ == nullptr);
+  const Outcome outcome = dispatch(instruction);
+  core_.store().release(waiter_);
+  waiter_.message.clear();
+  return outcome.is_ready();
+}
+
+Handle* Dispatcher::reach_at_once(const Uuid& uuid) {
+  if (Handle* const handle = registers_.find(uuid); handle != nullptr) return handle;
+  Target target;
+  if (!reach_named(uuid, target).is_ready()) waiter_.message.clear();
+  return target.handle;
+}
+
 void Dispatcher::refuse_too_large(const Instruction& instruction) {
   reached_ = false;
   (void)fail(Status::too_large, "{}: more than the largest transfer of {} bytes; do it in several instructions",

@@ -33,6 +33,11 @@ class Dispatcher {
 
   /// Runs the instruction, or what can be run of it. True: it has ended and is answered. False: it waits.
   [[nodiscard]] bool run(const Instruction& instruction);
+  /// Runs an instruction that names its device, or has no effect on anything but the registers: false if it would have
+  /// to wait, or would fail. Nothing else may have begun.
+  [[nodiscard]] bool run_at_once(const Instruction& instruction);
+  /// The handle of a device, opened if it can be; null if not.
+  [[nodiscard]] Handle* reach_at_once(const Uuid& uuid);
   /// Answers an instruction of this operation and opcode that was too large to be looked at.
   void refuse_too_large(const Instruction& instruction);
   /// Answers bytes that are no instruction.

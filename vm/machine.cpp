@@ -49,11 +49,12 @@ bool MachineCore::run_ready() {
     session->turn();
   }
   // Last, because what sessions wait for may have to be begun by it.
+  has_new_work_ = false;
   const bool more_work = store_->work();
   return more_work || has_ready();
 }
 
-bool MachineCore::has_ready() const { return alone_ != nullptr ? alone_->queued : !ready_.empty(); }
+bool MachineCore::has_ready() const { return has_new_work_ || (alone_ != nullptr ? alone_->queued : !ready_.empty()); }
 
 void MachineCore::run_alone(StreamSession& session) {
   if (alone_ != nullptr) return;

@@ -49,6 +49,16 @@ class Session {
   /// The stream has ended (illegal instruction, or end_input and all run): take the answers and let it go.
   [[nodiscard]] virtual bool ended() const = 0;
 
+  // At once, between the machine's turns, for servers of other protocols. On an idle session that has not been fed; it
+  // opens the device, if need be, as an instruction does. False: nothing has happened, because something is not in
+  // memory, because the instruction would fail, or because others have to be waited for. Feed it then: the answer
+  // tells.
+  /// What `read bytes` answers, put where it is wanted. `out` is undefined where nothing has happened.
+  [[nodiscard]] virtual bool read_at_once(const Uuid& device, std::uint64_t offset, std::span<std::uint8_t> out) = 0;
+  /// What `write bytes` does.
+  [[nodiscard]] virtual bool write_at_once(const Uuid& device, std::uint64_t offset,
+                                           std::span<const std::uint8_t> bytes) = 0;
+
   /// Called (from the machine's run) when input has been consumed, answers have come or the session has become idle.
   /// For servers.
   class Listener {
@@ -76,7 +86,8 @@ class Machine {
   /// Gives each ready session a quantum, and background work a slice. Never blocks. True while something is left
   /// that could go on at once; false when everything waits for I/O, input or answers to be taken.
   bool run_ready();
-  /// Whether a session has become ready since, by what its owner did: then the next run_ready should not wait.
+  /// Whether a session has become ready since, or something has been done at once: then run_ready should be called
+  /// next, without waiting.
   [[nodiscard]] bool has_ready() const;
   /// run_ready, then Loop::step with the timeout if there was nothing left to do, or 0 if there was. Do not give
   /// Loop::forever while answers may have come that nobody has taken: if nothing is under way it never returns.

@@ -40,10 +40,13 @@ class MachineCore {
   /// See Machine::run_ready.
   bool run_ready();
   [[nodiscard]] bool has_ready() const;
+  /// Something has been done between two turns, which the store may have to go on with.
+  void note_work() { has_new_work_ = true; }
   /// Nobody else has a turn before this session says that it is done: its transaction has lost too often. Others let go
   /// of what they hold.
   void run_alone(StreamSession& session);
   void end_alone(StreamSession& session);
+  [[nodiscard]] bool somebody_runs_alone() const { return alone_ != nullptr; }
   void turn(int timeout_ms);
   /// Makes everything durable and leaves the store in order, driving the loop.
   [[nodiscard]] Status sync();
@@ -67,6 +70,7 @@ class MachineCore {
   std::deque<StreamSession*> ready_;
   StreamSession* alone_ = nullptr;
   unsigned turns_alone_ = 0;
+  bool has_new_work_ = false;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
 };

@@ -46,6 +46,9 @@ class StreamSession final : public Session, private devices::Waiter {
   [[nodiscard]] bool in_transaction() const override { return dispatcher_.in_transaction(); }
   [[nodiscard]] bool ended() const override { return ended_ && flushes_.empty(); }
   void listen(Listener* listener) override { listener_ = listener; }
+  [[nodiscard]] bool read_at_once(const Uuid& device, std::uint64_t offset, std::span<std::uint8_t> out) override;
+  [[nodiscard]] bool write_at_once(const Uuid& device, std::uint64_t offset,
+                                   std::span<const std::uint8_t> bytes) override;
   bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) override;
 
   // For the machine.
@@ -78,6 +81,8 @@ class StreamSession final : public Session, private devices::Waiter {
   void drop_rest();
   void look_ahead(const Instruction& instruction, std::uint64_t size);
   void drop_input(std::size_t size);
+
+  [[nodiscard]] bool may_run_at_once() const;  // session_at_once.cpp
 
   // session_transaction.cpp: a transaction that loses is run again, unseen, as long as nothing of it has left.
   void keep_transaction(std::size_t answered);

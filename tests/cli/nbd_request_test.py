@@ -267,7 +267,7 @@ class Limits(NbdTest):
             return next(line for line in server.banner if line.startswith("memory:"))
 
         self.assertIn("1 connections of 69.6M,", planned([]))
-        self.assertIn("1 connections of 554.2M,", planned([f"unix:{self.folder}/another"]))
+        self.assertIn("1 connections of 559.3M,", planned([f"unix:{self.folder}/another"]))
 
 
 class Changing(NbdTest):

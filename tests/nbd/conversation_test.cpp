@@ -109,15 +109,40 @@ TEST_CASE("a handshake that is over takes nothing more, whether its end has been
 TEST_CASE("so many requests and no more are under way, and then the rest") {
   Rig rig;
   rig.go();
-  const Bytes reads = many(Transmission::most_requests + 72, request(Command::read, 0, 1));
-  const std::size_t taken = rig.say(reads);
+  const Bytes flushes = many(Transmission::most_requests + 72, request(Command::flush, 0, 0));
+  const std::size_t taken = rig.say(flushes);
   CHECK(taken == Transmission::most_requests * request_size);
   CHECK(!rig.conversation->takes_input());
   rig.settle();
-  CHECK(rig.say(Bytes(reads.begin() + static_cast<std::ptrdiff_t>(taken), reads.end())) == 72 * request_size);
+  CHECK(rig.say(Bytes(flushes.begin() + static_cast<std::ptrdiff_t>(taken), flushes.end())) == 72 * request_size);
   rig.settle();
-  CHECK(rig.conversation->output().size() == (Transmission::most_requests + 72) * 17);
+  CHECK(rig.conversation->output().size() == (Transmission::most_requests + 72) * 16);
   CHECK(rig.conversation->is_idle());
+}
+
+TEST_CASE("what has to wait for nothing is replied to when it has come, without a turn of the machine") {
+  Rig rig;
+  rig.go();
+  const Bytes bytes = request(Command::write, 100, 3, 7) + Bytes{1, 2, 3} + request(Command::read, 101, 2, 8);
+  CHECK(rig.say(bytes) == bytes.size());
+  CHECK(rig.conversation->is_idle());
+  const auto output = rig.conversation->output();
+  REQUIRE(output.size() == simple_reply_size + simple_reply_size + 2);
+  CHECK(load_big<std::uint64_t>(output.data() + 8) == 7);
+  CHECK(load_big<std::uint64_t>(output.data() + simple_reply_size + 8) == 8);
+  CHECK(Bytes(output.begin() + 2 * simple_reply_size, output.end()) == Bytes{2, 3});
+}
+
+TEST_CASE("nothing is taken while replies are worth sending") {
+  Rig rig;
+  rig.go();
+  constexpr std::size_t block = 4096;
+  const Bytes reads = many(100, request(Command::read, 0, block));
+  const std::size_t taken = rig.say(reads);
+  CHECK(taken == Transmission::worthwhile_output / block * request_size);
+  CHECK(!rig.conversation->takes_input());
+  rig.drop_output(taken / request_size * (simple_reply_size + block));
+  CHECK(rig.conversation->takes_input());
 }
 
 TEST_CASE("so many bytes are under way, whatever moves them") {
@@ -145,8 +170,8 @@ TEST_CASE("a conversation may go at any moment, with all that is under way") {
     Rig rig;
     rig.go();
     Bytes bytes = request(Command::write_zeroes, 0, 8 << 20, 1, command_flags::no_hole | command_flags::fua);
-    bytes = bytes + request(Command::read, 0, 1 << 20) + request(Command::flush, 0, 0);
-    bytes = bytes + request(Command::write, 0, 1000) + Bytes(500);
+    bytes = bytes + request(Command::read, 0, 2 << 20) + request(Command::flush, 0, 0);
+    bytes = bytes + request(Command::write, 0, 1000, 2, command_flags::fua) + Bytes(500);
     CHECK(rig.say(bytes) == bytes.size());
     for (int n = 0; n < turns; ++n) {
       rig.machine.run_ready();
@@ -195,8 +220,9 @@ TEST_CASE("a machine that stops is told as such, in the handshake and to request
   attached.go();
   attached.machine.shut_down();
   for (const Bytes& bytes :
-       {request(Command::read, 0, 1), request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1),
-        request(Command::flush, 0, 0), request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
+       {request(Command::read, 0, 1), request(Command::write, 0, 1) + Bytes(1),
+        request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1), request(Command::flush, 0, 0),
+        request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
     attached.say(bytes);
     attached.settle();
     CHECK(load_big<std::uint32_t>(attached.conversation->output().data() + 4) ==

@@ -1,0 +1,74 @@
+"""The two clients of each row: a bare one of our own that sends in batches, and fio with its nbd engine."""
+
+import dataclasses
+import json
+
+from subjects import Failure, run_tool
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    rate: float  # operations a second, the flush at the end included
+    p50: float  # us, of an operation; of a flush where the row flushes
+    p99: float
+    processor: float  # us of the server's processors for an operation
+    server_busy: float  # processors
+    client_busy: float
+
+
+def take(server, client, row, span, seconds, seed):
+    """Lets a client loose on a server once."""
+    before = server.processor_seconds()
+    operations, elapsed, p50, p99, client_seconds = client(server, row, span, seconds, seed)
+    used = server.processor_seconds() - before
+    if operations == 0:
+        raise Failure(f"{server.name} has done nothing in {elapsed:.2f} s")
+    return Sample(operations / elapsed, p50, p99, used / operations * 1e6, used / elapsed, client_seconds / elapsed)
+
+
+class Bare:
+    name = "bare"
+
+    def __init__(self, build):
+        self.program = build / "bench" / "bench_nbd_load"
+
+    def __call__(self, server, row, span, seconds, seed):
+        return self.load(server, row.way, row.order, row.block, row.depth, span, seconds, seed=seed,
+                         flush_every=row.flush_every, check=int(row.way == "read"))
+
+    def fill(self, server, span):
+        """Writes every block once, with its number."""
+        self.load(server, "write", "sequential", 1 << 20, 8, span, 3600, bytes=span)
+
+    def load(self, server, way, order, block, depth, span, seconds, **more):
+        options = {"socket": server.socket, "export": server.export, "way": way, "order": order, "block": block,
+                   "depth": depth, "span": span, "seconds": seconds, "bytes": 0, "flush_every": 0, "check": 0,
+                   "seed": 1, **more}
+        told = json.loads(run_tool(self.program, *(f"{name}={value}" for name, value in options.items())))
+        return told["operations"], told["seconds"], told["p50_us"], told["p99_us"], told["client_seconds"]
+
+
+class Fio:
+    name = "fio"
+
+    def __call__(self, server, row, span, seconds, seed):
+        rw = {"random": "rand", "sequential": ""}[row.order] + row.way
+        options = {"name": "row", "ioengine": "nbd", "uri": server.uri, "thread": 1, "rw": rw, "bs": row.block,
+                   "iodepth": row.depth, "size": span, "runtime": seconds, "time_based": 1, "norandommap": 1,
+                   "randseed": seed, "percentile_list": "50:99"}
+        if row.way == "write":
+            options["end_fsync"] = 1
+        if row.flush_every:
+            options["fsync"] = row.flush_every
+        output = run_tool("fio", "--output-format=json", *(f"--{name}={value}" for name, value in options.items()))
+        # Warnings may stand in front of the JSON.
+        job = json.loads(output[output.index("{"):])["jobs"][0]
+        if job["error"]:
+            raise Failure(f"fio: error {job['error']}")
+        told = job[row.way]
+        latency = job["sync"]["lat_ns"] if row.flush_every else told["clat_ns"]
+        percentiles = latency.get("percentile", {"50.000000": 0, "99.000000": 0})
+        elapsed = told["runtime"] / 1000
+        client_seconds = (job["usr_cpu"] + job["sys_cpu"]) / 100 * elapsed
+        return (told["total_ios"], elapsed, percentiles["50.000000"] / 1000, percentiles["99.000000"] / 1000,
+                client_seconds)

@@ -1,0 +1,177 @@
+// What runs between the machine's turns: it has happened, or nothing has.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/devices/pool_rig.h"
+#include "tests/vm/conversation.h"
+
+namespace chimera::vm::testing {
+namespace {
+
+using devices::block_size;
+using devices::testing::pattern;
+using devices::testing::PoolRig;
+
+std::vector<std::uint8_t> part(const std::vector<std::uint8_t>& whole, std::uint64_t offset, std::size_t size) {
+  const auto from = whole.begin() + static_cast<std::ptrdiff_t>(offset);
+  return {from, from + static_cast<std::ptrdiff_t>(size)};
+}
+
+std::vector<std::uint8_t> read(PoolRig& rig, const Uuid& device, std::uint64_t offset, std::size_t size) {
+  return rig.run_well(Program().read_bytes(device, offset, static_cast<std::uint32_t>(size))).result;
+}
+
+TEST_CASE("reads and writes at once agree with the stream, and what is refused has not happened") {
+  constexpr std::size_t length = 3 << 20;
+  PoolRig rig;
+  const Uuid device = rig.create("d", "size=3M");
+  rig.clone(device, "clone");
+  std::vector<std::uint8_t> expected(length);
+  std::unique_ptr<Session> quick = rig.machine->connect();
+  io::SeededRandom random(1);
+  unsigned reads = 0, writes = 0, refused = 0;
+  for (unsigned step = 0; step < 4000; ++step) {
+    const bool is_aligned = random.chance(50);
+    const std::uint64_t unit = is_aligned ? block_size : 1;
+    const std::uint64_t offset = random.below(length / unit) * unit;
+    const std::size_t size = std::min<std::uint64_t>((1 + random.below(20'000 / unit)) * unit, length - offset);
+    if (random.chance(50)) {
+      std::vector<std::uint8_t> out(size);
+      const bool has_read = quick->read_at_once(device, offset, out);
+      if (!has_read) out = read(rig, device, offset, size);
+      REQUIRE(out == part(expected, offset, size));
+      ++(has_read ? reads : refused);
+    } else {
+      const std::vector<std::uint8_t> bytes = pattern(step, size);
+      const bool has_written = quick->write_at_once(device, offset, bytes);
+      if (!has_written) {
+        REQUIRE(read(rig, device, offset, size) == part(expected, offset, size));
+        rig.run_well(Program().write_bytes(device, offset, bytes));
+      }
+      std::ranges::copy(bytes, expected.begin() + static_cast<std::ptrdiff_t>(offset));
+      REQUIRE(read(rig, device, offset, size) == bytes);
+      ++(has_written ? writes : refused);
+    }
+    CHECK(quick->answers().empty());
+    if (random.chance(1)) {
+      quick.reset();
+      if (random.chance(50)) rig.checkpoint();
+      rig.sync();
+      rig.reopen();
+      quick = rig.machine->connect();
+    }
+  }
+  CHECK_GT(reads, 500);
+  CHECK_GT(writes, 500);
+  CHECK_GT(refused, 100);
+  CHECK(read(rig, device, 0, length) == expected);
+  quick.reset();
+  CHECK_EQ(devices::testing::first_problem(rig.check()), "");
+}
+
+TEST_CASE("what is written at once is sealed and written down although no session runs") {
+  PoolRig rig;
+  const Uuid device = rig.create("d", "size=8M");
+  rig.sync();
+  const std::unique_ptr<Session> quick = rig.machine->connect();
+  CHECK_FALSE(rig.machine->has_ready());
+  const std::uint64_t last = rig.pool().journal().writer().last();
+  for (std::uint64_t n = 0; n < 1500; ++n) {
+    if (!quick->write_at_once(device, n * block_size, pattern(n, block_size))) rig.settle();
+  }
+  CHECK(rig.machine->has_ready());
+  rig.settle();
+  CHECK_GT(rig.pool().journal().writer().last(), last);
+}
+
+TEST_CASE("what would fail is refused") {
+  Desk desk;
+  const Uuid device = desk.create("d", "size=8192");
+  Session& quick = desk.two.session();
+  std::vector<std::uint8_t> bytes(100);
+  CHECK(quick.read_at_once(device, 8092, bytes));
+  CHECK(quick.write_at_once(device, 8092, bytes));
+  SUBCASE("past the length") {
+    CHECK_FALSE(quick.read_at_once(device, 8093, bytes));
+    CHECK_FALSE(quick.read_at_once(device, ~std::uint64_t{0}, bytes));
+    CHECK_FALSE(quick.write_at_once(device, 8093, bytes));
+  }
+  SUBCASE("a device that is protected") {
+    desk.one.ask(Program().protect_device(device, 1));
+    CHECK(quick.read_at_once(device, 0, bytes));
+    CHECK_FALSE(quick.write_at_once(device, 0, bytes));
+  }
+  SUBCASE("a device that is gone") {
+    desk.one.ask(Program().delete_device_by_force(device));
+    CHECK_FALSE(quick.read_at_once(device, 0, bytes));
+    CHECK_FALSE(quick.write_at_once(device, 0, bytes));
+  }
+  SUBCASE("while the machine shuts down") {
+    desk.machine.shut_down();
+    CHECK_FALSE(quick.read_at_once(device, 0, bytes));
+    CHECK_FALSE(quick.write_at_once(device, 0, bytes));
+  }
+  SUBCASE("within a transaction") {
+    desk.two.ask(Program().begin());
+    CHECK_FALSE(quick.read_at_once(device, 0, bytes));
+    CHECK_FALSE(quick.write_at_once(device, 0, bytes));
+    CHECK_EQ(desk.two.status(Program().abort()), Status::ok);
+  }
+  SUBCASE("while the session has something to run") {
+    quick.feed(Program().read_byte(device, 0).bytes());
+    CHECK_FALSE(quick.read_at_once(device, 0, bytes));
+    CHECK_FALSE(quick.write_at_once(device, 0, bytes));
+  }
+}
+
+TEST_CASE("a transaction that has read what is written at once loses") {
+  Desk desk;
+  const Uuid device = desk.create("d", "size=8192");
+  desk.one.ask(Program().begin().read_byte(device, 5));
+  REQUIRE(desk.two.session().write_at_once(device, 5, bytes("x")));
+  CHECK_EQ(desk.one.status(Program().commit()), Status::conflict);
+}
+
+/// Each fetch waits once.
+class WaitingDevice final : public devices::MemoryDevice {
+ public:
+  using MemoryDevice::MemoryDevice;
+  devices::Outcome fetch(devices::Waiter& waiter, devices::Plane, std::uint64_t, std::uint64_t) override {
+    waits_for_ = waits_for_ == nullptr ? &waiter : nullptr;
+    return waits_for_ == nullptr ? devices::Outcome::ready() : devices::Outcome::wait();
+  }
+  void load() {
+    if (waits_for_ != nullptr) waits_for_->wake();
+  }
+
+ private:
+  devices::Waiter* waits_for_ = nullptr;
+};
+
+TEST_CASE("nothing is done at once while a transaction that has lost too often runs alone") {
+  WaitingDevice* device = nullptr;
+  Desk desk({.make = [&](const Uuid& uuid, std::string name, devices::MemoryBudget& budget) {
+    auto made = std::make_unique<WaitingDevice>(uuid, std::move(name), budget);
+    device = made.get();
+    return made;
+  }});
+  const Uuid uuid = desk.create("d", "size=8192");
+  const Program program = Program().begin().read_byte(uuid, 5).read_byte(uuid, 7).write_byte(uuid, 6, 1).commit();
+  desk.one.session().feed(program.bytes());
+  unsigned written = 0, refused = 0;
+  for (unsigned n = 0; n < 100 && !desk.one.session().idle(); ++n) {
+    desk.machine.run_ready();
+    if (!desk.one.session().idle()) ++(desk.two.session().write_at_once(uuid, 5, bytes("x")) ? written : refused);
+    device->load();
+  }
+  CHECK_GT(written, 0);
+  CHECK_GT(refused, 0);
+  CHECK(desk.one.session().idle());
+  CHECK_EQ(replies_to(program.bytes(), desk.one.session().answers()).back().status, Status::ok);
+  CHECK(desk.two.session().write_at_once(uuid, 5, bytes("x")));
+}
+
+}  // namespace
+}  // namespace chimera::vm::testing

@@ -1,0 +1,57 @@
+// What a session runs between the machine's turns, because it has to wait for nothing.
+
+#include <algorithm>
+#include <cstring>
+
+#include "isa/limits.h"
+#include "vm/session.h"
+
+namespace chimera::vm {
+namespace {
+
+/// False where a block is not in memory.
+bool copy_from_memory(const devices::Device& device, std::uint64_t offset, std::span<std::uint8_t> out) {
+  while (!out.empty()) {
+    const std::uint8_t* const block = device.peek(offset / limits::block_size);
+    if (block == nullptr) return false;
+    const std::size_t within = offset % limits::block_size;
+    const std::size_t size = std::min<std::size_t>(limits::block_size - within, out.size());
+    std::memcpy(out.data(), block + within, size);
+    out = out.subspan(size);
+    offset += size;
+  }
+  return true;
+}
+
+}  // namespace
+
+/// A transaction that runs alone would lose to what others write meanwhile.
+bool StreamSession::may_run_at_once() const {
+  return !ended_ && !parked_ && !runnable() && !dispatcher_.needs_care() && !core_.somebody_runs_alone();
+}
+
+bool StreamSession::read_at_once(const Uuid& uuid, std::uint64_t offset, std::span<std::uint8_t> out) {
+  if (!may_run_at_once()) return false;
+  const Handle* const handle = dispatcher_.reach_at_once(uuid);
+  if (handle == nullptr) return false;
+  const std::uint64_t length = handle->device->length();
+  return offset <= length && out.size() <= length - offset && copy_from_memory(*handle->device, offset, out);
+}
+
+bool StreamSession::write_at_once(const Uuid& uuid, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
+  if (!may_run_at_once() || bytes.size() > limits::largest_transfer) return false;
+  Instruction instruction;
+  instruction.operation = Operation::write_bytes;
+  instruction.has_device = instruction.has_offset = true;
+  instruction.device = uuid;
+  instruction.offset = offset;
+  instruction.count = bytes.size();
+  instruction.payload = bytes;
+  const std::size_t answered = answers_.size();
+  const bool has_run = dispatcher_.run_at_once(instruction);
+  if (has_run) answers_.truncate(answered);
+  core_.note_work();
+  return has_run;
+}
+
+}  // namespace chimera::vm
