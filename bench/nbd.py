@@ -47,6 +47,7 @@ def parse_arguments():
     parser.add_argument("--client", choices=["bare", "fio"], action="append", help="one of the two clients only")
     parser.add_argument("--data", type=pathlib.Path, metavar="FOLDER", help="for up to 26 GiB (default: build/)")
     parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="where the SVG goes (default: build/)")
+    parser.add_argument("--add", action="store_true", help="to the rows of the last run, which stay unless measured again")
     parser.add_argument("--build", type=pathlib.Path, default="build", metavar="FOLDER")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.rows if name not in NBD_BY_NAME]
@@ -148,6 +149,16 @@ def measure_rows(side, rows, samples, results):
         print(f"failed: {failure}", file=sys.stderr, flush=True)
 
 
+def earlier(path, is_quick):
+    """The results of a run with sizes like these, if there was one."""
+    if not path.exists():
+        return []
+    told = json.loads(path.read_text())
+    if told["quick"] != is_quick:
+        return []
+    return [NbdResult.of(row) for row in told["rows"] if "failed" not in row and row["name"] in NBD_BY_NAME]
+
+
 def main():
     arguments = parse_arguments()
     build = arguments.build.resolve()
@@ -171,6 +182,10 @@ def main():
     finally:
         shutil.rmtree(data)
         shutil.rmtree(sockets)
+    if arguments.add:
+        again = {(result.row.name, result.client) for result in results}
+        results += [result for result in earlier(build / "bench-nbd.json", arguments.quick)
+                    if (result.row.name, result.client) not in again]
     order = [row.name for row in NBD_ROWS]
     results.sort(key=lambda result: order.index(result.row.name))
     print(table(results))

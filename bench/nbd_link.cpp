@@ -117,11 +117,12 @@ bool NbdLink::send() {
 std::size_t NbdLink::receive(std::span<std::uint8_t> room) {
   for (;;) {
     const bool is_all_sent = send();
-    const ssize_t received = ::recv(socket_, room.data(), room.size(), is_all_sent ? 0 : MSG_DONTWAIT);
+    const ssize_t received = ::recv(socket_, room.data(), room.size(), MSG_DONTWAIT);
     if (received > 0) return static_cast<std::size_t>(received);
     if (received == 0) fail("the server has gone");
     if (errno != EAGAIN && errno != EINTR) fail_with_errno("the connection broke");
-    pollfd watched{socket_, POLLIN | POLLOUT, 0};
+    // A receive that blocks would also wake up, for nothing, whenever the server takes a request out of the socket.
+    pollfd watched{socket_, static_cast<short>(is_all_sent ? POLLIN : POLLIN | POLLOUT), 0};
     ::poll(&watched, 1, -1);
   }
 }

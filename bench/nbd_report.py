@@ -3,6 +3,9 @@
 import dataclasses
 import statistics
 
+from nbd_clients import Sample
+from nbd_rows import NBD_BY_NAME
+
 OURS = "chimera"
 PEERS = ["qemu-nbd", "nbdkit"]
 SERVERS = [OURS, *PEERS]
@@ -38,6 +41,13 @@ class NbdResult:
         self.processor_ratio = self.processor(OURS) / min(self.processor(name) for name in self.peers)
         self.met = self.ratio >= row.target
         self.is_thrifty = self.processor_ratio < 1
+
+    @classmethod
+    def of(cls, told):
+        """What `json` has made of it."""
+        samples = {name: [Sample(**sample) for sample in taken] for name, taken in told["servers"].items()}
+        return cls(NBD_BY_NAME[told["name"]], told["client"], samples, told["settings"], told["tried"],
+                   told["page_cache_share"])
 
     def rate(self, name):
         return self.servers[name].median("rate")
@@ -84,6 +94,8 @@ class NbdResult:
 
 
 class NbdFailed:
+    client = "none"
+
     def __init__(self, row, why):
         self.row = row
         self.why = why

@@ -156,8 +156,10 @@ class Talk {
     machine_.run_ready();
     const bool was_changed = std::exchange(is_changed_, false);
     if (was_changed) conversation_.proceed();
-    output_.insert(output_.end(), conversation_.output().begin(), conversation_.output().end());
-    conversation_.sent(conversation_.output().size());
+    for (View output = conversation_.output(); !output.empty(); output = conversation_.output()) {
+      output_.insert(output_.end(), output.begin(), output.end());
+      conversation_.sent(output.size());
+    }
     return has_run || was_changed || is_changed_;
   }
 

@@ -31,9 +31,13 @@ class Conversation {
   [[nodiscard]] std::size_t wanted() const { return transmission_ ? transmission_->wanted() : 0; }
   void proceed();
 
-  /// To be sent.
-  [[nodiscard]] std::span<const std::uint8_t> output() const { return output_.bytes(); }
-  void sent(std::size_t size) { output_.drop(size); }
+  /// To be sent next; there may be more behind it.
+  [[nodiscard]] std::span<const std::uint8_t> output() const {
+    return transmission_ ? transmission_->output() : output_.bytes();
+  }
+  /// So much of it that the client should have it before more is done.
+  [[nodiscard]] bool is_worth_sending() const { return transmission_ && transmission_->is_worth_sending(); }
+  void sent(std::size_t size) { transmission_ ? transmission_->sent(size) : output_.drop(size); }
 
   /// The client has to send something before anything else happens.
   [[nodiscard]] bool is_waiting_for_client() const;

@@ -129,6 +129,7 @@ bool Transmission::answer_at_once(const Request& request, Bytes payload) {
   if (request.command == Command::read) return read_at_once(request);
   if (!at_once_->write_at_once(agreement_.target.device, request.offset, payload)) return false;
   reply_success(request);
+  moved_ += request.length;
   return true;
 }
 
@@ -140,6 +141,7 @@ bool Transmission::read_at_once(const Request& request) {
   if (!at_once_->read_at_once(agreement_.target.device, request.offset, {room + head, size})) return false;
   put_data_head(request, size);
   output_.commit(size);
+  moved_ += size;
   return true;
 }
 
@@ -218,9 +220,24 @@ void Transmission::step(Work& work) {
 }
 
 void Transmission::proceed() {
-  std::swap(finished_, proceeding_);
-  for (Work* work : proceeding_) proceed(*work);
-  proceeding_.clear();
+  std::size_t count = 0;
+  while (lent_ == nullptr && count < finished_.size()) proceed(*finished_[count++]);
+  finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+Transmission::Bytes Transmission::output() const {
+  return output_.empty() && lent_ != nullptr ? lent_->answers().last(lent_left_) : output_.bytes();
+}
+
+void Transmission::sent(std::size_t size) {
+  moved_ = 0;
+  if (!output_.empty() || lent_ == nullptr) return output_.drop(size);
+  lent_left_ -= size;
+  if (lent_left_ > 0) return;
+  Work& work = *std::exchange(lent_, nullptr);
+  work.take();
+  release(work);
+  proceed();
 }
 
 void Transmission::proceed(Work& work) {
@@ -231,15 +248,17 @@ void Transmission::proceed(Work& work) {
     work.take();
     return step(work);
   }
-  reply(work.request, answers);
+  reply(work, answers);
+  if (lent_ == &work) return;
   work.take();
   release(work);
 }
 
 // Replies.
 
-void Transmission::reply(const Request& request, Bytes answers) {
-  if (request.command == Command::read && answers[0] == 0) return reply_data(request, answers.subspan(1));
+void Transmission::reply(Work& work, Bytes answers) {
+  const Request& request = work.request;
+  if (request.command == Command::read && answers[0] == 0) return reply_data(work, answers.subspan(1));
   if (request.command == Command::block_status && answers[0] == 0) return reply_status(request, answers);
   // What a step of a cache request has read is not looked at.
   const Answer answer = overall(request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
@@ -252,9 +271,11 @@ void Transmission::reply_success(const Request& request) {
   put_simple_header(request, Error::none);
 }
 
-void Transmission::reply_data(const Request& request, Bytes data) {
-  put_data_head(request, data.size());
-  output_.append(data);
+void Transmission::reply_data(Work& work, Bytes data) {
+  put_data_head(work.request, data.size());
+  if (data.size() < worthwhile) return output_.append(data);
+  lent_ = &work;
+  lent_left_ = data.size();
 }
 
 std::size_t Transmission::chunk_size() const {

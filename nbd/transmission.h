@@ -22,9 +22,9 @@ class Transmission {
   /// Under way at a time, of one client: what comes beyond waits in its socket.
   static constexpr std::size_t most_requests = 128;
   static constexpr std::uint64_t most_bytes = 64 << 20;  ///< of payloads and results; one request may pass it
-  /// Nothing more is taken while so many bytes of replies wait: they are worth a system call, and the client has
-  /// something to do with them.
-  static constexpr std::size_t worthwhile_output = 64 << 10;
+  /// When so many bytes of replies wait, or have been moved by requests that were done at once, nothing more is taken
+  /// before the replies are sent: they are worth a system call, and the client has something to do meanwhile.
+  static constexpr std::size_t worthwhile = 32 << 10;
 
   /// Replies go to `output`. `changed` is called, while the machine runs, whenever `proceed` is to be.
   Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output, std::function<void()> changed);
@@ -39,11 +39,17 @@ class Transmission {
   std::size_t take(std::span<const std::uint8_t> input);
   /// Nothing is taken until something that is under way has ended, or replies have been sent.
   [[nodiscard]] bool is_full() const {
+    if (lent_ != nullptr) return true;
     if (payload_left_ > 0) return false;
-    return busy_ >= most_requests || busy_bytes_ >= most_bytes || output_.size() >= worthwhile_output;
+    return busy_ >= most_requests || busy_bytes_ >= most_bytes || is_worth_sending();
   }
-  /// Replies to what has ended.
+  /// Replies to what has ended, as long as what is to be sent leaves room for it.
   void proceed();
+
+  /// What is to be sent next. A long answer is sent from where the machine has put it, and the rest behind it.
+  [[nodiscard]] std::span<const std::uint8_t> output() const;
+  void sent(std::size_t size);
+  [[nodiscard]] bool is_worth_sending() const { return moved_ >= worthwhile || output().size() >= worthwhile; }
 
   /// Bytes of input that are worth being given at once: there is nothing to take of a request that is to be done at
   /// once before it is whole. 0: any number.
@@ -74,9 +80,9 @@ class Transmission {
   void proceed(Work& work);
   void release(Work& work);
 
-  void reply(const Request& request, Bytes answers);
+  void reply(Work& work, Bytes answers);
   void reply_success(const Request& request);
-  void reply_data(const Request& request, Bytes data);
+  void reply_data(Work& work, Bytes data);
   [[nodiscard]] std::size_t chunk_size() const;
   [[nodiscard]] std::size_t data_head_size() const;
   void put_data_head(const Request& request, std::uint64_t size);
@@ -93,7 +99,10 @@ class Transmission {
   Program program_;                       ///< used again for each step
   std::vector<std::unique_ptr<Work>> works_;
   std::vector<Work*> free_;
-  std::vector<Work*> finished_, proceeding_;
+  std::vector<Work*> finished_;
+  Work* lent_ = nullptr;  ///< its answer is being sent, behind `output_`
+  std::size_t lent_left_ = 0;
+  std::uint64_t moved_ = 0;  ///< bytes of requests that were done at once, since replies were sent last
   std::size_t busy_ = 0;
   std::uint64_t busy_bytes_ = 0;
 

@@ -13,11 +13,9 @@ namespace {
 // What an idle connection holds, and what one receive of a busy one brings at most.
 constexpr std::size_t smallest_receive = 4096;
 constexpr std::size_t largest_receive = 512 * 1024;
-// So many are sent although the machine goes on: the client has something to do meanwhile.
-constexpr std::size_t worthwhile_send = nbd::Transmission::worthwhile_output;
 
 // So many pieces of output may leave before others have their turn.
-constexpr unsigned most_rounds = 8;
+constexpr unsigned most_rounds = 16;
 
 /// Where bytes go that nobody will read.
 std::array<std::uint8_t, 16 * 1024> rubbish;
@@ -45,14 +43,16 @@ void NbdConnection::advance(bool is_machine_busy) {
   if (is_closing_ || is_lingering_) return;
   conversation_->proceed();
   if (!conversation_->is_negotiating()) timer_.cancel(loop_);
+  // For one turn, whatever others do in it.
+  const bool may_wait = is_machine_busy && !std::exchange(is_send_postponed_, false);
   bool is_more_taken = true;
   for (unsigned round = 0; round < most_rounds && is_more_taken; ++round) {
-    send_output(is_machine_busy);
+    send_output(may_wait);
     if (is_closing_) return;
     // Room for more, in the output and of what may be under way; what is answered at once makes output.
     is_more_taken = take_input();
   }
-  send_output(is_machine_busy);
+  send_output(may_wait);
   if (is_closing_) return;
   // Others have their turn, and nothing may be received into what is gone through.
   if (is_more_taken) return host_.connection_changed(*this);
@@ -114,12 +114,15 @@ void NbdConnection::end_input() {
 
 // Replies out.
 
-void NbdConnection::send_output(bool is_machine_busy) {
+/// `may_wait`: the machine goes on at once, and may bring more with its next turn.
+void NbdConnection::send_output(bool may_wait) {
   while (!awaiting_room_.is_under_way()) {
     const std::span<const std::uint8_t> output = conversation_->output();
     if (output.empty()) return;
-    // The machine will bring more at once.
-    if (is_machine_busy && output.size() < worthwhile_send) return host_.connection_changed(*this);
+    if (may_wait && !conversation_->is_worth_sending() && !conversation_->is_waiting_for_client()) {
+      is_send_postponed_ = true;
+      return host_.connection_changed(*this);
+    }
     const ssize_t sent = ::send(socket_.get(), output.data(), output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
       has_moved_ = true;

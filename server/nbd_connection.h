@@ -31,7 +31,7 @@ class NbdConnection final : public Connection {
   [[nodiscard]] bool takes_input() const;
   bool take_input();
   void receive();
-  void send_output(bool is_machine_busy);
+  void send_output(bool may_wait);
   void linger();
   void close();
   void go_if_over();
@@ -53,6 +53,7 @@ class NbdConnection final : public Connection {
   bool is_lingering_ = false;  ///< all is said, and the client has been told: it shall close its side
   bool is_closing_ = false;    ///< operations that are under way end
   bool is_gone_ = false;
+  bool is_send_postponed_ = false;
   bool has_moved_ = false;      ///< bytes, either way, since the last look
   std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
 

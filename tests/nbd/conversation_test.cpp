@@ -139,10 +139,43 @@ TEST_CASE("nothing is taken while replies are worth sending") {
   constexpr std::size_t block = 4096;
   const Bytes reads = many(100, request(Command::read, 0, block));
   const std::size_t taken = rig.say(reads);
-  CHECK(taken == Transmission::worthwhile_output / block * request_size);
+  CHECK(taken == Transmission::worthwhile / block * request_size);
   CHECK(!rig.conversation->takes_input());
   rig.drop_output(taken / request_size * (simple_reply_size + block));
   CHECK(rig.conversation->takes_input());
+  const Bytes writes = many(100, request(Command::write, 0, block) + Bytes(block));
+  CHECK(rig.say(writes) == Transmission::worthwhile / block * (request_size + block));
+  CHECK(!rig.conversation->takes_input());
+  CHECK(rig.conversation->is_worth_sending());
+  rig.drop_output(Transmission::worthwhile / block * simple_reply_size);
+  CHECK(rig.conversation->takes_input());
+}
+
+TEST_CASE("a long answer leaves in any pieces, and what has ended meanwhile behind it") {
+  Rig rig;
+  rig.go();
+  constexpr std::size_t size = 3 << 20;
+  Bytes payload(size);
+  for (std::size_t n = 0; n < size; ++n) payload[n] = static_cast<std::uint8_t>(n * n >> 7);
+  rig.say(request(Command::write, 5, size) + payload);
+  rig.settle();
+  rig.drop_output(simple_reply_size);
+  rig.say(request(Command::read, 5, size, 1) + request(Command::read, 5, size, 2) + request(Command::flush, 0, 0, 3));
+  rig.settle();
+  Bytes output;
+  for (std::size_t piece = 1; !rig.conversation->output().empty(); piece = piece * 3 % 100'003) {
+    const auto all = rig.conversation->output();
+    const auto part = all.first(std::min(piece, all.size()));
+    output.insert(output.end(), part.begin(), part.end());
+    rig.conversation->sent(part.size());
+  }
+  CHECK(rig.conversation->is_idle());
+  REQUIRE(output.size() == 3 * simple_reply_size + 2 * size);
+  for (const std::size_t at : {std::size_t{0}, simple_reply_size + size}) {
+    const auto data = output.begin() + static_cast<std::ptrdiff_t>(at + simple_reply_size);
+    CHECK(Bytes(data, data + size) == payload);
+  }
+  CHECK(load_big<std::uint64_t>(output.data() + output.size() - 8) == 3);
 }
 
 TEST_CASE("so many bytes are under way, whatever moves them") {
