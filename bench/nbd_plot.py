@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 from nbd_report import SERVERS
 
 COLOURS = {"chimera": "#1b6ca8", "qemu-nbd": "#e08e45", "nbdkit": "#8aa399"}
-LABELS, PANEL, GAP, BAR, ROW, TOP = 250, 270, 36, 8, 34, 76
+LABELS, PANEL, GAP, BAR, ROW, TOP = 290, 270, 36, 8, 34, 76
 STYLE = ("text{font-family:sans-serif;font-size:12px;fill:#222}.small{font-size:10px;fill:#555}"
          ".title{font-size:15px;font-weight:bold}.axis{stroke:#ccc;stroke-width:1}.one{stroke:#888;stroke-width:1}")
 

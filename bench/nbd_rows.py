@@ -45,10 +45,10 @@ NBD_ROWS = [
     *random_rows("read-cold", "4 KiB random reads, cold", "read", False, {1: AS_FAST, 16: AHEAD, 64: AHEAD}),
     sequential("scan-cold", "1 MiB sequential reads, cold", "read", AS_FAST, False),
     *random_rows("write-hot", "4 KiB random writes, hot", "write", True, {1: AHEAD, 16: HOT, 64: HOT}),
-    *random_rows("fsync", "the same, a flush behind each", "write", True, {1: TO_DISK}, flush_every=1),
-    *random_rows("fsync", "the same, a flush behind each 64", "write", True, {64: TO_DISK}, flush_every=64),
+    *random_rows("fsync", "4 KiB writes, a flush behind each", "write", True, {1: TO_DISK}, flush_every=1),
+    *random_rows("fsync", "4 KiB writes, a flush behind 64", "write", True, {64: TO_DISK}, flush_every=64),
     *random_rows("write-cold", "4 KiB random writes, cold", "write", False, {1: TO_DISK, 16: TO_DISK, 64: TO_DISK}),
-    *random_rows("write-direct", "the same, peers direct", "write", False, {16: TO_DISK, 64: TO_DISK}, is_direct=True),
+    *random_rows("write-direct", "4 KiB random writes, peers direct", "write", False, {16: TO_DISK, 64: TO_DISK}, is_direct=True),
     sequential("fill-cold", "1 MiB sequential writes", "write", AS_FAST, False),
 ]
 NBD_BY_NAME = {row.name: row for row in NBD_ROWS}
