@@ -36,6 +36,12 @@ EmbeddedStore::~EmbeddedStore() {
   }
 }
 
+void EmbeddedStore::await_freed() {
+  constexpr int look_ms = 1;
+  while (!embedded_.machine->store().describe().contains("\"being_freed\":0,")) embedded_.machine->turn(look_ms);
+  run(Program().sync());
+}
+
 void EmbeddedStore::run(const Program& program) {
   answers_.clear();
   session_->run(program.bytes(), answers_);

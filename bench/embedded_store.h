@@ -28,6 +28,8 @@ class EmbeddedStore {
   /// Runs a program whose answers are `answer_bytes` long if all are ok, and looks at nothing but that. The answers
   /// are valid until the next run.
   std::span<const std::uint8_t> run_fast(std::span<const std::uint8_t> program, std::size_t answer_bytes);
+  /// Returns when what deleted devices held is free again.
+  void await_freed();
 
  private:
   cli::EmbeddedMachine embedded_;

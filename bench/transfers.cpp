@@ -197,7 +197,8 @@ class SequentialWrites final : public Subject {
     }
     store_.run(Program().flush_device(large::uuid()));
     const double seconds = watch.seconds();
-    store_.run(Program().delete_device(large::uuid()).sync());
+    store_.run(Program().delete_device(large::uuid()));
+    store_.await_freed();
     return static_cast<double>(bytes_) / seconds;
   }
 

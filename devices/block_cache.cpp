@@ -57,6 +57,7 @@ BlockCache::BlockCache(io::Disk& disk, std::uint64_t bytes) : disk_(disk) {
   const std::size_t count = bytes / block_size;
   // The books first: where there is no memory for them the arena is not there yet, and need not be given back.
   frames_.resize(count);
+  free_ = FreeFrames(count);
   buckets_.assign(std::bit_ceil(count), no_frame);
   if (count * block_size < smallest_mapping) {
     arena_ = static_cast<std::byte*>(std::aligned_alloc(block_size, count * block_size));
@@ -156,8 +157,8 @@ void BlockCache::set_free(FrameId id) {
   Frame& frame = frames_[id];
   assert(frame.address == 0 && frame.pins == 0);
   if (frame.hints != 0) free_hints_.push_back(frame.hints);
-  frame = Frame{.next = free_};
-  free_ = id;
+  frame = Frame{};
+  free_.add(id);
   ++evictable_;
 }
 
@@ -170,12 +171,9 @@ void BlockCache::free_if_doomed(FrameId id) {
 /// A frame that belongs to nobody, its address 0.
 FrameId BlockCache::take() {
   assert(evictable_ > 0);
-  if (free_ != no_frame) {
-    const FrameId id = free_;
-    free_ = frames_[id].next;
-    frames_[id].next = no_frame;
+  if (!free_.empty()) {
     --evictable_;
-    return id;
+    return free_.take();
   }
   if (never_used_ < frames_.size()) {
     const std::size_t end = (std::size_t{never_used_} + 1) * block_size;

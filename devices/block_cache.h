@@ -15,13 +15,11 @@
 #include <vector>
 
 #include "devices/device.h"
+#include "devices/free_frames.h"
 #include "devices/layout.h"
 #include "io/disk.h"
 
 namespace chimera::devices {
-
-using FrameId = std::uint32_t;
-inline constexpr FrameId no_frame = ~FrameId{0};
 
 /// For each slot of a node the frame that its block was last seen in: a guess that saves the look-up, checked when
 /// used.
@@ -142,7 +140,7 @@ class BlockCache {
                                    is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256, has_unsettled = 512,
                                    was_spared = 1024, is_named = 2048;
     std::uint64_t address = 0;
-    FrameId next = no_frame;  ///< in its bucket, or in the list of free frames
+    FrameId next = no_frame;  ///< in its bucket
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_
     std::uint32_t hints = 0;  ///< index in hints_ + 1
     std::uint32_t pins = 0;
@@ -176,7 +174,7 @@ class BlockCache {
   std::size_t registered_ = 0;  ///< bytes of the arena that the disk has been told of
   std::vector<Frame> frames_;
   std::vector<FrameId> buckets_;
-  FrameId free_ = no_frame;
+  FreeFrames free_;
   FrameId never_used_ = 0;  ///< frames from here on have not been touched yet
   FrameId hand_ = 0;
   std::size_t evictable_ = 0;  ///< free, never used, and those for which evictable() holds

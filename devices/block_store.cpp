@@ -128,7 +128,12 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
     if (!can_clean()) want_checkpoint();
     if (!more || !can_clean() || waiter.space_waits > most_space_waits) return fail_for_space(waiter, wanted);
     if (!is_freeing()) ++waiter.space_waits;
-    want_checkpoint();
+    // Whoever empties graves must not wait for himself.
+    if (purpose == Purpose::freeing || is_worth_a_checkpoint()) {
+      want_checkpoint();
+    } else {
+      space_is_wanted_ = true;
+    }
     wait_for_event(waiter);
     return Outcome::wait();
   }
@@ -141,6 +146,17 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
   if (needs.blocks == 0) return Outcome::ready();
   waiter.message = "the map of free space could not be read; run `chimera check`";
   return Outcome::fail(Status::io_error);
+}
+
+bool BlockStore::is_worth_a_checkpoint() const {
+  constexpr std::size_t worth = 4096;
+  return space_.pending_count() >= worth || !is_freeing();
+}
+
+void BlockStore::look_for_space() {
+  if (!space_is_wanted_ || !is_worth_a_checkpoint()) return;
+  space_is_wanted_ = false;
+  want_checkpoint();
 }
 
 Outcome BlockStore::fail_for_space(Waiter& waiter, std::uint64_t wanted) const {

@@ -86,6 +86,10 @@ class BlockStore {
   /// Wakes whoever waits for space, a bitmap or a checkpoint, and the first that waits for memory.
   void wake_waiting();
   void wait_for_event(Waiter& waiter);
+  /// Asks for a checkpoint if somebody waits for the space that it would bring, and either that is much or nothing else
+  /// will come: while graves are being emptied a checkpoint for each few of their blocks would take all of the disk's
+  /// time. To be called when blocks have been freed.
+  void look_for_space();
 
   /// Two places hold the same block, or one that is booked as free: what is in memory may be wrong. From now on every
   /// block is `corrupt`, and nothing is written any more; the store opens with its last published state.
@@ -108,6 +112,7 @@ class BlockStore {
  private:
   Outcome wait_for_memory(Waiter& waiter);
   Outcome fail_for_space(Waiter& waiter, std::uint64_t wanted) const;
+  [[nodiscard]] bool is_worth_a_checkpoint() const;
   [[nodiscard]] std::uint64_t kept_for(Purpose purpose) const;
   [[nodiscard]] bool may_take(const Waiter& waiter, std::size_t frames) const;
 
@@ -118,7 +123,8 @@ class BlockStore {
   std::deque<Waiter*> memory_queue_;  ///< the first keeps its pins, and nobody else takes frames before it has run
   std::vector<Waiter*> events_;
   bool contradictory_ = false;
-  std::uint64_t unreal_ = 0;  ///< addresses given out that are on no disk
+  bool space_is_wanted_ = false;  ///< by one of those that wait for an event
+  std::uint64_t unreal_ = 0;      ///< addresses given out that are on no disk
 };
 
 }  // namespace chimera::devices

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "devices/crc32c_folding.h"
+
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #endif
@@ -117,14 +119,38 @@ std::uint32_t crc32c_portable(std::uint32_t crc, const void* data, std::size_t s
 
 std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t size) noexcept {
 #if defined(__x86_64__)
-  if (has_instruction) return ~by_instruction(~crc, static_cast<const std::uint8_t*>(data), size);
+  const auto* bytes = static_cast<const std::uint8_t*>(data);
+  if (has_folding() && size >= folding_step) {
+    const std::size_t whole = size / folding_step * folding_step;
+    crc = ~fold(~crc, bytes, whole);
+    bytes += whole;
+    size -= whole;
+  }
+  if (has_instruction) return ~by_instruction(~crc, bytes, size);
 #endif
   return crc32c_portable(crc, data, size);
 }
 
-std::uint32_t block_checksum(std::uint64_t address, std::uint64_t generation, const void* block) noexcept {
+namespace {
+
+std::uint32_t birth_checksum(std::uint64_t address, std::uint64_t generation) {
   const std::uint64_t birth[2] = {address, generation};
-  return crc32c(crc32c(0, birth, sizeof birth), block, 4096);
+  return crc32c(0, birth, sizeof birth);
+}
+
+}  // namespace
+
+std::uint32_t block_checksum(std::uint64_t address, std::uint64_t generation, const void* block) noexcept {
+  return crc32c(birth_checksum(address, generation), block, 4096);
+}
+
+std::uint32_t copy_block(std::uint64_t address, std::uint64_t generation, const void* source, void* target) noexcept {
+  const std::uint32_t birth = birth_checksum(address, generation);
+  if (has_folding()) {
+    return ~fold_and_copy(~birth, static_cast<const std::uint8_t*>(source), 4096, static_cast<std::uint8_t*>(target));
+  }
+  std::memcpy(target, source, 4096);
+  return crc32c(birth, target, 4096);
 }
 
 }  // namespace chimera::devices

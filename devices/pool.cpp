@@ -366,6 +366,7 @@ bool Pool::work() {
   bool more = false;
   for (unsigned n = 0; n < reaps_at_once && (more = reap()); ++n) {
   }
+  blocks_.look_for_space();
   // Counts that have all come back to zero leave a tree of zeros behind.
   ReferenceCounts& references = blocks_.references();
   if (references.total() == 0 && !references.root().slot.empty() && may_change()) {

@@ -342,8 +342,7 @@ void Tree::write(std::uint64_t index, const std::uint8_t* bytes) {
   FrameId* hint = nullptr;
   Slot& slot = own_path(index, 0, hint);
   std::byte* const place = blocks_->cache().bytes(own(slot, *hint, 0, true));
-  std::memcpy(place, bytes, block_size);
-  slot.settle(block_checksum(slot.address(), slot.generation(), place));
+  slot.settle(copy_block(slot.address(), slot.generation(), bytes, place));
 }
 
 void Tree::put(std::uint64_t index, const Slot& shared_slot) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <ranges>
 
 #include "devices/reference_counts.h"
 #include "devices/tree.h"
@@ -149,8 +148,7 @@ Outcome Tree::reap(Waiter& waiter) {
         if (!child.empty() && maybe_shared(child)) counted.push_back(child.address());
       }
       if (const Outcome outcome = provided(); !outcome.is_ready()) return outcome;
-      // Backwards, because the frames that were freed last are taken first: neighbours will be neighbours again.
-      for (const Slot& child : std::views::reverse(node)) {
+      for (const Slot& child : node) {
         if (!child.empty()) blocks_->release(child, maybe_shared(child));
       }
       break;
