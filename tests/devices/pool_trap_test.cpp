@@ -226,6 +226,25 @@ TEST_CASE("a full store reads, clears and deletes, and has its space again witho
   CHECK_EQ(empty_the_store(rig), "");
 }
 
+TEST_CASE("whoever needs the space of a deleted device waits for few checkpoints") {
+  constexpr std::uint64_t store_blocks = 32'768;
+  constexpr std::uint64_t cache_bytes = 128 * mebi;  // so large that what is dirty asks for none
+  PoolRig made(store_blocks, 1, {.journal_bytes = 0});
+  made.close();
+  PoolRig rig(made.disk.content(), 2, cache_bytes);
+  const Uuid first = rig.create("first");
+  for (std::uint64_t n = 0; n < 120; ++n) rig.run_well(Program().write_bytes(first, n * mebi, pattern(n, mebi)));
+  rig.sync();
+  rig.reopen();  // so that the map of what is freed has to be read
+  const Uuid second = rig.create("second");
+  const std::uint64_t before = rig.pool().checkpoint().count();
+  rig.run_well(Program().delete_device(first).write_bytes(second, 0, pattern(1, 24 * mebi)));
+  const std::uint64_t needed = rig.pool().checkpoint().count() - before;
+  CHECK_GE(needed, 1);
+  CHECK_LE(needed, 4);
+  CHECK_EQ(first_problem(rig.check()), "");
+}
+
 TEST_CASE("a full store makes its state durable, and opens") {
   PoolRig rig;
   const Uuid device = rig.create("full");
