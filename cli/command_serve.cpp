@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "cli/command_table.h"
 #include "cli/commands.h"
 #include "cli/config_file.h"
 #include "cli/embedded_endpoint.h"
@@ -16,7 +17,9 @@
 #include "cli/memory_plan.h"
 #include "cli/render.h"
 #include "cli/terminal.h"
+#include "server/inherited_sockets.h"
 #include "server/server.h"
+#include "server/service_manager.h"
 
 namespace chimera::cli {
 namespace {
@@ -31,12 +34,27 @@ struct Options {
   std::vector<std::string> config_faults;
 };
 
+struct Listening {
+  std::vector<std::string> addresses;  ///< with the ports that the kernel has chosen, and what is spoken there
+  bool serves_nbd = false;
+};
+
 constexpr std::array stop_signals{SIGTERM, SIGINT};
 
-/// Where clients may come from now on: the addresses with the ports that the kernel has chosen, and what is spoken
-/// there.
-std::expected<std::vector<std::string>, std::string> listen_everywhere(server::Server& server, const Options& options) {
-  std::vector<std::string> listening;
+/// Clients may come from now on, on the sockets that we were started with and at the addresses that were given.
+std::expected<Listening, std::string> listen_everywhere(server::Server& server,
+                                                        std::vector<server::InheritedSocket> inherited,
+                                                        const Options& options) {
+  Listening listening;
+  const auto note = [&](const server::Address& address, server::Protocol protocol) {
+    const bool is_nbd = protocol == server::Protocol::nbd;
+    listening.serves_nbd = listening.serves_nbd || is_nbd;
+    listening.addresses.push_back((is_nbd ? "NBD on " : "") + server::to_string(address));
+  };
+  for (server::InheritedSocket& socket : inherited) {
+    note(socket.listening.address, socket.protocol);
+    server.listen(std::move(socket.listening), socket.protocol);
+  }
   for (const auto& [addresses, protocol] : {std::pair{&options.addresses, server::Protocol::instructions},
                                             std::pair{&options.nbd_addresses, server::Protocol::nbd}}) {
     for (const std::string& text : *addresses) {
@@ -44,20 +62,19 @@ std::expected<std::vector<std::string>, std::string> listen_everywhere(server::S
       if (!address) return std::unexpected(address.error());
       const auto taken = server.listen(*address, protocol);
       if (!taken) return std::unexpected(taken.error());
-      listening.push_back((protocol == server::Protocol::nbd ? "NBD on " : "") + server::to_string(*taken));
+      note(*taken, protocol);
     }
   }
   return listening;
 }
 
-void print_banner(const Options& options, const EmbeddedMachine& opened, const std::vector<std::string>& listening) {
+void print_banner(const Options& options, const EmbeddedMachine& opened, const Listening& listening) {
   const std::string cache =
       opened.disk == nullptr ? "" : fmt::format("a cache of {}, ", human_size(options.open.cache_bytes));
   fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
              grouped(options.server.most_connections));
-  const bool serves_nbd = !options.nbd_addresses.empty();
-  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server, serves_nbd).text());
-  for (const std::string& address : listening) fmt::print("listening on {}\n", address);
+  fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server, listening.serves_nbd).text());
+  for (const std::string& address : listening.addresses) fmt::print("listening on {}\n", address);
   // Whoever started this waits for these lines.
   std::fflush(stdout);
 }
@@ -84,15 +101,21 @@ int run(Options& options) {
     return report_config(options.config.path, options.config_faults);
   }
   hold_stop_signals();
+  auto manager = server::ServiceManager::from_environment();
+  if (!manager) return fail(manager.error());
+  auto inherited = server::take_inherited_sockets();
+  if (!inherited) return fail(inherited.error());
+  manager->tell("STATUS=opening " + options.store);
   auto opened = open_machine(options.store, options.open);
   if (!opened) return fail(opened.error());
   fit_connections(options.server);
   auto server = server::Server::make(*opened->machine, *opened->loop, options.server);
   if (!server) return fail(server.error());
-  const auto listening = listen_everywhere(**server, options);
+  const auto listening = listen_everywhere(**server, std::move(*inherited), options);
   if (!listening) return fail(listening.error());
   print_banner(options, *opened, *listening);
-  const Status status = (*server)->run(stop_signals);
+  manager->tell(fmt::format("READY=1\nSTATUS=serving {}, {}", options.store, joined(listening->addresses, ", ")));
+  const Status status = (*server)->run(stop_signals, std::move(*manager));
   if (status == Status::ok) return exit_done;
   return fail(fmt::format("What was written last could not be made durable: {}.", status_text(status)));
 }
@@ -131,7 +154,9 @@ void complete_options(CLI::App& command, Options& options) {
   if (!options.config_faults.empty()) return;
   if (options.config.check && options.config.path.empty()) throw CLI::RequiredError("--config");
   if (options.store.empty()) throw CLI::RequiredError("STORE");
-  if (options.addresses.empty() && options.nbd_addresses.empty()) {
+  // A file that is to be checked may be meant for a server that is handed its sockets.
+  const bool has_place = options.config.check || server::has_inherited_sockets();
+  if (options.addresses.empty() && options.nbd_addresses.empty() && !has_place) {
     throw CLI::RequiredError("--listen or --nbd: where clients may come");
   }
 }

@@ -77,7 +77,7 @@ CLI::Option* add_time_option(CLI::App& command, const std::string& name, std::ui
 void add_store_options(CLI::App& command, StoreOptions& options) {
   command.add_option("--io", options.loop, "How to reach the kernel: uring, posix or auto (uring if there is one)")
       ->transform(CLI::Validator(normalise_loop, ""))
-      ->type_name("KIND")
+      ->type_name("uring|posix|auto")
       ->group("Machine");
   add_size_option(command, "--cache", options.cache_bytes, "Memory for cached blocks (default 256M, at least 128M)")
       ->check(CLI::Validator(

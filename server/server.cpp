@@ -87,9 +87,13 @@ Server::~Server() {
 std::expected<Address, std::string> Server::listen(const Address& address, Protocol protocol) {
   auto listening = listen_on(address, options_.socket_mode);
   if (!listening) return std::unexpected(std::move(listening.error()));
-  Listener::Host& host = *this;
-  listeners_.push_back(std::make_unique<Listener>(host, loop_, std::move(*listening), protocol));
+  listen(std::move(*listening), protocol);
   return listeners_.back()->address();
+}
+
+void Server::listen(ListeningSocket listening, Protocol protocol) {
+  Listener::Host& host = *this;
+  listeners_.push_back(std::make_unique<Listener>(host, loop_, std::move(listening), protocol));
 }
 
 // Connections come, change and go.
@@ -164,21 +168,38 @@ void Server::turn() {
   loop_.step(is_machine_busy || machine_.has_ready() || !changed_.empty() ? 0 : io::Loop::forever);
 }
 
-Status Server::run(std::span<const int> stop_signals) {
+Status Server::run(std::span<const int> stop_signals, ServiceManager manager) {
   assert(phase_ == Phase::serving);
+  manager_ = std::move(manager);
   const sigset_t signals = set_of(stop_signals);
   const BlockedSignals blocked(signals);
   signals_ = Socket(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   await_stop_event();
   if (signals_.is_open()) await_signal();
+  await_heartbeat();
   while (!is_over()) turn();
+  manager_.end_beating();
+  manager_.tell("STATUS=making everything durable");
   return machine_.sync();
 }
 
 bool Server::is_over() const {
   return phase_ == Phase::leaving && connections_.empty() && !awaiting_stop_.is_under_way() &&
          !awaiting_signal_.is_under_way() && !deadline_.is_under_way() && !looking_.is_under_way() &&
+         !heartbeat_.is_under_way() &&
          std::ranges::all_of(listeners_, [](const auto& listener) { return listener->has_stopped(); });
+}
+
+// That the loop turns, for a manager who wants to know.
+
+void Server::await_heartbeat() {
+  if (manager_.heartbeat_ms() != 0) loop_.after(manager_.heartbeat_ms(), heartbeat_.begin());
+}
+
+void Server::on_heartbeat(int) {
+  if (phase_ == Phase::leaving) return;
+  manager_.beat();
+  await_heartbeat();
 }
 
 // The end.
@@ -217,6 +238,7 @@ void Server::asked_to_stop() {
 
 void Server::finish() {
   phase_ = Phase::finishing;
+  manager_.tell(fmt::format("STOPPING=1\nSTATUS=finishing what {} clients have asked for", connections_.size()));
   for (const auto& listener : listeners_) listener->stop();
   machine_.shut_down();
   for (const auto& connection : connections_) connection->end_input();
@@ -232,6 +254,7 @@ void Server::leave() {
   awaiting_signal_.cancel(loop_);
   deadline_.cancel(loop_);
   looking_.cancel(loop_);
+  heartbeat_.cancel(loop_);
 }
 
 }  // namespace chimera::server

@@ -13,6 +13,7 @@
 #include "server/connection.h"
 #include "server/listener.h"
 #include "server/options.h"
+#include "server/service_manager.h"
 #include "vm/machine.h"
 
 namespace chimera::server {
@@ -32,12 +33,15 @@ class Server final : private Connection::Host, private Listener::Host {
   /// whole sentences for the user.
   [[nodiscard]] std::expected<Address, std::string> listen(const Address& address,
                                                            Protocol protocol = Protocol::instructions);
+  /// The same on a socket that listens already.
+  void listen(ListeningSocket listening, Protocol protocol);
 
   /// Serves until one of the signals comes or `stop` is called. Then: accepts and reads no more, runs what has arrived
   /// whole (the machine answers `shutting down` to what had not begun), sends the answers, within a deadline; then
   /// makes everything durable. A second signal or `stop` ends the waiting. Returns the status of that sync.
-  /// To be called once. The signals are blocked in this thread meanwhile.
-  [[nodiscard]] Status run(std::span<const int> stop_signals);
+  /// To be called once. The signals are blocked in this thread meanwhile. The manager hears heartbeats, if it cares,
+  /// and when the stop begins.
+  [[nodiscard]] Status run(std::span<const int> stop_signals, ServiceManager manager = {});
   /// From any thread or signal handler.
   void stop() noexcept;
 
@@ -66,6 +70,8 @@ class Server final : private Connection::Host, private Listener::Host {
   void on_deadline(int result);
   void watch_clients();
   void on_look(int result);
+  void await_heartbeat();
+  void on_heartbeat(int result);
   void asked_to_stop();
   [[nodiscard]] bool is_over() const;
 
@@ -75,6 +81,7 @@ class Server final : private Connection::Host, private Listener::Host {
   const std::uint64_t look_interval_ms_;  ///< between looks at what clients do; 0: nobody looks
   Socket stop_event_;
   Socket signals_;
+  ServiceManager manager_;
   Phase phase_ = Phase::serving;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Connection>> connections_;
@@ -86,6 +93,7 @@ class Server final : private Connection::Host, private Listener::Host {
   io::Callback<&Server::on_signal> awaiting_signal_{*this};
   io::Callback<&Server::on_deadline> deadline_{*this};
   io::Callback<&Server::on_look> looking_{*this};
+  io::Callback<&Server::on_heartbeat> heartbeat_{*this};
 };
 
 }  // namespace chimera::server

@@ -145,7 +145,7 @@ std::expected<ListeningSocket, std::string> listen_on(const Address& address, mo
 
 void stop_listening(ListeningSocket& listening) {
   listening.socket.close();
-  if (listening.address.kind != Address::Kind::unix_socket) return;
+  if (!listening.is_ours || listening.address.kind != Address::Kind::unix_socket) return;
   // What cannot be removed is replaced by the next server there.
   static_cast<void>(remove_stale_socket(listening.address.path));
 }

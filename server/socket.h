@@ -38,13 +38,14 @@ class Socket {
 
 struct ListeningSocket {
   Socket socket;
-  Address address;  ///< with the port that the kernel has chosen
+  Address address;      ///< with the port that the kernel has chosen
+  bool is_ours = true;  ///< made by us, so that its file goes with it
 };
 
 /// The file of a unix socket gets `mode`; one that nobody listens on any more is replaced.
 [[nodiscard]] std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode);
 
-/// Closes the socket and removes its file, unless another server listens there by now.
+/// Closes the socket and removes its file, if it is ours and no other server listens there by now.
 void stop_listening(ListeningSocket& listening);
 
 /// Small answers leave at once, and a computer that has gone away is noticed. Nothing on unix sockets.
