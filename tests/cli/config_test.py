@@ -85,8 +85,9 @@ class ConfigurationFile(ChimeraTest):
         self.assertIn("cannot be read: No such file", self.fails("serve", "--config", "none", status=2))
         self.assertIn("cannot be read: Is a directory", self.fails("serve", "--config", self.folder, status=2))
         path = self.config("store = :memory:\n")
-        for check in ([], ["--check-config"]):
-            self.assertIn("--listen or --nbd", self.fails("serve", "--config", path, *check, status=2))
+        self.assertIn("--listen or --nbd", self.fails("serve", "--config", path, status=2))
+        # It may be meant for a server that is handed its sockets.
+        self.assertIn("no problem", self.chimera("serve", "--config", path, "--check-config"))
         path = self.config("listen = tcp:0\n")
         self.assertIn("STORE is required", self.fails("serve", "--config", path, "--check-config", status=2))
         self.assertIn("--config is required", self.fails("serve", "--check-config", status=2))
