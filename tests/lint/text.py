@@ -39,7 +39,8 @@ def whitespace_problems(path, text):
 
 def name_problems(path):
     *folders, name = pathlib.PurePath(path).parts
-    if any(part.startswith(".") for part in (*folders, name)):
+    # What stands in debian/ is named by its tools.
+    if any(part.startswith(".") for part in (*folders, name)) or folders[:1] == ["debian"]:
         return []
     pattern = DOCUMENT_NAME if name.endswith(".md") or name.isupper() else FILE_NAME
     if not pattern.match(name) or not all(FILE_NAME.match(folder) for folder in folders):

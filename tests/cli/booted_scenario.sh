@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What an operator does with the packages, in a small Debian that has just started: package_test.py puts it there, with the
+# packages in /packages. Whatever goes wrong ends it.
+set -eux
+touch /started
+program() { chimera send unix:/run/chimera/disks.socket -; }
+main_process() { systemctl show --property MainPID --value chimera@disks.service; }
+
+dpkg --install /packages/libchimera0_*.deb /packages/chimera_*.deb
+setpriv --reuid=chimera --regid=chimera --init-groups chimera format /var/lib/chimera/disks.img --size 64M
+printf 'store = disks.img\ncache = 128M\n' >/etc/chimera/disks.conf
+systemctl enable --now chimera@disks.socket chimera-nbd@disks.socket
+[[ $(stat -c '%a %U %G' /run/chimera/disks.socket) == '660 chimera chimera' ]]
+
+# It starts with its first client, and systemd knows what it does.
+[[ $(main_process) == 0 ]]
+printf 'create device "disk" "" "size=1M"\nwrite bytes @0 "kept"\nflush device\n' | program
+[[ $(systemctl show --property StatusText --value chimera@disks.service) == 'serving disks.img, '*'NBD on unix:/run/chimera/disks.nbd'* ]]
+[[ $(systemctl show --property WatchdogUSec --value chimera@disks.service) == 1min ]]
+[[ $(ps -o user= -p "$(main_process)" 2>/dev/null || stat -c %U "/proc/$(main_process)") == chimera ]]
+journalctl --sync
+journalctl --unit chimera@disks.service | grep -q 'uring I/O'
+
+# An upgrade restarts it; a kill does not end it. What was durable is there.
+before=$(main_process)
+dpkg --install /packages/libchimera0_*.deb /packages/chimera_*.deb
+[[ $(main_process) != "$before" && $(main_process) != 0 ]]
+printf 'open device "disk"\nread bytes @0 #4\n' | program | grep -q '"kept"'
+before=$(main_process)
+kill -KILL "$before"
+printf 'open device "disk"\nread bytes @0 #4\n' | program | grep -q '"kept"'
+[[ $(main_process) != "$before" ]]
+
+systemctl stop chimera@disks.socket chimera-nbd@disks.socket chimera@disks.service
+[[ $(systemctl show --property Result --value chimera@disks.service) == success ]]
+chimera check /var/lib/chimera/disks.img
+
+systemctl start chimera@disks.service
+dpkg --purge chimera libchimera0
+[[ $(systemctl is-active chimera@disks.service chimera@disks.socket) != *$'\n'active* ]]
+[[ -f /var/lib/chimera/disks.img ]]
+[[ -z $(find /etc /usr /lib/systemd -name '*chimera*') ]]
