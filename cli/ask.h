@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,14 @@ struct FoundDevice {
   Uuid uuid{};
   std::string name;
   std::uint64_t length = 0;  ///< bytes
+  bool read_only = false;
+  bool fixed_length = false;
+  std::string family;  ///< the same for all that are clones of each other, near or far
 };
+
+/// The device that these instructions make the current one, open afterwards; nothing if there is none. Errors are whole
+/// sentences.
+[[nodiscard]] std::expected<std::optional<FoundDevice>, std::string> look_for(Endpoint& endpoint, Program reach);
 
 /// The device of that name, or else of that UUID; the session has it open afterwards. `target` is where the user said
 /// that it is. Errors are whole sentences.

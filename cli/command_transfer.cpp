@@ -7,10 +7,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/endpoint.h"
 #include "cli/output.h"
 #include "cli/render.h"
+#include "cli/stream_export.h"
+#include "cli/stream_format.h"
+#include "cli/stream_import.h"
 #include "cli/terminal.h"
 #include "cli/transfer.h"
 
@@ -23,16 +27,22 @@ struct Options {
   ImportOptions import;
   bool force = false;
   bool json = false;
+  bool stream = false;
+  std::string since;  ///< the snapshot that a stream goes on from
 };
 
 /// Where the data itself goes to standard output, its report does not.
-void report(const Options& options, const Transferred& done, std::FILE* to) {
+void report(const Options& options, const Transferred& done, const std::string& snapshot, std::FILE* to) {
   if (options.json) {
-    const nlohmann::ordered_json json{{"name", options.name},
-                                      {"uuid", to_string(done.uuid)},
-                                      {"length", done.length},
-                                      {"data_bytes", done.data_bytes}};
+    nlohmann::ordered_json json{{"name", options.name},
+                                {"uuid", to_string(done.uuid)},
+                                {"length", done.length},
+                                {"data_bytes", done.data_bytes}};
+    if (!snapshot.empty()) json["snapshot"] = snapshot;
     fmt::print(to, "{}\n", to_text(json, 2));
+  } else if (!snapshot.empty()) {
+    fmt::print(to, "{}: {} bytes, {} of them in the stream.\n", snapshot, grouped(done.length),
+               grouped(done.data_bytes));
   } else {
     fmt::print(to, "{}: {} bytes, {} of them data, the rest holes.\n", options.name, grouped(done.length),
                grouped(done.data_bytes));
@@ -41,19 +51,32 @@ void report(const Options& options, const Transferred& done, std::FILE* to) {
 
 /// Ends the endpoint's session, and reports if all went well.
 int finish(const Options& options, Endpoint& endpoint, const std::expected<Transferred, std::string>& done,
-           std::FILE* to = stdout) {
+           std::FILE* to = stdout, const std::string& snapshot = {}) {
   const auto closed = endpoint.close();
   if (output_is_closed()) return exit_failed;  // nobody is left to be told
   if (!done) return fail(done.error());
   if (!closed) return fail(closed.error());
-  report(options, *done, to);
+  report(options, *done, snapshot, to);
   return exit_done;
+}
+
+int run_stream_import(const Options& options, const ImageFile& stream) {
+  if (options.import.fixed_length)
+    return fail("--fixed is for images: a stream says itself whether its length is fixed.");
+  const auto endpoint = open_endpoint(options.target, options.store);
+  if (!endpoint) return fail(endpoint.error());
+  const auto imported = import_stream(**endpoint, stream, options.target, options.name, options.import.replace);
+  if (!imported) return finish(options, **endpoint, std::unexpected(imported.error()));
+  return finish(options, **endpoint, imported->done, stdout, imported->snapshot);
 }
 
 int run_import(const Options& options) {
   if (is_same_file(options.file, options.target)) return fail(options.file + " is the store itself.");
   const auto image = ImageFile::open_source(options.file);
   if (!image) return fail(image.error());
+  const auto is_stream = image->begins_with(stream_beginning());
+  if (!is_stream) return fail(is_stream.error());
+  if (*is_stream) return run_stream_import(options, *image);
   if (image->is_stream() && options.import.fixed_length) {
     return fail("--fixed takes a length, and standard input has none before its end: import a file.");
   }
@@ -62,7 +85,42 @@ int run_import(const Options& options) {
   return finish(options, **endpoint, import_image(**endpoint, *image, options.name, options.import));
 }
 
+/// A device that can be written to gets a snapshot first, so its store has to be opened for that.
+std::expected<std::unique_ptr<Endpoint>, std::string> open_for_stream(const Options& options) {
+  auto endpoint = open_endpoint(options.target, options.store);
+  if (!endpoint || is_address(options.target)) return endpoint;
+  const auto device = find_device(**endpoint, options.target, options.name);
+  if (!device) return std::unexpected(device.error());
+  if (device->read_only) return endpoint;
+  if (auto closed = (*endpoint)->close(); !closed) return std::unexpected(closed.error());
+  endpoint->reset();
+  StoreOptions writable = options.store;
+  writable.read_only = false;
+  return open_endpoint(options.target, writable);
+}
+
+int run_stream_export(const Options& options) {
+  const auto endpoint = open_for_stream(options);
+  if (!endpoint) return fail(endpoint.error());
+  const auto file = ImageFile::open_target(options.file, 0, options.force);
+  if (!file) return fail(file.error());
+  std::string snapshot;
+  std::expected<Transferred, std::string> done;
+  if (const auto source = find_stream_source(**endpoint, options.target, options.name, options.since); source) {
+    snapshot = source->snapshot.name;
+    done = export_stream(**endpoint, *file, *source);
+  } else {
+    done = std::unexpected(source.error());
+  }
+  if (done) {
+    if (auto kept = file->keep(); !kept) done = std::unexpected(kept.error());
+  }
+  if (!done) file->discard();
+  return finish(options, **endpoint, done, file->is_stream() ? stderr : stdout, snapshot);
+}
+
 int run_export(const Options& options) {
+  if (options.stream || !options.since.empty()) return run_stream_export(options);
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
   const auto device = open_for_export(**endpoint, options.name);
@@ -88,29 +146,46 @@ void add_operands(CLI::App& command, Options& options, const std::string& file_h
 }  // namespace
 
 Command make_import_command(CLI::App& program) {
-  CLI::App& command = add_command(program, "import", "Load a file or a block device into a device; holes stay holes",
-                                  "  chimera import store.img debian.raw debian\n"
-                                  "  chimera import unix:chimera.socket /dev/sdb backup --fixed\n"
-                                  "  xz -dc debian.raw.xz | chimera import store.img - debian");
+  CLI::App& command =
+      add_command(program, "import", "Load a file or a block device into a device; holes stay holes",
+                  "  chimera import store.img debian.raw debian\n"
+                  "  chimera import unix:chimera.socket /dev/sdb backup --fixed\n"
+                  "  xz -dc debian.raw.xz | chimera import store.img - debian\n"
+                  "  ssh host chimera export store.img - disk0@tue --since disk0@mon |\n"
+                  "      chimera import backup.img - disk0\n"
+                  "\nWhat `chimera export --stream` has written is recognised: then NAME gets the content of the\n"
+                  "snapshot, which is made beside it, as NAME@…, all at once or not at all. A stream since a\n"
+                  "snapshot needs that snapshot here, from the stream before, and NAME as it is in it.");
   auto options = std::make_shared<Options>();
   add_operands(command, *options, "A file or a block device, - for standard input");
-  command.add_flag("--replace", options->import.replace,
-                   "In the place of a device of that name, which is deleted when the new one is complete");
+  command.add_flag(
+      "--replace", options->import.replace,
+      "In the place of a device of that name, which is deleted when the new one is complete; of a stream since a "
+      "snapshot: also where it has been changed");
   command.add_flag("--fixed", options->import.fixed_length, "The device keeps this length, as a disk does");
   return {&command, [options] { return run_import(*options); }};
 }
 
 Command make_export_command(CLI::App& program) {
-  CLI::App& command =
-      add_command(program, "export", "Write a device into a file or a block device; holes stay holes",
-                  "  chimera export store.img debian.raw debian\n"
-                  "  chimera export tcp:localhost:4096 /dev/sdb backup --force\n"
-                  "  chimera export store.img - debian | xz > debian.raw.xz\n"
-                  "\nTo standard output holes are written as zeros, and the report goes to standard error.");
+  CLI::App& command = add_command(
+      program, "export", "Write a device into a file or a block device; holes stay holes",
+      "  chimera export store.img debian.raw debian\n"
+      "  chimera export tcp:localhost:4096 /dev/sdb backup --force\n"
+      "  chimera export store.img - debian | xz > debian.raw.xz\n"
+      "  chimera export unix:chimera.socket - disk0@tue --since disk0@mon | gzip > tue.stream.gz\n"
+      "\nA stream is a program, for `chimera import`, that makes a copy of a snapshot in another store, or goes on\n"
+      "from the copy of an earlier one: then it holds what differs. A device that can be written to gets a\n"
+      "snapshot first, which stays. `chimera disasm` prints it.\n"
+      "\nTo standard output holes are written as zeros, and the report goes to standard error.");
   auto options = std::make_shared<Options>();
   options->store.read_only = true;
   add_operands(command, *options, "A file or a block device, - for standard output");
   command.add_flag("--force", options->force, "Overwrite a file that exists, or a block device");
+  command.add_flag("--stream", options->stream,
+                   "A program that makes the same snapshot elsewhere, instead of an image");
+  command
+      .add_option("--since", options->since, "Such a program, of what has changed since this snapshot of the device")
+      ->type_name("SNAPSHOT");
   return {&command, [options] { return run_export(*options); }};
 }
 

@@ -35,7 +35,8 @@ ImageFile::ImageFile(ImageFile&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       length_(other.length_),
-      kind_(other.kind_) {}
+      kind_(other.kind_),
+      looked_at_(std::move(other.looked_at_)) {}
 
 ImageFile::~ImageFile() {
   if (descriptor_ >= 0) close(descriptor_);
@@ -152,7 +153,9 @@ ImageFile::Result<> ImageFile::read(std::uint64_t offset, std::span<std::uint8_t
 }
 
 ImageFile::Result<std::size_t> ImageFile::read_next(std::span<std::uint8_t> out) const {
-  std::size_t done = 0;
+  std::size_t done = std::min(looked_at_.size(), out.size());
+  std::copy_n(looked_at_.begin(), done, out.begin());
+  looked_at_.erase(looked_at_.begin(), looked_at_.begin() + static_cast<std::ptrdiff_t>(done));
   while (done < out.size()) {
     const ssize_t got = ::read(descriptor_, out.data() + done, out.size() - done);
     if (got < 0 && errno == EINTR) continue;
@@ -161,6 +164,21 @@ ImageFile::Result<std::size_t> ImageFile::read_next(std::span<std::uint8_t> out)
     done += static_cast<std::size_t>(got);
   }
   return done;
+}
+
+ImageFile::Result<bool> ImageFile::begins_with(std::span<const std::uint8_t> bytes) const {
+  std::vector<std::uint8_t> start(bytes.size());
+  if (is_stream()) {
+    const auto got = read_next(start);
+    if (!got) return std::unexpected(got.error());
+    start.resize(*got);
+    looked_at_.insert(looked_at_.begin(), start.begin(), start.end());
+  } else if (length_ < bytes.size()) {
+    return false;
+  } else if (auto got = read(0, start); !got) {
+    return std::unexpected(got.error());
+  }
+  return std::ranges::equal(start, bytes);
 }
 
 /// Through stdout, which knows what to do when its reader has gone.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace chimera::cli {
 
@@ -45,6 +46,8 @@ class ImageFile {
   [[nodiscard]] Result<> read(std::uint64_t offset, std::span<std::uint8_t> out) const;
   /// Fills `out` from a stream; returns how many bytes there were, fewer than asked for at its end only.
   [[nodiscard]] Result<std::size_t> read_next(std::span<std::uint8_t> out) const;
+  /// Whether a source begins with these bytes. Of a stream they are still to be read.
+  [[nodiscard]] Result<bool> begins_with(std::span<const std::uint8_t> bytes) const;
   [[nodiscard]] Result<> write(std::uint64_t offset, std::span<const std::uint8_t> bytes) const;
   /// Makes a stretch of a target read as zeros; nothing is to be done in a file that is all hole at first.
   [[nodiscard]] Result<> write_zeros(std::uint64_t offset, std::uint64_t count) const;
@@ -70,6 +73,7 @@ class ImageFile {
   int descriptor_;
   std::uint64_t length_ = 0;
   Kind kind_ = Kind::file;
+  mutable std::vector<std::uint8_t> looked_at_;  ///< of a stream, and not yet read
 };
 
 /// Stands for standard input or output.

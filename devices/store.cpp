@@ -157,7 +157,7 @@ Outcome Store::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets,
       made.push_back(enter(std::move(*next++)));
       continue;
     }
-    auto clone = make_memory_device(unused_uuid(), target.name);
+    auto clone = make_memory_device(target.uuid ? *target.uuid : unused_uuid(), target.name);
     clone->adopt(in_memory(*target.origin));
     made.push_back(enter(std::move(clone)));
   }

@@ -112,6 +112,7 @@ inline constexpr std::string_view meaning = R"(
 | `size=N[K\|M\|G\|T]` | fixed length in bytes, at most the greatest length |
 | `kind=pool` | in the store's pool (default) |
 | `kind=memory` | in memory, gone at restart |
+| `clone=UUID` | a clone of that device, as `clone device` makes it, but with the UUID that is given here; no columns, and no other option |
 
 Each at most once; anything else is 18.
 )";

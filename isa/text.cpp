@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "isa/clone_option.h"
 #include "isa/limits.h"
 #include "isa/utf8.h"
 
@@ -108,6 +109,12 @@ std::expected<CreateOptions, std::string> parse_create_options(std::string_view 
     if (problem) return std::unexpected(*std::move(problem));
   }
   return parsed;
+}
+
+std::optional<Uuid> parse_clone_option(std::string_view options) noexcept {
+  constexpr std::string_view key = "clone=";
+  if (!options.starts_with(key)) return std::nullopt;
+  return parse_uuid(options.substr(key.size()));
 }
 
 std::optional<Uuid> parse_uuid(std::string_view text) noexcept {

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "isa/clone_option.h"
 #include "isa/text.h"
 #include "vm/dispatcher.h"
 
@@ -71,8 +72,12 @@ Outcome Dispatcher::create_device(const Instruction& instruction) {
   if (const Outcome room = check_may_open(); !room.is_ready()) return room;
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   if (const Outcome valid = check_name(instruction.name); !valid.is_ready()) return valid;
+  const auto origin = parse_clone_option(instruction.options);
+  if (origin && !instruction.text.empty()) {
+    return fail(Status::bad_text, "a clone has its origin's columns: give none");
+  }
   devices::CreateOptions options;
-  if (instruction.has_options) {
+  if (instruction.has_options && !origin) {
     const auto parsed = parse_create_options(instruction.options);
     if (!parsed) return fail(Status::bad_text, "{}", parsed.error());
     options.kind = parsed->kind == DeviceKind::memory ? devices::Kind::memory : devices::Kind::pool;
@@ -81,8 +86,18 @@ Outcome Dispatcher::create_device(const Instruction& instruction) {
   }
   if (instruction.has_device) options.uuid = instruction.device;
   Device* made = nullptr;
-  const Outcome created = catalogue().create(waiter_, instruction.name, bytes_of(instruction.text), options, made);
-  if (!created.is_ready()) return created;
+  if (origin) {
+    // A clone whose UUID may be chosen, which `clone device` cannot say.
+    Target target;
+    if (const Outcome reached = reach_named(*origin, target); !reached.is_ready()) return reached;
+    const devices::SnapshotTarget clone{target.device, std::string(instruction.name), options.uuid};
+    std::vector<Device*> clones;
+    if (const Outcome cloned = catalogue().snapshot(waiter_, {&clone, 1}, clones); !cloned.is_ready()) return cloned;
+    made = clones.front();
+  } else {
+    const Outcome created = catalogue().create(waiter_, instruction.name, bytes_of(instruction.text), options, made);
+    if (!created.is_ready()) return created;
+  }
   renamed(instruction.name);
   registers_.open(*made);
   reached_ = true;

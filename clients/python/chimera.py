@@ -336,7 +336,8 @@ class Instructions:
 
     def create_device(self, name: str, columns: str = "", options: str = "", *, device=None):
         """Makes a device and opens it; it becomes current. Answers its UUID: `device`, or a new one. `options` are
-        pairs key=value with commas between: size=N[K|M|G|T] for a fixed length in bytes, kind=pool or kind=memory."""
+        pairs key=value with commas between: size=N[K|M|G|T] for a fixed length in bytes, kind=pool or kind=memory; or
+        clone=UUID alone, for a clone of that device."""
         mode = (device is not None) | (2 if options else 0)
         head = bytes([_CREATE.number | mode]) + (_device(device) if device is not None else b"")
         tail = _string16(options) if options else b""

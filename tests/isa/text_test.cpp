@@ -1,4 +1,5 @@
 #include "isa/text.h"
+#include "isa/clone_option.h"
 
 #include <doctest/doctest.h>
 
@@ -49,6 +50,18 @@ TEST_CASE("sizes") {
        {"", "K", "-1", "+1", " 1", "1 ", "1k", "1KK", "1.5G", "0x10", "18446744073709551616", "16777216T"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_size(bad).has_value());
+  }
+}
+
+TEST_CASE("the option clone stands alone") {
+  const std::string uuid = "3f0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b11";
+  CHECK(parse_clone_option("clone=" + uuid) == parse_uuid(uuid));
+  for (const std::string& bad :
+       {std::string(), std::string("clone="), "clone=" + uuid + ",size=1", "kind=pool,clone=" + uuid, "Clone=" + uuid,
+        "clone=" + uuid.substr(1), "clone=" + uuid + "1"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_clone_option(bad).has_value());
+    CHECK_FALSE(parse_create_options(bad).has_value());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <openssl/sha.h>
 
 #include <array>
+#include <boost/uuid/uuid_io.hpp>
 
 #include "isa/limits.h"
 
@@ -112,6 +113,34 @@ TEST_CASE("a fixed length: bytes past it are refused, blocks past it ignored") {
   desk.one.ask(Program().write_bytes(b, 0, filled(6000, 1)));
   CHECK_EQ(desk.one.status(Program().copy_bytes(b, 0, a, 0, 5001)), Status::out_of_range);
   CHECK_EQ(desk.one.status(Program().copy_bytes(b, 0, a, 0, 5000)), Status::ok);
+}
+
+TEST_CASE("a clone with a UUID of one's own: create device with clone=UUID") {
+  for (const bool in_transaction : {false, true}) {
+    Desk desk;
+    const Uuid a = desk.create("a", "size=5000");
+    desk.one.ask(Program().write_bytes(a, 100, bytes("text")));
+    desk.one.ask(Program().protect_device(a, true));
+    Uuid b = a;
+    b.data[0] ^= 1;
+    const std::string clones = "clone=" + to_string(a);
+    if (in_transaction) CHECK_EQ(desk.one.status(Program().begin()), Status::ok);
+    CHECK_EQ(desk.one.ask(Program().create_device("b", {}, clones, b)).uuid(), b);
+    CHECK_EQ(desk.one.ask(Program().read_bytes(implied, 100, 4)).result,
+             (std::vector<std::uint8_t>{'t', 'e', 'x', 't'}));  // it is the current one
+    CHECK_EQ(desk.one.status(Program().write_byte(b, 0, 1)), Status::ok);
+    if (in_transaction) CHECK_EQ(desk.one.status(Program().commit()), Status::ok);
+    CHECK_EQ(desk.one.ask(Program().read_length(b)).number(), 5000);
+    CHECK_EQ(desk.one.ask(Program().read_byte(a, 0)).result, filled(1, 0));
+    CHECK_EQ(desk.one.status(Program().create_device("c", {}, clones, b)), Status::exists);
+    CHECK_EQ(desk.one.status(Program().read_length()), Status::no_current_device);
+    CHECK_EQ(desk.one.status(Program().create_device("b", {}, clones)), Status::exists);
+    CHECK_EQ(desk.one.status(Program().create_device("c", "columns", clones)), Status::bad_text);
+    CHECK_EQ(desk.one.status(Program().create_device("c", {}, "clone=" + to_string(nobody))), Status::not_found);
+    CHECK_EQ(desk.one.status(Program().create_device("c", {}, clones)), Status::ok);
+    CHECK_EQ(desk.one.status(Program().roll_back_device(b, a)), Status::ok);  // they are of one family
+    CHECK_EQ(desk.one.ask(Program().read_byte(b, 0)).result, filled(1, 0));
+  }
 }
 
 TEST_CASE("metadata covers all 64 bits of offset") {
