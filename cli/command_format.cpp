@@ -202,9 +202,10 @@ Command make_format_command(CLI::App& program) {
       ->required();
   add_size_option(command, "--size", options->size,
                   "Of the store, at least 16M (default: what the file or device has, else 1G)");
-  add_size_option(command, "--journal", options->journal,
-                  "Of the journal, from 2M to 112M and a quarter of the store: it lies within the first 128M. 0: there is "
-                  "none, and every flush is a checkpoint (default: a sixteenth of the store, from 2M to 64M)");
+  add_size_option(
+      command, "--journal", options->journal,
+      "Of the journal, from 2M to 112M and a quarter of the store: it lies within the first 128M. 0: there is "
+      "none, and every flush is a checkpoint (default: a sixteenth of the store, from 2M to 64M)");
   command.add_flag("--preallocate", options->preallocate,
                    "Write zeros over all of it first: slow now, but a file's writes are faster from then on");
   command.add_flag("--force", options->force, "Overwrite whatever stands there");

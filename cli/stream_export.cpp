@@ -29,7 +29,6 @@ class StreamExporter {
   StreamExporter(Endpoint& endpoint, const ImageFile& file, const StreamSource& source)
       : endpoint_(endpoint),
         file_(file),
-        source_(source),
         snapshot_(source.snapshot),
         base_(source.base ? &*source.base : nullptr),
         bar_("export", source.snapshot.length) {}
@@ -144,7 +143,6 @@ class StreamExporter {
 
   Endpoint& endpoint_;
   const ImageFile& file_;
-  const StreamSource& source_;
   const FoundDevice& snapshot_;
   const FoundDevice* base_;
   ProgressBar bar_;
