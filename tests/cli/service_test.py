@@ -87,6 +87,10 @@ class Sockets(ServiceTest):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(TIMEOUT_SECONDS), 0)
         self.assertTrue(stream_path.exists())
+        # Nor does it look who listens there: whoever holds the socket would start the next server for that.
+        stream.setblocking(False)
+        self.assertRaises(BlockingIOError, stream.accept)
+        stream.setblocking(True)
         # So a client that comes between two servers waits for the second.
         early = socket.socket(socket.AF_UNIX)
         self.addCleanup(early.close)
