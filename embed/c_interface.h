@@ -24,6 +24,16 @@ struct chimera_program {
 
 namespace chimera::embed {
 
+/// A new handle, or null if there is no memory.
+template <class Handle>
+Handle* make_handle() noexcept {
+  try {
+    return new Handle;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 /// A session's handle is the session itself.
 inline chimera_session* handle_of(Session* session) { return reinterpret_cast<chimera_session*>(session); }
 inline Session* session_of(chimera_session* handle) { return reinterpret_cast<Session*>(handle); }

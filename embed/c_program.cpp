@@ -84,13 +84,7 @@ std::string add(chimera_program& program, const chimera_instruction& given) {
 
 using namespace chimera::embed;
 
-chimera_program* chimera_program_new(void) {
-  try {
-    return new chimera_program;
-  } catch (...) {
-    return nullptr;
-  }
-}
+chimera_program* chimera_program_new(void) { return make_handle<chimera_program>(); }
 
 void chimera_program_free(chimera_program* program) { delete program; }
 

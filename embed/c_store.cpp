@@ -123,7 +123,7 @@ const char* chimera_version(void) {
   return "0.1.0";
 }
 
-chimera_store* chimera_new(void) { return new (std::nothrow) chimera_store; }
+chimera_store* chimera_new(void) { return make_handle<chimera_store>(); }
 
 void chimera_free(chimera_store* store) {
   if (store == nullptr || !store->belongs_to_caller() || store->is_entered) return;

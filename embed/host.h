@@ -17,8 +17,8 @@ namespace chimera::embed {
 class Stream {
  public:
   virtual ~Stream() = default;
-  /// Whole instructions, none of them illegal. Copies; never waits.
-  virtual void send(std::span<const std::uint8_t> instructions) = 0;
+  /// Whole instructions, none of them illegal. Copies; never waits. True if the host could go on with them at once.
+  virtual bool send(std::span<const std::uint8_t> instructions) = 0;
   /// What has been answered and was not taken, in one piece, perhaps half an answer at its end; valid until anything of
   /// the host is used.
   [[nodiscard]] virtual std::span<const std::uint8_t> answers() const = 0;

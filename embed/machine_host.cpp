@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "devices/open.h"
 #include "embed/ground.h"
 #include "isa/status.h"
@@ -15,7 +17,10 @@ class MachineStream final : public Stream {
  public:
   explicit MachineStream(std::unique_ptr<vm::Session> session) : session_(std::move(session)) {}
 
-  void send(std::span<const std::uint8_t> instructions) override { session_->feed(instructions); }
+  bool send(std::span<const std::uint8_t> instructions) override {
+    session_->feed(instructions);
+    return true;
+  }
   [[nodiscard]] std::span<const std::uint8_t> answers() const override { return session_->answers(); }
   void take(std::size_t size) override { session_->take_answers(size); }
   [[nodiscard]] std::optional<std::string> broken_off() const override {
@@ -52,8 +57,13 @@ class MachineHost final : public Host {
   }
 
   Outcome<> attach(Wakeup& wakeup) override {
-    const int descriptor = ground_.callers ? ground_.callers->descriptor() : ground_.kernel_loop->descriptor();
-    return descriptor < 0 ? Outcome<>() : wakeup.watch(descriptor);
+    const auto descriptor =
+        ground_.callers ? std::expected<int, int>(ground_.callers->descriptor()) : ground_.kernel_loop->descriptor();
+    if (!descriptor) {
+      return failure(CHIMERA_E_SYSTEM,
+                     fmt::format("The system refuses a descriptor: {}.", std::strerror(descriptor.error())));
+    }
+    return *descriptor < 0 ? Outcome<>() : wakeup.watch(*descriptor);
   }
 
   Outcome<> close() override {

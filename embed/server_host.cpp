@@ -22,7 +22,7 @@ class ServerStream final : public Stream {
   ServerStream(const ServerStream&) = delete;
   ServerStream& operator=(const ServerStream&) = delete;
 
-  void send(std::span<const std::uint8_t> instructions) override;
+  bool send(std::span<const std::uint8_t> instructions) override;
   [[nodiscard]] std::span<const std::uint8_t> answers() const override { return client_.received(); }
   void take(std::size_t size) override { client_.take(size); }
   [[nodiscard]] std::optional<std::string> broken_off() const override;
@@ -83,9 +83,10 @@ Outcome<> ServerStream::attach() {
   return wakeup->watch(client_.descriptor(), is_watched_for_writing_);
 }
 
-void ServerStream::send(std::span<const std::uint8_t> instructions) {
+bool ServerStream::send(std::span<const std::uint8_t> instructions) {
   client_.send(instructions);
   if ((client_.unsent() > 0) != is_watched_for_writing_) static_cast<void>(attach());
+  return false;
 }
 
 void ServerStream::move() {
@@ -127,7 +128,8 @@ bool ServerHost::go_on(int timeout_ms) {
   for (std::size_t n = 0; n < awaited_.size(); ++n) {
     if (awaited_[n].revents != 0) waiting_[n]->move();
   }
-  return true;
+  // What is left on the sockets says so itself to whoever polls.
+  return false;
 }
 
 Outcome<> ServerHost::attach(Wakeup& wakeup) {

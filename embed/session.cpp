@@ -5,10 +5,10 @@
 
 namespace chimera::embed {
 
-void Session::send(CheckedProgram::Bytes program, void* tag, bool waited_for) {
+bool Session::send(CheckedProgram::Bytes program, void* tag, bool waited_for) {
   if (waited_for) awaited_.reset();
   const ProgramRun& run = under_way_.emplace_back(std::move(program), tag, waited_for);
-  store_.amid_operation([&] { stream_->send(run.program()); });
+  return store_.amid_operation([&] { return stream_->send(run.program()); });
 }
 
 void Session::finish_front(std::deque<Finished>& finished) {

@@ -33,7 +33,8 @@ class Session {
   [[nodiscard]] const std::string& why_lost() const { return *lost_; }
   [[nodiscard]] bool has_under_way() const { return !under_way_.empty(); }
 
-  void send(CheckedProgram::Bytes program, void* tag, bool waited_for);
+  /// True if the host could go on with it at once.
+  bool send(CheckedProgram::Bytes program, void* tag, bool waited_for);
   /// Moves programs that have come to their end behind the others in `finished`; one that is waited for stays here.
   void collect(std::deque<Finished>& finished);
   /// The program that was waited for, once it has come to its end: valid until the next one is sent.

@@ -92,7 +92,7 @@ void Store::ring() {
 }
 
 int Store::run(Session& session, CheckedProgram::Bytes program) {
-  session.send(std::move(program), nullptr, true);
+  static_cast<void>(session.send(std::move(program), nullptr, true));
   amid_operation([&] {
     for (session.collect(finished_); !session.awaited(); session.collect(finished_)) go_on(-1);
   });
@@ -101,8 +101,7 @@ int Store::run(Session& session, CheckedProgram::Bytes program) {
 }
 
 void Store::submit(Session& session, CheckedProgram::Bytes program, void* tag) {
-  session.send(std::move(program), tag, false);
-  more_ = true;
+  if (session.send(std::move(program), tag, false)) more_ = true;
   ring();
 }
 

@@ -56,8 +56,8 @@ class KernelLoop : public Loop {
   virtual void register_memory(void* base, std::size_t size) = 0;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< "uring" or "posix"
   /// Can be polled for reading where a host has a loop of its own: ready when a step would deliver something that a
-  /// disk has done. -1 where disks never keep anything waiting beyond a step. Belongs to the loop.
-  [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+  /// disk has done. -1 where disks keep nothing waiting beyond a step. Belongs to the loop. The error is an errno.
+  [[nodiscard]] virtual std::expected<int, int> descriptor() { return -1; }
 };
 
 enum class LoopKind { automatic, uring, posix };

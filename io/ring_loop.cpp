@@ -1,6 +1,8 @@
 #include "io/ring_loop.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -78,6 +80,23 @@ int RingLoop::set_up() {
 
 RingLoop::~RingLoop() {
   if (is_set_up_) io_uring_queue_exit(&ring_);
+  if (event_ >= 0) ::close(event_);
+}
+
+/// The ring's own descriptor will not do: while completions are deferred to our waits nobody is woken who polls it.
+std::expected<int, int> RingLoop::descriptor() {
+  if (event_ >= 0) return event_;
+  const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event < 0) return std::unexpected(errno);
+  if (const int error = io_uring_register_eventfd(&ring_, event); error < 0) {
+    ::close(event);
+    return std::unexpected(-error);
+  }
+  event_ = event;
+  // What has been there before it could ring.
+  const std::uint64_t once = 1;
+  static_cast<void>(!::write(event_, &once, sizeof once));
+  return event_;
 }
 
 io_uring_sqe* RingLoop::next_slot() {
@@ -133,6 +152,11 @@ bool RingLoop::kernel_has_work() const {
 std::size_t RingLoop::step(int timeout_ms) {
   assert(!is_stepping_ && "completions must not step the loop");
   is_stepping_ = true;
+  if (event_ >= 0) {
+    // Before looking: what comes from now on rings again.
+    std::uint64_t rings = 0;
+    static_cast<void>(!::read(event_, &rings, sizeof rings));
+  }
   timers_.expire(ended_);
   const bool has_completions = !ended_.empty() || io_uring_cq_ready(&ring_) > 0;
   const std::int64_t wait_ns = has_completions ? 0 : timers_.bound(timeout_ms);

@@ -35,7 +35,8 @@ class RingLoop final : public KernelLoop {
   void cancel(Completion&) override;
   void register_memory(void* base, std::size_t size) override;
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
-  [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+  /// Asking for it makes every step a system call slower.
+  [[nodiscard]] std::expected<int, int> descriptor() override;
 
  private:
   RingLoop() = default;
@@ -50,6 +51,7 @@ class RingLoop final : public KernelLoop {
 
   io_uring ring_{};
   bool is_set_up_ = false;
+  int event_ = -1;  ///< the ring rings it, if somebody has asked for a descriptor
   RegisteredMemory memory_;
   Timers timers_;
   std::vector<Ended> ended_;       ///< to be delivered by the next step

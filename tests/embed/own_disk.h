@@ -18,6 +18,7 @@ namespace chimera_testing {
 class OwnDisk {
  public:
   explicit OwnDisk(std::uint64_t size) : content_(size) {}
+  explicit OwnDisk(std::vector<std::uint8_t> content) : content_(std::move(content)) {}
   ~OwnDisk();
   OwnDisk(const OwnDisk&) = delete;
   OwnDisk& operator=(const OwnDisk&) = delete;
