@@ -7,8 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
-#include <vector>
 
 #include "isa/limits.h"
 
@@ -16,6 +16,8 @@ namespace chimera::embed {
 namespace {
 
 constexpr int greatest_errno = 4095;
+/// Requests that may be refused between two steps. A machine starts fewer at a time.
+constexpr std::size_t most_refused = 4096;
 
 /// What a caller says is looked at before it is believed.
 int plausible_error(int error) { return error >= 0 && error <= greatest_errno ? error : EIO; }
@@ -55,6 +57,7 @@ CallerDisk::CallerDisk(const chimera_disk& functions)
     : functions_(functions), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   // Who could not open anything is not told that it is closed.
   is_shut_ = event_ < 0;
+  refused_.reserve(most_refused);
 }
 
 CallerDisk::~CallerDisk() {
@@ -67,6 +70,14 @@ std::uint64_t CallerDisk::block_count() const noexcept { return functions_.size 
 int CallerDisk::grow(std::uint64_t block_count) { return block_count <= this->block_count() ? 0 : ENOSPC; }
 
 void CallerDisk::start(io::DiskRequest& request) {
+  try {
+    try_to_start(request);
+  } catch (const std::bad_alloc&) {
+    refused_.push_back(&request);
+  }
+}
+
+void CallerDisk::try_to_start(io::DiskRequest& request) {
   auto flight = std::make_unique<Flight>();
   flight->request = &request;
   for (std::byte* const buffer : request.buffers) {
@@ -141,22 +152,60 @@ void CallerDisk::shut() {
   }
 }
 
+std::size_t CallerDisk::deliver_refused() {
+  std::size_t count = 0;
+  // What is told may start more, which may be refused as well: the next step's.
+  for (std::size_t left = refused_.size(); left > 0; --left, ++count) {
+    io::DiskRequest& request = *refused_.front();
+    refused_.erase(refused_.begin());
+    request.error = ENOMEM;
+    request.finished();
+  }
+  return count;
+}
+
+bool CallerDisk::deliver(std::unique_ptr<Flight> flight) {
+  io::DiskRequest& request = *flight->request;
+  const bool was_write = flight->seen.kind == CHIMERA_DISK_WRITE;
+  int error = flight->error;
+  if (was_write && error == 0 && request.durable) {
+    // To the caller a durable write is a write and a flush behind it.
+    flight->has_ended = false;
+    flight->seen = {.ticket = 0, .kind = CHIMERA_DISK_FLUSH, .part_count = 0, .offset = 0, .size = 0, .parts = nullptr};
+    try {
+      launch(std::move(flight));
+      return false;
+    } catch (const std::bad_alloc&) {
+      error = ENOMEM;
+    }
+  }
+  flight.reset();
+  request.error = error;
+  request.finished();
+  return true;
+}
+
 std::size_t CallerDisk::deliver() {
-  Flight* list = nullptr;
+  std::size_t count = deliver_refused();
   {
     const std::scoped_lock lock(mutex_);
-    if (ended_ == nullptr) return 0;
-    std::uint64_t rings = 0;
-    static_cast<void>(!::read(event_, &rings, sizeof rings));
+    if (ended_ != nullptr) {
+      std::uint64_t rings = 0;
+      static_cast<void>(!::read(event_, &rings, sizeof rings));
+    }
+    Flight** last = &delivering_;
+    while (*last != nullptr) last = &(*last)->next_ended;
     // The first to have ended is the first to be delivered.
+    Flight* list = nullptr;
     for (Flight* next = std::exchange(ended_, nullptr); next != nullptr;) {
       Flight* const flight = std::exchange(next, next->next_ended);
       flight->next_ended = std::exchange(list, flight);
     }
+    *last = list;
   }
-  std::size_t count = 0;
-  while (list != nullptr) {
-    Flight* const flight = std::exchange(list, list->next_ended);
+  // Whoever throws when told keeps nobody else from being told by the next step.
+  while (delivering_ != nullptr) {
+    Flight* const flight = std::exchange(delivering_, delivering_->next_ended);
     std::unique_ptr<Flight> owned;
     {
       const std::scoped_lock lock(mutex_);
@@ -164,26 +213,14 @@ std::size_t CallerDisk::deliver() {
       owned = std::move(found->second);
       flights_.erase(found);
     }
-    io::DiskRequest& request = *owned->request;
-    const bool was_write = owned->seen.kind == CHIMERA_DISK_WRITE;
-    if (was_write && owned->error == 0 && request.durable) {
-      // To the caller a durable write is a write and a flush behind it.
-      owned->has_ended = false;
-      owned->seen = {
-          .ticket = 0, .kind = CHIMERA_DISK_FLUSH, .part_count = 0, .offset = 0, .size = 0, .parts = nullptr};
-      launch(std::move(owned));
-      continue;
-    }
-    ++count;
-    request.error = owned->error;
-    owned.reset();
-    request.finished();
+    if (deliver(std::move(owned))) ++count;
   }
   return count;
 }
 
 std::size_t CallerDisk::step(int timeout_ms) {
   if (const std::size_t count = deliver(); count > 0 || timeout_ms == 0) return count;
+  if (!refused_.empty()) return deliver();
   pollfd waiting{event_, POLLIN, 0};
   // A signal ends the wait early, as does the first half of a durable write: nothing has been delivered then.
   static_cast<void>(::poll(&waiting, 1, timeout_ms));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "embed/failure.h"
 #include "include/chimera.h"
@@ -22,7 +23,7 @@ class CallerDisk final : public io::Disk, public io::Loop {
   CallerDisk& operator=(const CallerDisk&) = delete;
 
   [[nodiscard]] std::uint64_t block_count() const noexcept override;
-  /// Throws before the caller has been asked for anything, or not at all.
+  /// Where there is no memory the request ends with ENOMEM: whoever has begun to wait for it must not wait for ever.
   void start(io::DiskRequest& request) override;
   /// The caller's disk has one size.
   [[nodiscard]] int grow(std::uint64_t block_count) override;
@@ -40,9 +41,13 @@ class CallerDisk final : public io::Disk, public io::Loop {
   struct Flight;
 
   explicit CallerDisk(const chimera_disk& functions);
+  void try_to_start(io::DiskRequest& request);
   void launch(std::unique_ptr<Flight> flight);
   void end(Flight& flight, int error);
   std::size_t deliver();
+  std::size_t deliver_refused();
+  /// False for the first half of a durable write.
+  bool deliver(std::unique_ptr<Flight> flight);
 
   const chimera_disk functions_;
   int event_ = -1;
@@ -51,6 +56,10 @@ class CallerDisk final : public io::Disk, public io::Loop {
   std::mutex mutex_;               ///< guards what follows, and is never held while the caller's functions run
   std::unordered_map<std::uint64_t, std::unique_ptr<Flight>> flights_;
   Flight* ended_ = nullptr;  ///< a list, the last first: to be delivered; reporting must not need memory
+
+  // The machine's thread again.
+  Flight* delivering_ = nullptr;           ///< taken from there, the first first
+  std::vector<io::DiskRequest*> refused_;  ///< for want of memory; has room from the beginning
 };
 
 }  // namespace chimera::embed

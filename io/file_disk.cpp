@@ -103,7 +103,13 @@ class FileDisk::Transfer final : public Completion {
     // Spare before the call: whoever is told may start the next request at once.
     disk_.spare_.push_back(this);
     request.error = error;
-    request.finished();
+    try {
+      request.finished();
+    } catch (...) {
+      // Who waits for its turn has nothing to do with it.
+      disk_.begin_waiting();
+      throw;
+    }
     disk_.begin_waiting();
   }
 
@@ -172,6 +178,7 @@ void FileDisk::begin(DiskRequest& request) {
   assert(count <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
   if (spare_.empty()) {
     transfers_.push_back(std::make_unique<Transfer>(*this));
+    spare_.reserve(transfers_.capacity());
     spare_.push_back(transfers_.back().get());
   }
   Transfer& transfer = *spare_.back();

@@ -88,9 +88,7 @@ std::size_t PosixLoop::step(int timeout_ms) {
   timers_.expire(ended_);
 
   std::swap(ended_, delivering_);
-  for (const Ended& ended : delivering_) ended.completion->complete(ended.result);
-  const std::size_t count = delivering_.size();
-  delivering_.clear();
+  const std::size_t count = deliver_each(delivering_, ended_, is_stepping_);
   is_stepping_ = false;
   return count;
 }

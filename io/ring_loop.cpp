@@ -138,10 +138,7 @@ void RingLoop::collect() {
 
 std::size_t RingLoop::deliver() {
   std::swap(ended_, delivering_);
-  for (const Ended& ended : delivering_) ended.completion->complete(ended.result);
-  const std::size_t count = delivering_.size();
-  delivering_.clear();
-  return count;
+  return deliver_each(delivering_, ended_, is_stepping_);
 }
 
 bool RingLoop::kernel_has_work() const {

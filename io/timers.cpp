@@ -18,6 +18,24 @@ std::int64_t now() {
 
 }  // namespace
 
+std::size_t deliver_each(std::vector<Ended>& ended, std::vector<Ended>& later, bool& is_stepping) {
+  const std::size_t count = ended.size();
+  std::size_t told = 0;
+  try {
+    while (told < count) {
+      const Ended next = ended[told++];
+      next.completion->complete(next.result);
+    }
+  } catch (...) {
+    is_stepping = false;
+    later.insert(later.begin(), ended.begin() + static_cast<std::ptrdiff_t>(told), ended.end());
+    ended.clear();
+    throw;
+  }
+  ended.clear();
+  return count;
+}
+
 void Timers::add(std::uint64_t milliseconds, Completion& completion) {
   const auto wait = static_cast<std::int64_t>(std::min(milliseconds, longest_ms)) * nanoseconds_per_millisecond;
   const Moment due = now() + wait;

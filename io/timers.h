@@ -17,6 +17,10 @@ struct Ended {
   int result;
 };
 
+/// Tells each of them, and gives their number. Where one throws (no memory) the rest goes in front of `later`, to be
+/// told by the next step, and nobody is stepping any more.
+std::size_t deliver_each(std::vector<Ended>& ended, std::vector<Ended>& later, bool& is_stepping);
+
 class Timers {
  public:
   void add(std::uint64_t milliseconds, Completion& completion);
