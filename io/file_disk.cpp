@@ -20,9 +20,9 @@ namespace {
 constexpr std::uint64_t block_size = limits::block_size;
 // Where a direct transfer may be continued, on media of either sector size: those of 4096 never stop in between.
 constexpr std::size_t sector_size = 512;
-// What the kernel is given at a time: a little more than a disk's driver takes at once (virtio's ring of 256 descriptors
-// holds 85 reads), so that some are at hand when others end. With fewer the disk waits for us; with many more each costs
-// the kernel longer.
+// What the kernel is given at a time: a little more than a disk's driver takes at once (virtio's ring of 256
+// descriptors holds 85 reads), so that some are at hand when others end. With fewer the disk waits for us; with many
+// more each costs the kernel longer.
 constexpr std::size_t most_under_way = 100;
 
 }  // namespace
