@@ -12,7 +12,6 @@ A program that crashes, times out, or runs no test at all is a failure more.
 import argparse
 import concurrent.futures
 import dataclasses
-import itertools
 import json
 import os
 import pathlib
@@ -21,12 +20,18 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT_SECONDS = 2400
 FUZZ_SECONDS = 10
 LOG_TAIL_LINES = 60
+LONGEST_SHOWN = 8
+
+# What the names of the longest jobs begin with, in the order in which they are started: the last to end is a short one,
+# and no core waits for it. The report ends with those that took longest.
+STARTED_FIRST = ("sanitized/devices", "lint", "plain/simulation", "sanitized/vm", "fuzz", "sanitized/", "plain/devices")
 
 DOCTEST = re.compile(r"test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed")
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
@@ -80,14 +85,14 @@ def describe_exit(exit_status):
     return f"exit status {exit_status}"
 
 
-def run(job, log_folder):
+def run(job, log_folder, scratch):
     started = time.monotonic()
     log = log_folder / (job.name.replace("/", "-") + ".log")
     with open(log, "wb") as sink:
         process = subprocess.Popen(
             job.command,
             cwd=ROOT,
-            env={**os.environ, **job.environment},
+            env={**os.environ, "TMPDIR": scratch, **job.environment},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -121,8 +126,8 @@ def jobs_for(label, build, environment):
         yield Job(f"{label}/cli/{script.stem}", [sys.executable, str(script)], environment)
 
 
-def is_long(job):
-    return "simulation" in job.name
+def turn(job):
+    return next((n for n, start in enumerate(STARTED_FIRST) if job.name.startswith(start)), len(STARTED_FIRST))
 
 
 def all_jobs(arguments):
@@ -130,17 +135,14 @@ def all_jobs(arguments):
         "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:strict_string_checks=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
-    # The slowest first, so that the last one to end is a short one.
-    plain = list(jobs_for("plain", arguments.plain, {}))
-    yield from filter(is_long, plain)
+    yield from jobs_for("plain", arguments.plain, {})
     yield from jobs_for("sanitized", arguments.sanitized, sanitizer_options)
     for text in arguments.command:
         name, command = text.split("=", 1)
         yield Job(name, shlex.split(command))
     for script in sorted((ROOT / "tests" / "lint").glob("*_test.py")):
         yield Job(f"lint/{script.stem}", [sys.executable, str(script)])
-    yield Job("fuzz", ["fuzz/run.sh", str(FUZZ_SECONDS)])
-    yield from itertools.filterfalse(is_long, plain)
+    yield Job("fuzz", ["fuzz/run.sh", str(arguments.sanitized), str(FUZZ_SECONDS)])
 
 
 def report(result):
@@ -151,6 +153,11 @@ def report(result):
     if result.failed:
         lines = result.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         print("\n".join("      | " + line for line in lines), flush=True)
+
+
+def report_longest(results):
+    longest = sorted(results, key=lambda result: -result.seconds)[:LONGEST_SHOWN]
+    print("\nThe longest:", ", ".join(f"{result.job.name} {result.seconds:.0f} s" for result in longest))
 
 
 def main():
@@ -166,14 +173,19 @@ def main():
 
     log_folder = arguments.plain / "test-logs"
     log_folder.mkdir(exist_ok=True)
-    jobs = [job for job in all_jobs(arguments) if arguments.only in job.name]
-    passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(run, job, log_folder) for job in jobs]):
-            result = future.result()
-            report(result)
-            passed += result.passed
-            failed += result.failed
+    jobs = sorted((job for job in all_jobs(arguments) if arguments.only in job.name), key=turn)
+    results = []
+    # What a test that was killed leaves behind goes with this folder, and no run meets what another has left.
+    with (
+        tempfile.TemporaryDirectory(prefix="chimera-run-", ignore_cleanup_errors=True) as scratch,
+        concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool,
+    ):
+        for future in concurrent.futures.as_completed([pool.submit(run, job, log_folder, scratch) for job in jobs]):
+            results.append(future.result())
+            report(results[-1])
+    report_longest(results)
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results)
     if passed + failed == 0:
         print("No test ran.")
         failed = 1

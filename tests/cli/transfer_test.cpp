@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 
 #include "isa/bytes.h"
 #include "isa/decoder.h"
 #include "tests/cli/instructions.h"
+#include "tests/io/scratch.h"
 
 using namespace chimera;
 using namespace chimera::cli;
@@ -70,7 +72,7 @@ class TemporaryImage {
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  std::string path_ = "/tmp/chimera-image-XXXXXX";
+  std::string path_ = (std::filesystem::temp_directory_path() / "chimera-image-XXXXXX").string();
 };
 
 std::expected<Transferred, std::string> import_to(Endpoint& endpoint) {
@@ -124,7 +126,8 @@ TEST_CASE("an import that is complete is kept, even where it cannot have its nam
 
 TEST_CASE("an export does not go on for ever where the device has become shorter") {
   FailingEndpoint endpoint(nothing_fails, Status::ok);
-  const std::string path = "/tmp/chimera-export-" + std::to_string(getpid());
+  const io::testing::ScratchDirectory scratch{io::testing::temporary_parent()};
+  const std::string path = scratch.file("export");
   const auto image = ImageFile::open_target(path, 1 << 20, false);
   REQUIRE(image.has_value());
   const auto done = export_image(endpoint, *image, {.uuid = {}, .length = 1 << 20});

@@ -16,7 +16,7 @@ std::string StoreServer::address() const { return chimera::server::to_string(ins
 
 class Scratch::Inside {
  public:
-  chimera::io::testing::ScratchDirectory directory{"/tmp"};
+  chimera::io::testing::ScratchDirectory directory{chimera::io::testing::temporary_parent()};
 };
 
 Scratch::Scratch() : inside_(std::make_unique<Inside>()) {}

@@ -32,6 +32,9 @@ class ScratchDirectory {
   std::string path_;
 };
 
+/// The path of this one is short enough for a socket, and nothing depends on its kind.
+inline std::string temporary_parent() { return std::filesystem::temp_directory_path().string(); }
+
 /// A file system on a disk (the build directory's) and one in memory.
 inline std::vector<std::string> scratch_parents() {
   std::vector<std::string> parents{std::filesystem::current_path().string()};

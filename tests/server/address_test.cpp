@@ -48,7 +48,7 @@ TEST_CASE("what is not an address is refused with what would be one") {
 
 TEST_CASE(
     "a unix socket is its owner's alone; one that is listened on stays, a stale one and no other file is replaced") {
-  const ScratchDirectory scratch("/tmp");
+  const ScratchDirectory scratch{chimera::io::testing::temporary_parent()};
   const std::string path = scratch.file("socket");
   const Address address = *parse_address("unix:" + path);
   const mode_t umask_before = ::umask(0);

@@ -51,7 +51,7 @@ struct CountingHost final : Listener::Host {
 };
 
 struct Rig {
-  io::testing::ScratchDirectory scratch{"/tmp"};
+  io::testing::ScratchDirectory scratch{io::testing::temporary_parent()};
   HandLoop loop;
   CountingHost host;
   Listener listener{host, loop, std::move(*listen_on(*parse_address("unix:" + scratch.file("s")), 0600)),

@@ -62,7 +62,7 @@ struct Rig {
   }
 
   HandClock clock;
-  io::testing::ScratchDirectory scratch{"/tmp"};
+  io::testing::ScratchDirectory scratch{io::testing::temporary_parent()};
   RunningServer server;
 };
 

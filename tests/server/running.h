@@ -46,7 +46,7 @@ class RunningServer {
   void serve();
 
   Setup setup_;
-  io::testing::ScratchDirectory scratch_{"/tmp"};
+  io::testing::ScratchDirectory scratch_{io::testing::temporary_parent()};
   std::thread thread_;
   std::atomic<bool> is_ready_ = false;
   Server* server_ = nullptr;

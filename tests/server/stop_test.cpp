@@ -163,7 +163,7 @@ TEST_CASE("signals that come while it ends are not left for whoever goes on") {
 }
 
 TEST_CASE("a server that never ran leaves nothing behind") {
-  const io::testing::ScratchDirectory scratch("/tmp");
+  const io::testing::ScratchDirectory scratch{io::testing::temporary_parent()};
   for (const io::LoopKind kind : {io::LoopKind::uring, io::LoopKind::posix}) {
     const auto loop = io::testing::loop_of(kind);
     if (!loop) continue;
