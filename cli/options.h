@@ -1,13 +1,18 @@
 #pragma once
 // Options that several subcommands share, and how their values are read.
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "devices/store.h"
 #include "io/loop.h"
+
+// CLI11 takes the compiler seconds a file; only those that make options include it.
+namespace CLI {  // NOLINT(readability-identifier-naming)
+class App;
+class Option;
+}  // namespace CLI
 
 namespace chimera::cli {
 

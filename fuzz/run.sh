@@ -1,34 +1,32 @@
 #!/usr/bin/env bash
-# fuzz/run.sh [SECONDS [TARGET…]]: builds the fuzz targets under the address and undefined-behaviour sanitizers, and runs
-# each for that long (60). Fails if one finds something, and if the planted bug is not found.
+# fuzz/run.sh BUILD [SECONDS [TARGET…]]: runs each fuzz target of a build folder for that long (60). Fails if one finds
+# something, and if the planted bug is not found. `./dev fuzz` builds them, under the address and undefined-behaviour
+# sanitizers, and calls this.
 # What a run has learned stays in build-fuzz/corpus; what breaks a target stays in build-fuzz/findings.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-seconds=${1:-60}
+programs=${1:?usage: fuzz/run.sh BUILD [SECONDS [TARGET…]]}/fuzz
+seconds=${2:-60}
 build="build-fuzz"
 
-library=$(find /usr/lib/llvm-*/lib/clang /usr/lib/clang -name "libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null | sort -V | tail -1) || true
-if [[ -z $library ]]; then
-  echo 'fuzz: libFuzzer is not installed. On Debian it is in the package libclang-rt-14-dev.' >&2
+targets=("${@:3}")
+if ((${#targets[@]} == 0)); then
+  mapfile -t targets < <(find "$programs" -maxdepth 1 -type f -executable -name 'fuzz_*' -printf '%f\n' 2>/dev/null |
+    sed 's/^fuzz_//' | sort)
+fi
+if ((${#targets[@]} == 0)); then
+  echo "fuzz: no targets in $programs. They need libFuzzer, on Debian the package libclang-rt-14-dev, and a build folder" >&2
+  echo 'that was configured with it: remove that folder, and ./dev makes it anew.' >&2
   exit 1
 fi
-
-if [[ ! -f $build/build.ninja ]]; then
-  meson setup "$build" -Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Db_sanitize=address,undefined "-Dlibfuzzer=$library"
-fi
-mapfile -t built < <(ninja -C "$build" -t targets all | sed -n 's|^fuzz/fuzz_\([a-z_]*\): .*|\1|p' | sort)
-ninja -C "$build" "${built[@]/#/fuzz/fuzz_}"
-
-targets=("${@:2}")
-((${#targets[@]})) || targets=("${built[@]}")
 
 # run TARGET SECONDS LENGTH: inputs of at most that many bytes; its output goes to build-fuzz/TARGET.log.
 run() {
   local seeds=()
   [[ ! -d fuzz/corpus/$1 ]] || seeds+=("fuzz/corpus/$1")
   mkdir -p "$build/corpus/$1" "$build/findings"
-  "$build/fuzz/fuzz_$1" -entropic=0 -max_total_time="$2" -artifact_prefix="$build/findings/$1-" -max_len="$3" \
+  "$programs/fuzz_$1" -entropic=0 -max_total_time="$2" -artifact_prefix="$build/findings/$1-" -max_len="$3" \
     -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 "$build/corpus/$1" "${seeds[@]}" >"$build/$1.log" 2>&1
 }
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <CLI/CLI.hpp>
+
 using namespace chimera::cli;
 
 namespace {
