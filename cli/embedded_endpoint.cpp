@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "devices/open.h"
+#include "io/attached_folder.h"
 #include "isa/status.h"
 #include "vm/recovery.h"
 
@@ -74,6 +75,12 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
   auto loop = open_loop(options);
   if (!loop) return std::unexpected(loop.error());
   opened.loop = std::move(*loop);
+  std::shared_ptr<io::Folder> folder;
+  if (!options.folder.empty()) {
+    auto attached = io::attach_folder(*opened.loop, options.folder);
+    if (!attached) return std::unexpected(attached.error());
+    folder = std::move(*attached);
+  }
   if (path == memory_store) {
     auto store =
         std::make_unique<devices::Store>(devices::MemoryOptions{.most_bytes = options.memory_bytes, .make = {}});
@@ -88,7 +95,8 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
                               {.cache_bytes = options.cache_bytes,
                                .read_only = options.read_only,
                                .without_journal = options.without_journal,
-                               .most_memory_bytes = options.memory_bytes});
+                               .most_memory_bytes = options.memory_bytes,
+                               .folder = folder});
   if (!store) return std::unexpected(fmt::format("Cannot open the store {}: {}", path, store.error()));
   opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::move(*store));
   return opened;

@@ -36,7 +36,7 @@ std::uint64_t most_for_maps(std::uint64_t store_blocks) {
 }  // namespace
 
 std::uint64_t MemoryPlan::total() const {
-  return cache + books + maps + journal + transactions + memory_devices + connections * connection + program;
+  return cache + books + maps + journal + transactions + memory_devices + files + connections * connection + program;
 }
 
 std::string MemoryPlan::text() const {
@@ -45,6 +45,7 @@ std::string MemoryPlan::text() const {
     line += fmt::format("cache {}, its books {}, maps {}, journal {}, ", human_size(cache), human_size(books),
                         human_size(maps), human_size(journal));
   }
+  if (files != 0) line += fmt::format("files {}, ", human_size(files));
   return line + fmt::format("transactions {}, devices in memory {}, {} connections of {}, program {}",
                             human_size(transactions), human_size(memory_devices), grouped(connections),
                             human_size(connection), human_size(program));
@@ -63,6 +64,8 @@ MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_op
     plan.cache = store_options.cache_bytes;
     plan.books = plan.cache / 25 + (2 << 20);
     plan.maps = most_for_maps(pool->disk().block_count());
+    using devices::FileBudget;
+    if (!store_options.folder.empty()) plan.files = (FileBudget::most_dirty + FileBudget::most_idle) * block;
     plan.journal = ring == 0 ? 0 : (ring + devices::longest_record(ring)) * block;
   }
   return plan;

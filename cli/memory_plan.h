@@ -19,6 +19,7 @@ struct MemoryPlan {
   std::uint64_t journal = 0;       ///< what is collected, and what is on its way to the disk
   std::uint64_t transactions = 0;  ///< what all of them have written before their commits
   std::uint64_t memory_devices = 0;
+  std::uint64_t files = 0;        ///< blocks of those that are served in place
   std::uint64_t connections = 0;  ///< how many
   std::uint64_t connection = 0;   ///< each
   std::uint64_t program = 0;      ///< itself

@@ -93,6 +93,12 @@ void add_store_options(CLI::App& command, StoreOptions& options) {
                   "Memory for devices in memory (default half of this computer's)")
       ->group("Machine");
   command
+      .add_option("--attach", options.folder,
+                  "The folder below which devices may be files that are served in place (kind=file,path=PATH)")
+      ->type_name("DIR")
+      ->check(CLI::ExistingDirectory.description(""))
+      ->group("Machine");
+  command
       .add_flag("--without-journal", options.without_journal,
                 "Open the state of the last checkpoint, for reading only: where the journal is damaged")
       ->group("Machine");

@@ -21,6 +21,7 @@ struct StoreOptions {
   io::LoopKind loop = io::LoopKind::automatic;
   std::uint64_t cache_bytes = 256ull << 20;
   std::uint64_t memory_bytes = devices::MemoryOptions::half_of_memory();  ///< for devices in memory
+  std::string folder;  ///< below which devices may be files; empty: none
   bool read_only = false;
   bool without_journal = false;  ///< the state of the last checkpoint, to be looked at
 };

@@ -41,8 +41,19 @@ Uuid Catalogue::unused_uuid() const {
   return uuid;
 }
 
+Outcome Catalogue::check_can_share(Waiter& waiter, std::span<const SnapshotTarget> targets) {
+  for (const SnapshotTarget& target : targets) {
+    if (target.origin->kind() != Kind::file) continue;
+    waiter.message = fmt::format("\"{}\" is a file that is served in place: it cannot be cloned, only copied",
+                                 target.origin->name());
+    return Outcome::fail(Status::unsupported);
+  }
+  return Outcome::ready();
+}
+
 Outcome Catalogue::check_related(Waiter& waiter, const Device& device, const Device& content) {
-  if (device.kind() == content.kind() && device.family() == content.family()) return Outcome::ready();
+  const bool can_share = device.kind() != Kind::file || &device == &content;
+  if (device.kind() == content.kind() && device.family() == content.family() && can_share) return Outcome::ready();
   waiter.message =
       fmt::format("\"{}\" is neither a clone nor an origin of \"{}\", near or far", content.name(), device.name());
   return Outcome::fail(Status::unsupported);

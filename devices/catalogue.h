@@ -17,6 +17,7 @@ struct CreateOptions {
   Kind kind = Kind::pool;  ///< a store without a pool makes a memory device instead
   bool fixed_length = false;
   std::uint64_t length = 0;  ///< bytes, for a fixed length
+  std::string path;          ///< of a file, below the attached folder
   std::optional<Uuid> uuid;  ///< a new one (random) if left out
 };
 
@@ -60,6 +61,8 @@ class Catalogue {
   [[nodiscard]] Outcome check_new_names(Waiter&, std::span<const SnapshotTarget>) const;
   [[nodiscard]] Outcome check_new_uuid(Waiter&, const std::optional<Uuid>&) const;
   [[nodiscard]] Uuid unused_uuid() const;
+  /// Files cannot be cloned.
+  [[nodiscard]] static Outcome check_can_share(Waiter&, std::span<const SnapshotTarget>);
   [[nodiscard]] static Outcome check_related(Waiter&, const Device&, const Device& content);
 };
 

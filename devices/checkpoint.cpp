@@ -116,7 +116,7 @@ bool Checkpoint::freeze() {
   }
   forced_ = false;
   auto& next = *new (next_superblock_.get()) Superblock(superblock_);
-  next.version = next.journal_blocks == 0 ? Superblock::version_without_journal : Superblock::current_version;
+  next.version = next.journal_blocks == 0 ? Superblock::version_without_journal : Superblock::version_without_files;
   source_.freeze_journal(next);
   next.generation = blocks_.generation();
   next.block_count = space.block_count();

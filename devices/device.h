@@ -20,7 +20,7 @@
 namespace chimera::devices {
 
 enum class Plane : std::uint8_t { data, metadata, columns };
-enum class Kind : std::uint8_t { pool, memory };
+enum class Kind : std::uint8_t { pool, memory, file };
 
 /// How a call that may have to wait came out.
 class [[nodiscard]] Outcome {
@@ -105,6 +105,10 @@ class Device {
   [[nodiscard]] bool read_only() const noexcept { return read_only_; }
   /// Shared by a device and all clones of it, near and far: what `roll back device` may choose from.
   [[nodiscard]] const Uuid& family() const noexcept { return family_; }
+
+  /// Its data are there, and `length` is right. Waits; `io_error` of a file that is not there. To be called before
+  /// anything is asked of the data, with an instruction's own waiter.
+  virtual Outcome available(Waiter&) { return Outcome::ready(); }
 
   // First phase: may wait, has no effect. Ranges are checked by the caller against the contract's limits; they may
   // reach past the length, where everything is zeros. Metadata reaches to offset 2^64 - 1 inclusive.

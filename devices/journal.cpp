@@ -83,7 +83,8 @@ void Journal::cleared(const PoolDevice& device, Plane plane, std::uint64_t offse
 
 void Journal::created(const PoolDevice& device) {
   if (!records()) return;
-  const std::string options = device.fixed_length() ? fmt::format("size={}", device.length()) : std::string();
+  std::string options = device.fixed_length() ? fmt::format("size={}", device.length()) : std::string();
+  if (!device.path().empty()) options = fmt::format("kind=file,path={}", device.path());
   window_.create_device(device.name(), {}, options, device.uuid());
 }
 

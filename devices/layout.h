@@ -74,6 +74,8 @@ struct DeviceRecord {
   static constexpr std::uint8_t dying = 8;
   /// The store's own: the outcomes of tokens.
   static constexpr std::uint8_t internal = 16;
+  /// Its data are a file that is served in place; the first tree holds what is still on its way there.
+  static constexpr std::uint8_t file = 32;
 
   Uuid uuid;
   Uuid family;
@@ -86,7 +88,9 @@ struct DeviceRecord {
   std::array<std::uint8_t, 3> reserved1;
   std::array<Slot, 3> roots;
   std::array<char, 255> name;
-  std::array<std::uint8_t, 512 - 112 - 255> reserved2;
+  std::uint8_t path_length;
+  std::array<char, limits::longest_path> path;  ///< of a file
+  std::array<std::uint8_t, 512 - 112 - 255 - 1 - limits::longest_path> reserved2;
 };
 static_assert(sizeof(DeviceRecord) == 512 && offsetof(DeviceRecord, roots) == 64);
 
@@ -148,8 +152,10 @@ static_assert(sizeof(JournalHeader) == 64);
 struct Superblock {
   static constexpr std::array<char, 8> right_magic = {'C', 'h', 'i', 'm', 'e', 'r', 'a', '\n'};
   /// A store is opened if the first number is the same and the second not greater.
-  static constexpr std::array<std::uint8_t, 3> current_version = {1, 1, 0};
-  /// What a store without a journal says, so that programs of before can open it.
+  static constexpr std::array<std::uint8_t, 3> current_version = {1, 2, 0};
+  /// What a store says in which no device is a file, so that programs of before can open it.
+  static constexpr std::array<std::uint8_t, 3> version_without_files = {1, 1, 0};
+  /// And one that has no journal either.
   static constexpr std::array<std::uint8_t, 3> version_without_journal = {1, 0, 0};
 
   std::array<char, 8> magic;

@@ -21,6 +21,7 @@ struct OpenOptions {
   bool without_journal = false;              ///< the state of the last checkpoint, to be looked at
   bool salvage = false;                      ///< what is damaged is given up first (devices/salvage.h)
   std::uint64_t most_memory_bytes = MemoryOptions::half_of_memory();  ///< for devices in memory
+  std::shared_ptr<io::Folder> folder;  ///< below which devices are files; null: those that there are cannot be reached
 };
 
 /// What the first blocks of a disk say it is.

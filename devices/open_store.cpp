@@ -139,7 +139,7 @@ std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk, const Fo
   Pool pool(loop, disk, limits::smallest_cache);
   Superblock blank{};
   blank.magic = Superblock::right_magic;
-  blank.version = Superblock::current_version;
+  blank.version = Superblock::version_without_files;
   blank.store = boost::uuids::random_generator()();
   if (const auto placed = place_journal(blank, disk.block_count(), options); !placed) return placed;
   if (const std::string error = pool.make(blank); !error.empty()) return std::unexpected(error);
@@ -184,7 +184,8 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   // anyway, and in its middle only between two instructions.
   const bool wants_two = found->one_is_damaged || options.salvage;
   if (wants_two && pool->may_change() && !pool->replaying()) pool->want_checkpoint();
-  return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}});
+  return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}},
+                                 options.folder);
 }
 
 std::expected<WaitingJournal, std::string> read_journal(io::Loop& loop, Store& store) {

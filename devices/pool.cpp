@@ -183,7 +183,7 @@ void Pool::share_trees(std::span<Tree> trees) {
 }
 
 Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, std::span<const std::uint8_t> columns,
-                     bool fixed_length, std::uint64_t length, std::unique_ptr<PoolDevice>& made) {
+                     const CreateOptions& options, std::unique_ptr<PoolDevice>& made) {
   if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
   auto device = std::make_unique<PoolDevice>(*this, uuid, std::string(name));
   if (!columns.empty()) {
@@ -195,8 +195,9 @@ Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, st
   }
   device->number_ = manifest_.add();
   devices_[device->number_] = device.get();
-  device->fixed_length_ = fixed_length;
-  device->length_ = fixed_length ? length : 0;
+  device->fixed_length_ = options.fixed_length;
+  device->length_ = options.fixed_length ? options.length : 0;
+  device->path_ = options.path;
   device->family_ = uuid;
   journal_.created(*device);
   if (!columns.empty()) {

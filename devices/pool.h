@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "devices/block_store.h"
+#include "devices/catalogue.h"
 #include "devices/checkpoint.h"
 #include "devices/journal.h"
 #include "devices/journal_scan.h"
@@ -34,8 +35,8 @@ class Pool final : private Checkpoint::Source {
   /// The devices found by `open`; the caller owns them from now on.
   [[nodiscard]] std::vector<std::unique_ptr<PoolDevice>> take_devices() { return std::move(opened_); }
 
-  Outcome create(Waiter&, const Uuid&, std::string_view name, std::span<const std::uint8_t> columns, bool fixed_length,
-                 std::uint64_t length, std::unique_ptr<PoolDevice>& made);
+  Outcome create(Waiter&, const Uuid&, std::string_view name, std::span<const std::uint8_t> columns,
+                 const CreateOptions&, std::unique_ptr<PoolDevice>& made);
   struct Clone {
     PoolDevice* origin;
     Uuid uuid;

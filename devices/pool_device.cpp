@@ -44,6 +44,7 @@ PoolDevice::PoolDevice(Pool& pool, std::uint32_t number, const DeviceRecord& rec
   fixed_length_ = (record.flags & DeviceRecord::fixed_length) != 0;
   read_only_ = (record.flags & DeviceRecord::read_only) != 0;
   internal_ = (record.flags & DeviceRecord::internal) != 0;
+  if ((record.flags & DeviceRecord::file) != 0) path_.assign(record.path.data(), record.path_length);
   for (std::size_t plane = 0; plane < trees_.size(); ++plane) {
     trees_[plane] = Tree(pool.blocks(), {record.roots[plane], record.heights[plane]}, record.share_generation);
   }
@@ -58,6 +59,9 @@ void PoolDevice::fill(DeviceRecord& record) const {
   if (fixed_length_) record.flags |= DeviceRecord::fixed_length;
   if (read_only_) record.flags |= DeviceRecord::read_only;
   if (internal_) record.flags |= DeviceRecord::internal;
+  if (!path_.empty()) record.flags |= DeviceRecord::file;
+  record.path_length = static_cast<std::uint8_t>(path_.size());
+  std::copy(path_.begin(), path_.end(), record.path.begin());
   record.name_length = static_cast<std::uint8_t>(name_.size());
   std::copy(name_.begin(), name_.end(), record.name.begin());
   for (std::size_t plane = 0; plane < trees_.size(); ++plane) {

@@ -24,6 +24,8 @@ class PoolDevice final : public Device {
   [[nodiscard]] bool hidden() const { return number_ == no_number; }
   /// The store's own: in no list, and what is written to it is not recorded as such.
   [[nodiscard]] bool internal() const { return internal_; }
+  /// The part of a device that is a file (devices/file_device.h): the file's path, else empty.
+  [[nodiscard]] const std::string& path() const { return path_; }
   /// The slot of a block that has changed since the last checkpoint began, its checksum up to date.
   [[nodiscard]] Slot settled_slot(Plane plane, std::uint64_t index) { return tree(plane).settled_slot(index); }
   /// Replay: puts blocks of a plane where the journal says that they are. Waits as often as it needs; what has been
@@ -51,6 +53,7 @@ class PoolDevice final : public Device {
 
  private:
   friend class Pool;
+  friend class Store;
 
   [[nodiscard]] Tree& tree(Plane plane) { return trees_[static_cast<std::size_t>(plane)]; }
   void mark();
@@ -68,6 +71,7 @@ class PoolDevice final : public Device {
   Pool& pool_;
   std::uint32_t number_ = no_number;
   bool internal_ = false;
+  std::string path_;
   std::vector<std::uint32_t> holds_;  ///< the graves that a hidden clone is booked as
   std::array<Tree, 3> trees_;
 };

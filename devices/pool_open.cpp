@@ -41,6 +41,10 @@ bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t gen
     if (record.heights[plane] > most_height || !space.may_hold(record.roots[plane], generation)) return false;
   }
   if (record.share_generation > generation) return false;
+  if ((record.flags & DeviceRecord::file) != 0) {
+    if (record.path_length > record.path.size() || !is_valid_path({record.path.data(), record.path_length}))
+      return false;
+  }
   return (record.flags & DeviceRecord::dying) != 0 ||
          (record.length <= limits::greatest_length && record.columns_length <= limits::largest_transfer &&
           is_valid_name({record.name.data(), record.name_length}));
@@ -161,6 +165,8 @@ void Pool::replayed(std::size_t records, std::size_t bytes) {
 }
 
 void Pool::freeze_journal(Superblock& next) {
+  const auto is_file = [](const auto& device) { return !device.second->path().empty(); };
+  if (std::ranges::any_of(devices_, is_file)) next.version = Superblock::current_version;
   next.flags = 0;
   next.journal_done = 0;
   if (next.journal_blocks == 0) return;

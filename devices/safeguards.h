@@ -47,6 +47,11 @@ CHIMERA_SAFEGUARD records_are_chained = true;
 /// What the operations of a commit need is added up before any of them has an effect.
 CHIMERA_SAFEGUARD rehearsals_add_up = true;
 
+/// What has been committed to a file is durable in the pool before it is written in place.
+CHIMERA_SAFEGUARD commits_are_recorded_first = true;
+/// It is taken from the pool when the file has been flushed.
+CHIMERA_SAFEGUARD files_are_flushed_first = true;
+
 #undef CHIMERA_SAFEGUARD
 
 }  // namespace chimera::devices::safeguards

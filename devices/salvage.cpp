@@ -276,7 +276,9 @@ class Rebuild {
       next_.journal_done = 0;
       next_.flags = 0;
     }
-    next_.version = next_.journal_blocks == 0 ? Superblock::version_without_journal : Superblock::current_version;
+    next_.version = next_.journal_blocks == 0 ? Superblock::version_without_journal : Superblock::version_without_files;
+    const auto is_file = [](const DeviceRecord& record) { return (record.flags & DeviceRecord::file) != 0; };
+    if (std::ranges::any_of(remains_.records, is_file)) next_.version = Superblock::current_version;
     next_.checksum = crc32c(0, &next_, offsetof(Superblock, checksum));
     flush();
     write(superblock_places[1 - remains_.place], &next_);

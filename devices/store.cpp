@@ -10,6 +10,7 @@
 #include <boost/uuid/uuid_io.hpp>
 #include <nlohmann/json.hpp>
 
+#include "devices/file_device.h"
 #include "devices/pool.h"
 #include "isa/limits.h"
 
@@ -54,10 +55,15 @@ Store::Store(MemoryOptions memory) : memory_(with_maker(std::move(memory))), mem
   outcomes_ = std::make_unique<Outcomes>(nullptr);
 }
 
-Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory) : Store(std::move(memory)) {
+Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory, std::shared_ptr<io::Folder> folder)
+    : Store(std::move(memory)) {
   pool_ = std::move(pool);
+  folder_ = std::move(folder);
   outcomes_ = std::make_unique<Outcomes>(pool_.get());
-  for (auto& device : pool_->take_devices()) enter(std::move(device));
+  for (auto& device : pool_->take_devices()) {
+    const bool is_file = !device->path().empty();
+    enter(is_file ? make_file(std::move(device)) : std::unique_ptr<Device>(std::move(device)));
+  }
 }
 
 Store::~Store() = default;
@@ -115,11 +121,12 @@ Outcome Store::create(Waiter& waiter, std::string_view name, std::span<const std
   if (const Outcome fresh = check_new_uuid(waiter, options.uuid); !fresh.is_ready()) return fresh;
   if (const Outcome room = check_room(waiter, 1); !room.is_ready()) return room;
   const Uuid uuid = options.uuid ? *options.uuid : unused_uuid();
+  if (options.kind == Kind::file) return create_file(waiter, name, columns, options, uuid, made);
   if (pool_ == nullptr || options.kind == Kind::memory) {
     return create_in_memory(waiter, name, columns, options, uuid, made);
   }
   std::unique_ptr<PoolDevice> device;
-  const Outcome outcome = pool_->create(waiter, uuid, name, columns, options.fixed_length, options.length, device);
+  const Outcome outcome = pool_->create(waiter, uuid, name, columns, options, device);
   if (outcome.is_ready()) made = enter(std::move(device));
   return outcome;
 }
@@ -141,6 +148,7 @@ Outcome Store::create_in_memory(Waiter& waiter, std::string_view name, std::span
 Outcome Store::snapshot(Waiter& waiter, std::span<const SnapshotTarget> targets, std::vector<Device*>& made) {
   if (const Outcome fresh = check_new_names(waiter, targets); !fresh.is_ready()) return fresh;
   if (const Outcome room = check_room(waiter, targets.size()); !room.is_ready()) return room;
+  if (const Outcome shared = check_can_share(waiter, targets); !shared.is_ready()) return shared;
   std::vector<Pool::Clone> wanted;
   for (const SnapshotTarget& target : targets) {
     if (target.origin->kind() == Kind::pool) {
@@ -172,14 +180,20 @@ Outcome Store::rename(Waiter& waiter, Device& device, std::string_view name) {
   entry.key() = name;
   by_name_.insert(std::move(entry));
   device.name_ = name;
-  if (device.kind() == Kind::pool) pool_->renamed(in_pool(device));
+  if (PoolDevice* const part = part_of(device)) {
+    part->name_ = name;
+    pool_->renamed(*part);
+  }
   return Outcome::ready();
 }
 
 Outcome Store::protect(Waiter& waiter, Device& device, bool read_only) {
   if (const Outcome admitted = admit(waiter, device); !admitted.is_ready()) return admitted;
   device.read_only_ = read_only;
-  if (device.kind() == Kind::pool) pool_->protection_changed(in_pool(device));
+  if (PoolDevice* const part = part_of(device)) {
+    part->read_only_ = read_only;
+    pool_->protection_changed(*part);
+  }
   return Outcome::ready();
 }
 
@@ -192,35 +206,45 @@ Outcome Store::roll_back(Waiter& waiter, Device& device, Device& content) {
 }
 
 Outcome Store::remove(Waiter& waiter, Device& device) {
-  if (device.kind() == Kind::pool) {
-    if (const Outcome outcome = pool_->remove(waiter, in_pool(device)); !outcome.is_ready()) return outcome;
+  if (device.kind() == Kind::file && !needs_replay()) {
+    auto& file = static_cast<FileDevice&>(device);
+    if (const Outcome outcome = file.prepare_removal(waiter); !outcome.is_ready()) return outcome;
+  }
+  if (PoolDevice* const part = part_of(device)) {
+    if (const Outcome outcome = pool_->remove(waiter, *part); !outcome.is_ready()) return outcome;
   }
   if (waiter.stage == Waiter::Stage::rehearsing) return Outcome::ready();
+  std::erase_if(files_, [&](const FileDevice* file) { return file == &device; });
   by_name_.erase(device.name());
   by_uuid_.erase(Uuid(device.uuid()));  // a copy: the device's own goes with it
   return Outcome::ready();
 }
 
-Outcome Store::admit(Waiter& waiter, const Device& device) {
-  return device.kind() == Kind::pool ? pool_->admit(waiter) : Outcome::ready();
+Outcome Store::admit(Waiter& waiter, Device& device) {
+  return part_of(device) != nullptr ? pool_->admit(waiter) : Outcome::ready();
 }
 
 Outcome Store::sync(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->sync(waiter); }
-Outcome Store::checkpoint(Waiter& waiter) { return pool_ == nullptr ? Outcome::ready() : pool_->checkpoint(waiter); }
 
 void Store::yield(Waiter& waiter) {
   if (pool_ != nullptr) pool_->blocks().release_waiter(waiter);
+  file_budget_.release(waiter);
   waiter.wake();
 }
 
 void Store::release(Waiter& waiter) {
   if (pool_ != nullptr) pool_->release(waiter);
   waiter.progress.reset();
+  file_budget_.release(waiter);
   waiter.message.clear();
   waiter.stage = Waiter::Stage::single;
 }
 
-bool Store::work() { return pool_ != nullptr && pool_->work(); }
+bool Store::work() {
+  bool more = false;
+  for (FileDevice* file : files_) more |= file->work();
+  return pool_ != nullptr && (pool_->work() || more);
+}
 
 std::string Store::describe() const {
   if (pool_ != nullptr) return pool_->describe(device_count());
@@ -239,16 +263,24 @@ std::string Store::describe() const {
 }
 
 std::string Store::describe(const Device& device) const {
-  const nlohmann::ordered_json description = {
+  constexpr const char* kinds[] = {"pool", "memory", "file"};
+  nlohmann::ordered_json description = {
       {"name", device.name()},
       {"uuid", to_string(device.uuid())},
-      {"kind", device.kind() == Kind::pool ? "pool" : "memory"},
+      {"kind", kinds[static_cast<std::size_t>(device.kind())]},
       {"length", device.length()},
       {"fixed_length", device.fixed_length()},
       {"read_only", device.read_only()},
       {"columns_length", device.columns_length()},
       {"family", to_string(device.family())},
   };
+  if (const auto found = by_uuid_.find(device.uuid());
+      found != by_uuid_.end() && device.kind() == Kind::file && found->second->kind() == Kind::file) {
+    const auto& file = static_cast<const FileDevice&>(*found->second);
+    description["path"] = file.path();
+    description["attached"] = file.attached();
+    description["held"] = file.held_bytes();
+  }
   return description.dump();
 }
 

@@ -14,12 +14,16 @@
 
 #include "devices/catalogue.h"
 #include "devices/device.h"
+#include "devices/file_blocks.h"
 #include "devices/memory_device.h"
 #include "devices/outcomes.h"
+#include "io/file.h"
 
 namespace chimera::devices {
 
+class FileDevice;
 class Pool;
+class PoolDevice;
 
 /// How a store keeps its devices in memory.
 struct MemoryOptions {
@@ -34,8 +38,9 @@ struct MemoryOptions {
 /// Not thread-safe: it belongs to one machine.
 class Store final : public Catalogue {
  public:
-  explicit Store(MemoryOptions = {});                         ///< in memory only
-  explicit Store(std::unique_ptr<Pool>, MemoryOptions = {});  ///< with all devices that the pool holds
+  explicit Store(MemoryOptions = {});  ///< in memory only
+  /// With all devices that the pool holds. Files are served from below this folder; null: none are.
+  explicit Store(std::unique_ptr<Pool>, MemoryOptions = {}, std::shared_ptr<io::Folder> = nullptr);
   ~Store() override;
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -89,8 +94,18 @@ class Store final : public Catalogue {
   /// So many nodes more than each operation by itself needs, because others go before it.
   Outcome prepare_nodes(Waiter&, std::size_t nodes);
 
-  Outcome sync(Waiter&);  ///< everything answered before is durable
-  /// The same, and the store on the disk is in order without its journal: for an orderly end.
+  /// Everything answered before is durable, but for what was written to files outside of transactions.
+  Outcome sync(Waiter&);
+  /// store_files.cpp: the same, and with it a device that is a file, or all of them: they hold all that has been done
+  /// to them. Calls for the same waiter have the same scope, until it is released.
+  struct FlushScope {
+    bool all_files = false;
+    std::optional<Uuid> file;
+  };
+  Outcome flush(Waiter&, const FlushScope&);
+  /// The device, if it is a file, may be deleted although it cannot be brought in order first.
+  void give_up(Device&);
+  /// Everything is durable, and the store on the disk is in order without its journal: for an orderly end.
   Outcome checkpoint(Waiter&);
 
   /// An instruction in pieces gives the frames of the last piece back, and goes on after the others.
@@ -105,10 +120,17 @@ class Store final : public Catalogue {
   /// A JSON object for `describe device`: name, uuid, kind, length, fixed_length, read_only, columns_length, family.
   [[nodiscard]] std::string describe(const Device&) const;
   [[nodiscard]] Pool* pool() const { return pool_.get(); }
+  /// The pool's side of a device: all of it, or the part of a file; null for one in memory.
+  [[nodiscard]] static PoolDevice* part_of(Device&);
   [[nodiscard]] Outcomes& outcomes() { return *outcomes_; }
 
  private:
-  [[nodiscard]] Outcome admit(Waiter&, const Device&);
+  class FlushProgress;
+  Outcome create_file(Waiter&, std::string_view name, std::span<const std::uint8_t> columns, const CreateOptions&,
+                      const Uuid&, Device*& made);
+  std::unique_ptr<Device> make_file(std::unique_ptr<PoolDevice> part);
+  Outcome flush_files(Waiter&, const FlushScope&, bool checkpoint);
+  [[nodiscard]] Outcome admit(Waiter&, Device&);
   [[nodiscard]] std::unique_ptr<MemoryDevice> make_memory_device(const Uuid&, std::string_view name);
   Device* enter(std::unique_ptr<Device>);
   Outcome create_in_memory(Waiter&, std::string_view name, std::span<const std::uint8_t> columns, const CreateOptions&,
@@ -117,6 +139,9 @@ class Store final : public Catalogue {
   MemoryOptions memory_;
   MemoryBudget memory_budget_;  ///< must outlive the devices
   std::shared_ptr<Pool> pool_;
+  std::shared_ptr<io::Folder> folder_;
+  FileBudget file_budget_;          ///< must outlive the devices too
+  std::vector<FileDevice*> files_;  ///< all devices that are files
   std::unique_ptr<Outcomes> outcomes_;
   std::map<std::string, Device*, std::less<>> by_name_;
   struct UuidHash {

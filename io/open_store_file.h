@@ -16,7 +16,4 @@ struct StoreFile {
 
 [[nodiscard]] std::expected<StoreFile, std::string> open_store_file(const std::string& path, OpenMode mode);
 
-/// The process that has a conflicting lock on this open file, from /proc/locks; 0 if it cannot be found there.
-[[nodiscard]] int find_lock_holder(int fd);
-
 }  // namespace chimera::io

@@ -15,6 +15,7 @@ inline constexpr std::uint64_t skippable_payload = std::uint64_t{1} << 30;
 /// The longest instruction's bytes before its payload and texts are counted, generously.
 inline constexpr std::uint32_t instruction_overhead = 256 * 1024;
 inline constexpr std::uint32_t longest_name = 255;
+inline constexpr std::uint32_t longest_path = 128;         ///< of a file that is served in place
 inline constexpr std::uint32_t most_extents = 65536;       ///< in one answer
 inline constexpr std::uint32_t most_listed = 65536;        ///< devices in one answer
 inline constexpr std::uint32_t most_open_devices = 16384;  ///< one session

@@ -50,9 +50,29 @@ Problem set_kind(std::string_view value, bool& seen, CreateOptions& options) {
     options.kind = DeviceKind::pool;
   } else if (value == "memory") {
     options.kind = DeviceKind::memory;
+  } else if (value == "file") {
+    options.kind = DeviceKind::file;
   } else {
-    return fmt::format("kind={} is neither pool nor memory", value);
+    return fmt::format("kind={} is neither pool nor memory nor file", value);
   }
+  return std::nullopt;
+}
+
+Problem set_path(std::string_view value, CreateOptions& options) {
+  if (!options.path.empty()) return "the option path stands there twice";
+  if (!is_valid_path(value)) {
+    return fmt::format("path={} is not 1 to {} bytes of names with a slash between, none of them . or ..", value,
+                       limits::longest_path);
+  }
+  options.path = value;
+  return std::nullopt;
+}
+
+Problem check_together(const CreateOptions& options) {
+  const bool is_file = options.kind == DeviceKind::file;
+  if (is_file && options.path.empty()) return "kind=file goes with a path";
+  if (!is_file && !options.path.empty()) return "a path goes with kind=file alone";
+  if (is_file && options.size) return "a file has a length of its own, so size does not go with kind=file";
   return std::nullopt;
 }
 
@@ -65,6 +85,19 @@ bool is_utf8(std::string_view text) noexcept {
 bool is_valid_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= limits::longest_name &&
          all_characters(name, [](std::uint32_t point) { return !is_control(point); });
+}
+
+bool is_valid_path(std::string_view path) noexcept {
+  const bool is_text =
+      path.size() <= limits::longest_path && is_valid_name(path) && path.find(',') == std::string_view::npos;
+  for (bool more = is_text; more;) {
+    const std::size_t slash = path.find('/');
+    const std::string_view name = path.substr(0, slash);
+    if (name.empty() || name == "." || name == "..") return false;
+    more = slash != std::string_view::npos;
+    path.remove_prefix(more ? slash + 1 : path.size());
+  }
+  return is_text;
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
@@ -103,11 +136,14 @@ std::expected<CreateOptions, std::string> parse_create_options(std::string_view 
       problem = set_size(value, parsed);
     } else if (key == "kind") {
       problem = set_kind(value, kind_seen, parsed);
+    } else if (key == "path") {
+      problem = set_path(value, parsed);
     } else {
       problem = fmt::format("there is no option {}", key);
     }
     if (problem) return std::unexpected(*std::move(problem));
   }
+  if (auto problem = check_together(parsed)) return std::unexpected(*std::move(problem));
   return parsed;
 }
 

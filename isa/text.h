@@ -35,14 +35,20 @@ inline constexpr std::size_t uuid_text_size = 36;
 /// Of exactly that form: 8-4-4-4-12 hexadecimal digits, in either case.
 [[nodiscard]] std::optional<Uuid> parse_uuid(std::string_view text) noexcept;
 
-enum class DeviceKind : std::uint8_t { pool, memory };
+/// 1 to 128 bytes of UTF-8 without control characters and commas: names with slashes between, of which none is `.` or
+/// `..`. It leads down from some folder, and nowhere else.
+[[nodiscard]] bool is_valid_path(std::string_view path) noexcept;
+
+enum class DeviceKind : std::uint8_t { pool, memory, file };
 
 struct CreateOptions {
   DeviceKind kind = DeviceKind::pool;
   std::optional<std::uint64_t> size;  ///< fixed length in bytes, at most limits::greatest_length
+  std::string path;                   ///< of a file, which alone has one
 };
 
-/// `size=N[K|M|G|T]` and `kind=pool|memory`, separated by commas, each at most once; not empty.
+/// `size=N[K|M|G|T]`, `kind=pool|memory|file` and `path=PATH`, separated by commas, each at most once; not empty. A
+/// file has a path and no size, the others have no path.
 /// The error says in words what is wrong; its status is Status::bad_text.
 [[nodiscard]] std::expected<CreateOptions, std::string> parse_create_options(std::string_view options);
 

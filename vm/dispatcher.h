@@ -75,6 +75,7 @@ class Dispatcher {
     std::uint64_t count = 0;
   };
 
+  static constexpr std::string_view not_cloned = "it cannot be cloned, only copied";
   /// "1 byte", "2 bytes": for messages.
   static std::string in_bytes(std::uint64_t count) { return fmt::format("{} byte{}", count, count == 1 ? "" : "s"); }
 
@@ -101,8 +102,10 @@ class Dispatcher {
   Outcome reach(const Instruction&, Target&);
   Outcome reach_named(const Uuid&, Target&);
   Outcome reach_both(const Instruction&, Target& first, Target& second);
+  Outcome reach_data(Target&);
   Outcome check_may_open();
   Outcome locate(const Instruction&, Target&);
+  Outcome check_not_file(const Device&, std::string_view what);
   Outcome check_writable(const Device&);
   Outcome check_store_writable();
   Outcome check_name(std::string_view name, std::string_view what = "a name");

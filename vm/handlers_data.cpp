@@ -155,9 +155,10 @@ Outcome Dispatcher::copy_bytes(const Instruction& instruction) {
   if (const Outcome reached = reach_both(instruction, from, to); !reached.is_ready()) return reached;
   from.offset = instruction.offset;
   to.offset = instruction.second_offset;
-  const bool same_kind = from.device->kind() == to.device->kind();
-  if (instruction.count > limits::largest_transfer && !same_kind) {
-    return fail(Status::unsupported, "\"{}\" and \"{}\" are of different kinds, so at most {} bytes are copied at once",
+  const devices::Kind kind = from.device->kind();
+  const bool can_share = kind == to.device->kind() && kind != devices::Kind::file;
+  if (instruction.count > limits::largest_transfer && !can_share) {
+    return fail(Status::unsupported, "\"{}\" and \"{}\" share no blocks, so at most {} bytes are copied at once",
                 from.device->name(), to.device->name(), limits::largest_transfer);
   }
   if (const Outcome writable = check_writable(*to.device); !writable.is_ready()) return writable;
@@ -166,7 +167,7 @@ Outcome Dispatcher::copy_bytes(const Instruction& instruction) {
   if (const Outcome range = check_fixed_length(to); !range.is_ready()) return range;
   if (to.count > 0) {
     const bool whole_blocks = (from.offset | to.offset | from.count) % limits::block_size == 0;
-    const Outcome copied = same_kind && whole_blocks
+    const Outcome copied = can_share && whole_blocks
                                ? to.device->share(waiter_, to.offset, *from.device, from.offset, from.count)
                                : move_bytes(from, to);
     if (!copied.is_ready()) return copied;

@@ -19,6 +19,15 @@ std::span<const std::uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
+devices::Kind kind_of(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::pool: return devices::Kind::pool;
+    case DeviceKind::memory: return devices::Kind::memory;
+    case DeviceKind::file: return devices::Kind::file;
+  }
+  return devices::Kind::pool;
+}
+
 }  // namespace
 
 Outcome Dispatcher::open_device(const Instruction& instruction) {
@@ -70,17 +79,21 @@ Outcome Dispatcher::list_devices(const Instruction& instruction) {
 
 Outcome Dispatcher::create_device(const Instruction& instruction) {
   if (const Outcome room = check_may_open(); !room.is_ready()) return room;
+  devices::CreateOptions options;
+  const auto parsed = instruction.has_options ? parse_create_options(instruction.options) : CreateOptions();
+  if (parsed && parsed->kind == DeviceKind::file && transaction_ != nullptr) {
+    return fail(Status::unsupported, "a file is taken into service outside of transactions only");
+  }
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   if (const Outcome valid = check_name(instruction.name); !valid.is_ready()) return valid;
   const auto origin = parse_clone_option(instruction.options);
   if (origin && !instruction.text.empty()) {
     return fail(Status::bad_text, "a clone has its origin's columns: give none");
   }
-  devices::CreateOptions options;
   if (instruction.has_options && !origin) {
-    const auto parsed = parse_create_options(instruction.options);
     if (!parsed) return fail(Status::bad_text, "{}", parsed.error());
-    options.kind = parsed->kind == DeviceKind::memory ? devices::Kind::memory : devices::Kind::pool;
+    options.kind = kind_of(parsed->kind);
+    options.path = parsed->path;
     options.fixed_length = parsed->size.has_value();
     options.length = parsed->size.value_or(0);
   }
@@ -108,6 +121,7 @@ Outcome Dispatcher::create_device(const Instruction& instruction) {
 Outcome Dispatcher::clone_device(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
+  if (const Outcome is = check_not_file(*target.device, not_cloned); !is.is_ready()) return is;
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   if (const Outcome valid = check_name(instruction.name); !valid.is_ready()) return valid;
   const devices::SnapshotTarget clone{target.device, std::string(instruction.name)};
@@ -143,6 +157,7 @@ Outcome Dispatcher::delete_device(const Instruction& instruction, bool by_force)
     if (by_force) transaction_->remove_by_force(device);
   } else if (by_force) {
     core_.interrupt_users(session_, device);
+    core_.store().give_up(device);
   }
   const Outcome removed = catalogue().remove(waiter_, device);
   if (!removed.is_ready()) return removed;
@@ -194,6 +209,10 @@ Outcome Dispatcher::read_length(const Instruction& instruction) {
 Outcome Dispatcher::write_length(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
+  if (transaction_ != nullptr) {
+    const Outcome is = check_not_file(*target.device, "its length is set outside of transactions only");
+    if (!is.is_ready()) return is;
+  }
   if (const Outcome writable = check_writable(*target.device); !writable.is_ready()) return writable;
   if (target.device->fixed_length()) {
     return fail(Status::out_of_range, "\"{}\" was created with the fixed length {}", target.device->name(),
@@ -223,6 +242,9 @@ Outcome Dispatcher::flush_device(const Instruction& instruction) {
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
   // A checkpoint is of the whole store, so a flush of one device is one of all.
   if (target.device->kind() == devices::Kind::pool) return flushes_.flush(waiter_);
+  if (target.device->kind() == devices::Kind::file) {
+    return flushes_.flush(waiter_, {}, {.all_files = false, .file = target.device->uuid()});
+  }
   answers_.succeed();
   return Outcome::ready();
 }

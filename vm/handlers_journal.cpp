@@ -44,10 +44,9 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
   if (instruction.extension == static_cast<std::uint8_t>(JournalOpcode::keep_outcome)) return keep_outcome(instruction);
   Uuid uuid{};
   Device* const found = operands.take(uuid) ? core_.store().find(uuid) : nullptr;
-  if (found == nullptr || found->kind() != devices::Kind::pool) {
-    return fail(Status::not_found, "it names a device that is not there");
-  }
-  auto& device = static_cast<PoolDevice&>(*found);
+  PoolDevice* const part = found != nullptr ? devices::Store::part_of(*found) : nullptr;
+  if (part == nullptr) return fail(Status::not_found, "it names a device that is not there");
+  PoolDevice& device = *part;
   Outcome outcome = fail(Status::illegal_instruction, "7F {:02X} has operands that cannot be", instruction.extension);
   switch (static_cast<JournalOpcode>(instruction.extension)) {
     case JournalOpcode::place_blocks: {

@@ -59,6 +59,8 @@ Outcome Dispatcher::compare_devices(const Instruction& instruction) {
     return fail(Status::unsupported, "\"{}\" and \"{}\" are of different kinds and share nothing to compare",
                 first.device->name(), second.device->name());
   }
+  const Outcome is = check_not_file(*first.device, "it has no map that could be compared");
+  if (!is.is_ready()) return is;
   if (const Outcome range = check_within_length(first); !range.is_ready()) return range;
   if (const Outcome range = check_within_length(second); !range.is_ready()) return range;
   std::vector<Extent> extents;

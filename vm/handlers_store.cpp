@@ -86,6 +86,9 @@ Outcome Dispatcher::snapshot(const Instruction& instruction) {
     targets.push_back({target.device, std::string(name, length)});
   }
   reached_ = true;
+  for (const devices::SnapshotTarget& target : targets) {
+    if (const Outcome is = check_not_file(*target.origin, not_cloned); !is.is_ready()) return is;
+  }
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   for (const devices::SnapshotTarget& target : targets) {
     if (const Outcome valid = check_name(target.name); !valid.is_ready()) return valid;

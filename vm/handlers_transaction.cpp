@@ -139,7 +139,7 @@ Outcome Dispatcher::sync() {
   if (transaction_ != nullptr || doomed_) {
     return fail(Status::out_of_sequence, "sync does not belong into a transaction; commit makes it durable");
   }
-  return flushes_.flush(waiter_);
+  return flushes_.flush(waiter_, {}, {.all_files = true, .file = {}});
 }
 
 }  // namespace chimera::vm

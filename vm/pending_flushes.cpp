@@ -18,18 +18,19 @@ PendingFlushes::~PendingFlushes() {
 
 devices::Outcome PendingFlushes::make_room(devices::Waiter& waiter) {
   if (pending_.size() < most_pending) return devices::Outcome::ready();
-  const devices::Outcome synced = store_.sync(waiter);
+  // What it waits for covers those that were begun before with the same scope or none: the first of them, at least.
+  const devices::Outcome synced = store_.flush(waiter, pending_.front()->scope);
   if (!synced.is_ready()) return synced;
-  // What was begun before has become durable too.
   for (const auto& flush : pending_) flush->woken = true;
   work();
   return devices::Outcome::ready();
 }
 
-devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::span<const std::uint8_t> result) {
+devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::span<const std::uint8_t> result,
+                                       const devices::Store::FlushScope& scope) {
   if (const devices::Outcome free = make_room(waiter); !free.is_ready()) return free;
-  auto flush = std::make_unique<Flush>(*this, taken_ + answers_.size(), 1 + result.size());
-  const devices::Outcome synced = store_.sync(*flush);
+  auto flush = std::make_unique<Flush>(*this, scope, taken_ + answers_.size(), 1 + result.size());
+  const devices::Outcome synced = store_.flush(*flush, scope);
   if (synced.waits()) {
     pending_.push_back(std::move(flush));
     answers_.succeed(result);
@@ -54,7 +55,7 @@ void PendingFlushes::work() {
   while (!pending_.empty() && pending_.front()->woken) {
     Flush& flush = *pending_.front();
     flush.woken = false;
-    const devices::Outcome synced = store_.sync(flush);
+    const devices::Outcome synced = store_.flush(flush, flush.scope);
     if (synced.waits()) return;
     if (!synced.is_ready()) answer_failure(flush, synced.status());
     store_.release(flush);

@@ -28,8 +28,10 @@ class PendingFlushes {
   devices::Outcome make_room(devices::Waiter& waiter);
   /// Makes durable all that has been done to the store. Ready: it is, or it is on its way; either way the answer is
   /// in the queue. Otherwise as Store::sync: nothing is answered, and `waiter` waits or has the message.
-  /// The answer has this result.
-  devices::Outcome flush(devices::Waiter& waiter, std::span<const std::uint8_t> result = {});
+  /// The answer has this result. What was written to files outside of transactions is part of it as far as `scope`
+  /// says.
+  devices::Outcome flush(devices::Waiter& waiter, std::span<const std::uint8_t> result = {},
+                         const devices::Store::FlushScope& scope = {});
   /// The flush whose answer is the last one in the queue, if it is pending, holds back all but the first `size` bytes
   /// of the queue. So nobody is woken by the first answers of a transaction that is being committed.
   void hold_behind(std::size_t size);
@@ -48,10 +50,11 @@ class PendingFlushes {
  private:
   class Flush final : public devices::Waiter {
    public:
-    Flush(PendingFlushes& owner, std::uint64_t at, std::size_t bytes)
-        : position(at), held_from(at), size(bytes), owner_(owner) {}
+    Flush(PendingFlushes& owner, const devices::Store::FlushScope& of_files, std::uint64_t at, std::size_t bytes)
+        : scope(of_files), position(at), held_from(at), size(bytes), owner_(owner) {}
     void wake() override;
 
+    devices::Store::FlushScope scope;
     std::uint64_t position;   ///< of its answer, in all answers of the session
     std::uint64_t held_from;  ///< the first byte of answers that does not leave before
     std::size_t size;         ///< of its answer

@@ -6,12 +6,29 @@
 #include <boost/uuid/uuid_io.hpp>
 #include <string>
 
+#include "isa/opcodes.h"
 #include "isa/text.h"
 #include "vm/dispatcher.h"
 
 namespace chimera::vm {
 
 using devices::Outcome;
+
+namespace {
+
+/// Whether the instruction asks for the data of its device, or their length.
+bool uses_data(const Instruction& instruction) {
+  switch (instruction.operation) {
+    case Operation::read_length:
+    case Operation::write_length:
+    case Operation::flush_device:
+    case Operation::read_digest:
+    case Operation::copy_bytes: return true;
+    default: return row_of(instruction.operation).has(properties::moves_cursor);
+  }
+}
+
+}  // namespace
 
 devices::Catalogue& Dispatcher::catalogue() {
   return transaction_ != nullptr ? static_cast<devices::Catalogue&>(*transaction_) : core_.store();
@@ -74,7 +91,15 @@ Outcome Dispatcher::reach(const Instruction& instruction, Target& target) {
     return fail(Status::no_current_device, "there is no current device: open one, or name it by its UUID");
   }
   reached_ = true;
-  return Outcome::ready();
+  return uses_data(instruction) ? reach_data(target) : Outcome::ready();
+}
+
+/// A file may have to be looked for, and may not be there.
+Outcome Dispatcher::reach_data(Target& target) {
+  if (target.device->kind() != devices::Kind::file) return Outcome::ready();
+  const Outcome there = target.handle->device->available(waiter_);
+  if (there.is_ready()) target.device = &device_of(*target.handle);
+  return there;
 }
 
 Outcome Dispatcher::reach_both(const Instruction& instruction, Target& first, Target& second) {
@@ -83,7 +108,9 @@ Outcome Dispatcher::reach_both(const Instruction& instruction, Target& first, Ta
   first.handle = registers_.find(instruction.device);  // opening the second may have moved it
   first.count = second.count = instruction.count;
   reached_ = true;
-  return Outcome::ready();
+  if (!uses_data(instruction)) return Outcome::ready();
+  const Outcome there = reach_data(first);
+  return there.is_ready() ? reach_data(second) : there;
 }
 
 Outcome Dispatcher::locate(const Instruction& instruction, Target& target) {
@@ -91,6 +118,11 @@ Outcome Dispatcher::locate(const Instruction& instruction, Target& target) {
   if (target.offset != Handle::no_cursor || instruction.has_offset) return Outcome::ready();
   return fail(Status::no_cursor, "a write to \"{}\" has failed, so it has no cursor: give an offset",
               target.device->name());
+}
+
+Outcome Dispatcher::check_not_file(const Device& device, std::string_view what) {
+  if (device.kind() != devices::Kind::file) return Outcome::ready();
+  return fail(Status::unsupported, "\"{}\" is a file that is served in place: {}", device.name(), what);
 }
 
 Outcome Dispatcher::check_writable(const Device& device) {

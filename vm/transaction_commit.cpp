@@ -47,7 +47,7 @@ bool Transaction::reads_only() const {
 }
 
 bool Transaction::touches_pool() const {
-  return token_ || std::ranges::any_of(views_, [](const auto& view) { return view->kind() == devices::Kind::pool; });
+  return token_ || std::ranges::any_of(views_, [](const auto& view) { return view->kind() != devices::Kind::memory; });
 }
 
 /// What the commit adds to a record at most.
@@ -177,7 +177,7 @@ Outcome Transaction::rehearse_content(Waiter& waiter, View& view) {
                       return std::ranges::any_of(view.overlay(plane).pieces(),
                                                  [](const auto& piece) { return piece.second.bytes.empty(); });
                     });
-  if (cuts && view.kind() == devices::Kind::pool && !goes_on(store().prepare_nodes(waiter, nodes))) return failed;
+  if (cuts && view.kind() != devices::Kind::memory && !goes_on(store().prepare_nodes(waiter, nodes))) return failed;
   return waits ? Outcome::wait() : Outcome::ready();
 }
 

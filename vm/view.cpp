@@ -85,6 +85,7 @@ void View::refresh() {
   if (!least_length_) length_ = std::max(subject_->length(), end_);
   if (!columns_set_) columns_length_ = subject_->columns_length();
   if (base_ == nullptr) return;
+  if (kind_ == devices::Kind::file) fixed_length_ = base_->fixed_length();
   if (!renamed_) name_ = base_->name();
   if (!protection_set_) read_only_ = base_->read_only();
 }
@@ -127,7 +128,7 @@ void View::charge_all(bool in) {
 /// A piece by itself has nodes of its own above it.
 std::uint64_t View::touched_blocks(Plane plane) const {
   constexpr std::uint64_t nodes = 8;
-  if (kind_ != devices::Kind::pool) return 0;
+  if (kind_ == devices::Kind::memory) return 0;
   return overlay(plane).blocks() + nodes * overlay(plane).pieces().size();
 }
 
@@ -228,8 +229,18 @@ void View::set_columns_length(std::uint64_t length) {
 
 Outcome View::clear(Waiter& waiter, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (count == 0) return Outcome::ready();
+  if (kind_ == devices::Kind::file && plane == Plane::data) return clear_file(waiter, offset, count);
   if (const Outcome room = transaction_.check_room(waiter, 0); !room.is_ready()) return room;
   change(plane, [&](Overlay& overlay) { overlay.clear(offset, last_of(offset, count)); });
+  return Outcome::ready();
+}
+
+/// What a commit does to a file it does by value.
+Outcome View::clear_file(Waiter& waiter, std::uint64_t offset, std::uint64_t count) {
+  note_length();
+  count = offset < length_ ? std::min(count, length_ - offset) : 0;
+  if (const Outcome room = transaction_.check_room(waiter, count); !room.is_ready()) return room;
+  if (count > 0) write(Plane::data, offset, std::vector<std::uint8_t>(static_cast<std::size_t>(count)));
   return Outcome::ready();
 }
 

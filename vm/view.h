@@ -79,6 +79,7 @@ class View final : public devices::Device {
   void note(Plane plane, std::uint64_t first, std::uint64_t last);
   [[nodiscard]] std::uint64_t touched_blocks(Plane plane) const;
   void charge_all(bool in);
+  Outcome clear_file(Waiter&, std::uint64_t offset, std::uint64_t count);
   template <typename Change>
   void change(Plane plane, Change&& change);
 

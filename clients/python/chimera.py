@@ -336,8 +336,9 @@ class Instructions:
 
     def create_device(self, name: str, columns: str = "", options: str = "", *, device=None):
         """Makes a device and opens it; it becomes current. Answers its UUID: `device`, or a new one. `options` are
-        pairs key=value with commas between: size=N[K|M|G|T] for a fixed length in bytes, kind=pool or kind=memory; or
-        clone=UUID alone, for a clone of that device."""
+        pairs key=value with commas between: size=N[K|M|G|T] for a fixed length in bytes, kind=pool, kind=memory,
+        or kind=file and path=PATH for a file that the server may serve in place; or clone=UUID alone, for a clone of
+        that device."""
         mode = (device is not None) | (2 if options else 0)
         head = bytes([_CREATE.number | mode]) + (_device(device) if device is not None else b"")
         tail = _string16(options) if options else b""

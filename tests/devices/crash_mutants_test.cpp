@@ -8,6 +8,7 @@
 #include "devices/safeguards.h"
 #include "tests/devices/crash_damage.h"
 #include "tests/devices/crash_run.h"
+#include "tests/devices/file_crash.h"
 #include "tests/devices/journal_ring.h"
 #include "tests/devices/mutants.h"
 #include "tests/devices/superblock_damage.h"
@@ -30,6 +31,14 @@ std::string crash(Work work, std::uint64_t seeds) {
                                                 .long_copy_percent = work == Work::long_copies ? 40u : 0u},
                                                counts);
     if (!problem.empty()) return problem;
+  }
+  return {};
+}
+
+std::string crash_files() {
+  std::size_t images = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    if (const std::string problem = run_file_crash_test(seed, images); !problem.empty()) return problem;
   }
   return {};
 }
@@ -87,6 +96,8 @@ const Mutant mutants[] = {
     {"the journal's tail moves before the checkpoint is published", safeguards::tail_waits_for_publication,
      run_tail_test},
     {"records of an earlier lap count", safeguards::records_are_chained, run_lap_test},
+    {"a commit is written to a file before it is durable", safeguards::commits_are_recorded_first, crash_files},
+    {"a commit is given up before its file has been flushed", safeguards::files_are_flushed_first, crash_files},
 };
 
 /// Not here: damage, copies that go on in pieces, and what takes a journal that is full.
@@ -114,7 +125,8 @@ TEST_CASE("and finds nothing when all are there") {
   for (const Work work : {Work::small, Work::large, Work::long_copies}) {
     CHECK_FALSE(finds_something([work] { return crash(work, 1); }));
   }
-  for (const auto& test : {damage, run_superblock_test, run_tail_test, run_lap_test, simulate, run_some_sequences}) {
+  for (const auto& test :
+       {crash_files, damage, run_superblock_test, run_tail_test, run_lap_test, simulate, run_some_sequences}) {
     CHECK_FALSE(finds_something(test));
   }
 }

@@ -80,6 +80,13 @@ TEST_CASE("options of create") {
   REQUIRE(pool.has_value());
   CHECK_FALSE(pool->size.has_value());
 
+  const auto file = parse_create_options("path=folder/disk=1 .img,kind=file");
+  REQUIRE(file.has_value());
+  CHECK(file->kind == DeviceKind::file);
+  CHECK_EQ(file->path, "folder/disk=1 .img");
+  CHECK(parse_create_options("kind=file,path=" + std::string(128, 'x')).has_value());
+  CHECK_FALSE(parse_create_options("kind=file,path=" + std::string(129, 'x')).has_value());
+
   CHECK(parse_create_options("size=9223372036854771712").has_value());  // the greatest length
   for (const char* bad : {"",
                           ",",
@@ -94,6 +101,19 @@ TEST_CASE("options of create") {
                           "Size=1",
                           "kind=",
                           "kind=disk",
+                          "kind=file",
+                          "path=x",
+                          "kind=pool,path=x",
+                          "kind=file,path=",
+                          "kind=file,path=/x",
+                          "kind=file,path=x/",
+                          "kind=file,path=x//y",
+                          "kind=file,path=..",
+                          "kind=file,path=x/../y",
+                          "kind=file,path=./x",
+                          "kind=file,path=x,path=y",
+                          "kind=file,path=x,size=1",
+                          "kind=file,path=x\n",
                           "kind=pool,kind=pool",
                           "size=1,size=1",
                           "color=red",

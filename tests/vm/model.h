@@ -22,6 +22,7 @@ struct ModelDevice {
   std::string name;
   std::string columns;
   std::string kind = "pool";
+  std::string path;  ///< of a file
   std::uint64_t length = 0;
   bool fixed = false;
   bool read_only = false;
@@ -133,6 +134,7 @@ class Model {
   void find_catalogue_faults(Case&);
   void find_device_faults(Case&);
   void find_range_faults(Case&);
+  void find_file_faults(Case&, const std::string& path);
   void find_name_faults(Case&, const std::vector<std::string>& names);
   [[nodiscard]] bool open_elsewhere(const Case&) const;
 
@@ -147,10 +149,12 @@ class Model {
   void judge_description(Case&);
   [[nodiscard]] Uuid new_uuid(Case&, std::size_t index);
   void add_clone(const ModelDevice& origin, const std::string& name, const Uuid& uuid);
+  void attach_file(const ModelDevicePointer& device);
   void remove(const ModelDevicePointer& device);
 
   bool memory_only_;
   std::map<std::string, ModelDevicePointer> devices_;
+  std::map<std::string, std::pair<ModelBytes, std::uint64_t>> files_;  ///< those that no device serves: bytes, length
   std::map<std::size_t, ModelSession> sessions_;
   std::map<std::string, std::uint8_t> tokens_;  ///< what became of them
   std::set<Status> tolerated_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <boost/uuid/uuid_io.hpp>
@@ -171,6 +172,11 @@ void Model::carry_out_on_catalogue(Case& c) {
         device->fixed = options.size.has_value();
         device->length = options.size.value_or(0);
         device->kind = options.kind == DeviceKind::memory || memory_only_ ? "memory" : "pool";
+        if (options.kind == DeviceKind::file) {
+          device->kind = "file";
+          device->path = options.path;
+          std::tie(device->data, device->length) = files_[options.path];
+        }
       } else if (memory_only_) {
         device->kind = "memory";
       }
@@ -220,6 +226,7 @@ void Model::carry_out_on_catalogue(Case& c) {
 void Model::remove(const ModelDevicePointer& device) {
   device->deleted = true;
   devices_.erase(device->name);
+  if (device->kind == "file") files_[device->path] = {device->data, device->length};
   for (auto& [number, session] : sessions_) {
     const auto open = session.open.find(device->uuid);
     if (open == session.open.end() || open->second.device != device) continue;
@@ -263,7 +270,7 @@ void Model::judge_extents(Case& c, const ModelBytes& bytes) {
       return;
     }
     if (extent.flags != 0 && !bytes.is_zero(offset, extent.length)) c.problem = "an extent of zeros is not";
-    if (extent.flags == 0) {
+    if (extent.flags == 0 && c.first->device->kind != "file") {
       const std::uint64_t last = (offset + (extent.length - 1)) / 4096;
       for (std::uint64_t block = offset / 4096; block <= last && c.problem.empty(); ++block) {
         if (!bytes.holds(block)) c.problem = fmt::format("block {} is said to hold data and was never written", block);

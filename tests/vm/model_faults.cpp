@@ -66,7 +66,11 @@ void Model::find_catalogue_faults(Case& c) {
     }
     case Op::create_device:
       if (full) c.wrong.insert(Status::too_many_open);
-      if (i.has_options && !parse_create_options(i.options)) c.wrong.insert(Status::bad_text);
+      if (i.has_options) {
+        const auto options = parse_create_options(i.options);
+        if (!options) c.wrong.insert(Status::bad_text);
+        if (options && options->kind == DeviceKind::file) find_file_faults(c, options->path);
+      }
       if (i.has_device && find(i.device) != nullptr) c.wrong.insert(Status::exists);
       find_name_faults(c, {std::string(i.name)});
       break;
@@ -74,7 +78,10 @@ void Model::find_catalogue_faults(Case& c) {
     case Op::rename_device: find_name_faults(c, {std::string(i.name)}); break;
     case Op::snapshot: {
       std::vector<std::string> names;
-      for (const auto& [origin, name] : c.origins) names.push_back(name);
+      for (const auto& [origin, name] : c.origins) {
+        names.push_back(name);
+        if (origin->kind == "file") c.wrong.insert(Status::unsupported);
+      }
       find_name_faults(c, names);
       break;
     }
@@ -84,6 +91,13 @@ void Model::find_catalogue_faults(Case& c) {
       break;
     default: break;
   }
+}
+
+/// A file is served by one device at a time.
+void Model::find_file_faults(Case& c, const std::string& path) {
+  if (c.session.in_transaction) c.wrong.insert(Status::unsupported);
+  const auto serves = [&](const auto& device) { return device.second->path == path; };
+  if (std::ranges::any_of(devices_, serves)) c.wrong.insert(Status::busy);
 }
 
 bool Model::open_elsewhere(const Case& c) const {
@@ -103,15 +117,21 @@ void Model::find_device_faults(Case& c) {
   switch (i.operation) {
     case Op::copy_bytes:
       if (c.second->device->read_only) c.wrong.insert(Status::read_only);
-      if (device.kind != c.second->device->kind && i.count > limits::largest_transfer)
+      if ((device.kind != c.second->device->kind || device.kind == "file") && i.count > limits::largest_transfer)
         c.wrong.insert(Status::unsupported);
+      break;
+    case Op::clone_device:
+      if (device.kind == "file") c.wrong.insert(Status::unsupported);
+      break;
+    case Op::write_length:
+      if (device.kind == "file" && c.session.in_transaction) c.wrong.insert(Status::unsupported);
       break;
     case Op::roll_back_device:
       if (device.read_only) c.wrong.insert(Status::read_only);
       if (device.family != c.second->device->family) c.wrong.insert(Status::unsupported);
       break;
     case Op::compare_devices:
-      if (device.kind != c.second->device->kind) c.wrong.insert(Status::unsupported);
+      if (device.kind != c.second->device->kind || device.kind == "file") c.wrong.insert(Status::unsupported);
       break;
     case Op::delete_device:
       if (open_elsewhere(c)) c.wrong.insert(Status::busy);

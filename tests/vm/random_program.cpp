@@ -211,6 +211,10 @@ std::string_view RandomProgram::choose_options() {
       std::to_array<std::string_view>({"size=10000", "size=1M", "size=256M", "size=4096", "size=0", "size=16T",
                                        "kind=memory", "kind=pool", "kind=memory,size=20K", "kind=tape",
                                        "size=", "colour=red", "size=9223372036854771712", "size=9223372036854771713"});
+  constexpr auto files =
+      std::to_array<std::string_view>({"kind=file,path=a", "kind=file,path=folder/b", "path=c,kind=file",
+                                       "kind=file,path=../d", "kind=file", "kind=file,path=e,size=1M"});
+  if (options_.files && random_.chance(60)) return files[std::min<std::uint64_t>(random_.below(12) % 9, 5)];
   return options[random_.below(options.size())];
 }
 

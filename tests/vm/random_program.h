@@ -19,6 +19,7 @@ struct GeneratorOptions {
   std::uint64_t largest_count = 300'000;            ///< of bytes that are really moved
   std::uint64_t largest_share = ~std::uint64_t{0};  ///< of bytes whose blocks are shared by a copy
   bool transactions = true;                         ///< now and then a begin, commit, abort or token
+  bool files = false;                               ///< every other device with options is one, or should be
 };
 
 /// Owns the bytes that its instructions refer to, until `forget`.

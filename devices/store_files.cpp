@@ -1,0 +1,115 @@
+// What a store does for devices that are files: making them, and flushing them beside the pool.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "devices/file_device.h"
+#include "devices/pool.h"
+#include "devices/store.h"
+
+namespace chimera::devices {
+
+/// What was there when a flush began, and how the pool's own wait for it stands.
+class Store::FlushProgress final : public Progress {
+ public:
+  std::vector<std::pair<Uuid, FileDevice::Ticket>> tickets;
+  std::unique_ptr<Progress> pool;
+  Status failed = Status::ok;  ///< of a file
+  std::string message;
+};
+
+PoolDevice* Store::part_of(Device& device) {
+  switch (device.kind()) {
+    case Kind::pool: return &static_cast<PoolDevice&>(device);
+    case Kind::file: return &static_cast<FileDevice&>(device).part();
+    case Kind::memory: break;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Device> Store::make_file(std::unique_ptr<PoolDevice> part) {
+  auto file = std::make_unique<FileDevice>(*pool_, std::move(part), folder_.get(), file_budget_);
+  files_.push_back(file.get());
+  return file;
+}
+
+Outcome Store::create_file(Waiter& waiter, std::string_view name, std::span<const std::uint8_t> columns,
+                           const CreateOptions& options, const Uuid& uuid, Device*& made) {
+  std::unique_ptr<io::File> opened;
+  // A replay makes the part alone; the file is looked for when the store is open.
+  if (!needs_replay()) {
+    if (pool_ == nullptr || folder_ == nullptr) {
+      waiter.message = pool_ == nullptr ? "a store in memory serves no files"
+                                        : "no folder has been named from which files may be served: see --attach";
+      return Outcome::fail(pool_ == nullptr ? Status::unsupported : Status::denied);
+    }
+    auto file = folder_->open(options.path, false);
+    if (!file) {
+      waiter.message = std::move(file.error().message);
+      return Outcome::fail(file.error().status);
+    }
+    opened = std::move(*file);
+  }
+  std::unique_ptr<PoolDevice> part;
+  const Outcome created = pool_->create(waiter, uuid, name, columns, options, part);
+  if (!created.is_ready()) return created;
+  auto device = make_file(std::move(part));
+  if (opened != nullptr) static_cast<FileDevice&>(*device).attach(std::move(opened));
+  made = enter(std::move(device));
+  return created;
+}
+
+void Store::give_up(Device& device) {
+  if (device.kind() == Kind::file) static_cast<FileDevice&>(device).give_up();
+}
+
+Outcome Store::flush(Waiter& waiter, const FlushScope& scope) {
+  if (pool_ == nullptr) return Outcome::ready();
+  return scope.all_files || scope.file ? flush_files(waiter, scope, false) : pool_->sync(waiter);
+}
+
+Outcome Store::checkpoint(Waiter& waiter) {
+  return pool_ == nullptr ? Outcome::ready() : flush_files(waiter, {.all_files = true, .file = {}}, true);
+}
+
+/// The pool waits for its part of it whatever becomes of the files; a file that fails is told in the end.
+Outcome Store::flush_files(Waiter& waiter, const FlushScope& scope, bool checkpoint) {
+  if (waiter.progress == nullptr) {
+    auto begun = std::make_unique<FlushProgress>();
+    for (const FileDevice* file : files_) {
+      if (scope.all_files || file->uuid() == *scope.file) begun->tickets.emplace_back(file->uuid(), file->ticket());
+    }
+    waiter.progress = std::move(begun);
+  }
+  std::unique_ptr<Progress> progress = std::move(waiter.progress);
+  auto& mine = static_cast<FlushProgress&>(*progress);
+  std::erase_if(mine.tickets, [&](const auto& ticket) {
+    Device* const device = find(ticket.first);
+    if (device == nullptr || device->kind() != Kind::file) return true;  // deleting it has flushed it
+    const Outcome flushed = static_cast<FileDevice&>(*device).flush(waiter, ticket.second);
+    if (flushed.waits()) return false;
+    if (!flushed.is_ready()) {
+      mine.failed = flushed.status();
+      mine.message = fmt::format("\"{}\": {}", device->name(), waiter.message);
+    }
+    return true;
+  });
+  // What the files have given back to the pool is part of a checkpoint, and need not be of a flush.
+  Outcome outcome = Outcome::wait();
+  if (mine.tickets.empty() || !checkpoint) {
+    waiter.progress = std::move(mine.pool);
+    outcome = checkpoint ? pool_->checkpoint(waiter) : pool_->sync(waiter);
+    mine.pool = std::move(waiter.progress);
+  }
+  if (outcome.is_ready() && !mine.tickets.empty()) outcome = Outcome::wait();
+  if (outcome.is_ready() && mine.failed != Status::ok) {
+    waiter.message = mine.message;
+    outcome = Outcome::fail(mine.failed);
+  }
+  waiter.progress = std::move(progress);
+  return outcome;
+}
+
+}  // namespace chimera::devices

@@ -1,0 +1,22 @@
+#pragma once
+// The lock that a store's file, and every file that is served in place, is under while it is open.
+
+#include <expected>
+#include <string>
+
+namespace chimera::io {
+
+/// Locks an open file against other processes, and against every other opening of it in this one: for itself, or
+/// (`shared`) beside others that only read. Closing the file gives the lock up. The error is a sentence that begins
+/// with `path`; `is_busy` says whether somebody else has the lock. Where nobody seems to have it who still lives, it is
+/// tried so often, 10 ms apart.
+struct LockError {
+  bool is_busy;
+  std::string message;
+};
+[[nodiscard]] std::expected<void, LockError> lock_file(int fd, const std::string& path, bool shared, int tries = 200);
+
+/// The process that has a conflicting lock on this open file, from /proc/locks; 0 if it cannot be found there.
+[[nodiscard]] int find_lock_holder(int fd);
+
+}  // namespace chimera::io

@@ -1,0 +1,184 @@
+#include "io/kernel_file.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "isa/limits.h"
+
+namespace chimera::io {
+namespace {
+
+constexpr std::uint64_t block_size = limits::block_size;
+
+/// What the file system and the process's limit (ulimit -f) allow. A seek asks the first without touching the file.
+std::uint64_t most_length_of(int fd) {
+  std::uint64_t most = 0;
+  for (std::uint64_t bit = std::uint64_t{1} << 62; bit > 0; bit >>= 1) {
+    if (::lseek(fd, static_cast<off_t>(most | bit), SEEK_SET) >= 0) most |= bit;
+  }
+  rlimit limit{};
+  const bool is_limited = ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return is_limited ? std::min<std::uint64_t>(most, limit.rlim_cur) : most;
+}
+
+}  // namespace
+
+/// A request under way: the part of its buffers that the file has, as few spans as possible, and how far it has come.
+class KernelFile::Transfer final : public Completion {
+ public:
+  explicit Transfer(KernelFile& file) : file_(file) { parts_.reserve(Disk::most_blocks); }
+
+  void start(DiskRequest& request, std::uint64_t end) {
+    request_ = &request;
+    first_part_ = 0;
+    offset_ = request.first_block * block_size;
+    parts_.clear();
+    if (request.kind == DiskRequest::Kind::read) end = std::min(end, file_.length_);
+    std::uint64_t at = offset_;
+    for (std::byte* const buffer : request.buffers) {
+      const auto size = static_cast<std::size_t>(at < end ? std::min(block_size, end - at) : 0);
+      if (size > 0) add(buffer, size);
+      if (request.kind == DiskRequest::Kind::read) std::memset(buffer + size, 0, block_size - size);
+      at += block_size;
+    }
+    go_on();
+  }
+
+  void complete(int result) override {
+    if (has_nothing()) return end(0);
+    if (result == -EINTR || result == -EAGAIN) return go_on();
+    if (result < 0) return end(-result);
+    if (request_->kind == DiskRequest::Kind::flush) return end(0);
+    // A file that ends where it did not end before has been cut by somebody else.
+    if (result == 0) return end(EIO);
+    advance(static_cast<std::size_t>(result));
+    if (first_part_ == parts_.size()) return end(0);
+    go_on();
+  }
+
+ private:
+  /// All of it lies behind the end.
+  [[nodiscard]] bool has_nothing() const { return request_->kind != DiskRequest::Kind::flush && parts_.empty(); }
+
+  void add(std::byte* buffer, std::size_t size) {
+    if (!parts_.empty()) {
+      iovec& last = parts_.back();
+      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == buffer) {
+        last.iov_len += size;
+        return;
+      }
+    }
+    parts_.push_back({buffer, size});
+  }
+
+  void go_on() {
+    if (has_nothing()) return file_.loop_.after(0, *this);
+    const iovec* parts = parts_.data() + first_part_;
+    const auto part_count = static_cast<unsigned>(parts_.size() - first_part_);
+    switch (request_->kind) {
+      case DiskRequest::Kind::read: return file_.loop_.readv(file_.fd_, parts, part_count, offset_, *this);
+      case DiskRequest::Kind::write:
+        return file_.loop_.writev(file_.fd_, parts, part_count, offset_, request_->durable, *this);
+      case DiskRequest::Kind::flush: return file_.loop_.sync_data(file_.fd_, *this);
+    }
+  }
+
+  void advance(std::size_t moved) {
+    offset_ += moved;
+    if (request_->kind == DiskRequest::Kind::write) file_.length_ = std::max(file_.length_, offset_);
+    while (moved > 0) {
+      iovec& part = parts_[first_part_];
+      if (moved < part.iov_len) {
+        part.iov_base = static_cast<std::byte*>(part.iov_base) + moved;
+        part.iov_len -= moved;
+        return;
+      }
+      moved -= part.iov_len;
+      ++first_part_;
+    }
+  }
+
+  void end(int error) {
+    DiskRequest& request = *request_;
+    // Spare before the call: whoever is told may start the next request at once.
+    file_.spare_.push_back(this);
+    request.error = error;
+    request.finished();
+  }
+
+  KernelFile& file_;
+  DiskRequest* request_ = nullptr;
+  std::vector<iovec> parts_;
+  std::size_t first_part_ = 0;  ///< those before have been moved
+  std::uint64_t offset_ = 0;    ///< bytes in the file, of first_part_
+};
+
+KernelFile::KernelFile(KernelLoop& loop, int fd) : loop_(loop), fd_(fd) {}
+
+std::unique_ptr<KernelFile> KernelFile::take(KernelLoop& loop, int fd, int& error) {
+  std::unique_ptr<KernelFile> file(new KernelFile(loop, fd));
+  struct stat status {};
+  error = ::fstat(fd, &status) != 0 ? errno : 0;
+  if (error != 0) return nullptr;
+  file->is_block_device_ = S_ISBLK(status.st_mode);
+  file->length_ = static_cast<std::uint64_t>(status.st_size);
+  if (file->is_block_device_ && ::ioctl(fd, BLKGETSIZE64, &file->length_) != 0) {
+    error = errno;
+    return nullptr;
+  }
+  file->most_length_ = file->is_block_device_ ? file->length_ : most_length_of(fd);
+  return file;
+}
+
+KernelFile::~KernelFile() {
+  assert(spare_.size() == transfers_.size() && "all requests have ended");
+  ::close(fd_);
+}
+
+void KernelFile::start(DiskRequest& request, std::uint64_t end) {
+  if (spare_.empty()) {
+    transfers_.push_back(std::make_unique<Transfer>(*this));
+    spare_.push_back(transfers_.back().get());
+  }
+  Transfer& transfer = *spare_.back();
+  spare_.pop_back();
+  transfer.start(request, end);
+}
+
+int KernelFile::set_length(std::uint64_t length) {
+  if (::ftruncate(fd_, static_cast<off_t>(length)) != 0) return errno;
+  length_ = length;
+  return 0;
+}
+
+int KernelFile::punch(std::uint64_t offset, std::uint64_t count) {
+  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  int done = 0;
+  do {
+    done = ::fallocate(fd_, mode, static_cast<off_t>(offset), static_cast<off_t>(count));
+  } while (done != 0 && errno == EINTR);
+  return done == 0 ? 0 : errno;
+}
+
+File::Run KernelFile::run_at(std::uint64_t offset) {
+  constexpr std::uint64_t for_ever = ~std::uint64_t{0};
+  const off_t data = ::lseek(fd_, static_cast<off_t>(offset), SEEK_DATA);
+  // No data from here on, or (a block device, an old file system) nobody who knows.
+  if (data < 0) return {for_ever, errno == ENXIO && !is_block_device_};
+  if (static_cast<std::uint64_t>(data) > offset) return {static_cast<std::uint64_t>(data), true};
+  const off_t hole = ::lseek(fd_, static_cast<off_t>(offset), SEEK_HOLE);
+  return {hole < 0 ? for_ever : static_cast<std::uint64_t>(hole), false};
+}
+
+}  // namespace chimera::io

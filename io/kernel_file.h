@@ -1,0 +1,42 @@
+#pragma once
+// A served file on the kernel's loop. Its bytes go through the page cache, so that its end may lie anywhere.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "io/file.h"
+#include "io/loop.h"
+
+namespace chimera::io {
+
+class KernelFile final : public File {
+ public:
+  /// Takes over the open descriptor of a regular file or a block device. Null, and an errno in `error`, if its length
+  /// cannot be told. The loop must outlive the file, and all requests have ended before the file goes.
+  [[nodiscard]] static std::unique_ptr<KernelFile> take(KernelLoop& loop, int fd, int& error);
+  ~KernelFile() override;
+
+  [[nodiscard]] std::uint64_t length() const noexcept override { return length_; }
+  [[nodiscard]] std::uint64_t most_length() const noexcept override { return most_length_; }
+  [[nodiscard]] bool fixed_length() const noexcept override { return is_block_device_; }
+  void start(DiskRequest& request, std::uint64_t end) override;
+  [[nodiscard]] int set_length(std::uint64_t length) override;
+  [[nodiscard]] int punch(std::uint64_t offset, std::uint64_t count) override;
+  [[nodiscard]] Run run_at(std::uint64_t offset) override;
+
+ private:
+  class Transfer;
+
+  KernelFile(KernelLoop& loop, int fd);
+
+  KernelLoop& loop_;
+  int fd_;
+  bool is_block_device_ = false;
+  std::uint64_t length_ = 0;  ///< bytes that are there: at first, and as far as writes have come since
+  std::uint64_t most_length_ = 0;
+  std::vector<std::unique_ptr<Transfer>> transfers_;  ///< all that were ever made
+  std::vector<Transfer*> spare_;                      ///< those that are not under way
+};
+
+}  // namespace chimera::io

@@ -1,0 +1,136 @@
+// Devices that are files: what becomes of them when their file fails, is not there, or the store crashes.
+
+#include <doctest/doctest.h>
+
+#include "tests/devices/file_crash.h"
+#include "tests/devices/pool_rig.h"
+#include "tests/devices/served_files.h"
+
+namespace chimera::devices::testing {
+namespace {
+
+/// A store with a folder of files in memory.
+struct FileRig {
+  FileRig() : rig(smallest_store_blocks), folder(std::make_shared<MemoryFolder>(rig.loop)) { reopen(folder); }
+
+  void reopen(std::shared_ptr<io::Folder> in) {
+    rig.close();
+    auto opened = vm::open_store(rig.loop, rig.disk, {.cache_bytes = limits::smallest_cache, .folder = std::move(in)});
+    REQUIRE_MESSAGE(opened.has_value(), error_of(opened));
+    rig.machine = std::make_unique<vm::Machine>(rig.loop, std::move(*opened));
+    rig.session = rig.machine->connect();
+  }
+  std::vector<std::uint8_t> content(const std::string& path) {
+    const FileContent& file = folder->files[path];
+    std::vector<std::uint8_t> bytes(file.length);
+    for (const auto& [index, block] : file.blocks) {
+      const std::uint64_t at = index * block_size;
+      if (at < file.length)
+        std::memcpy(&bytes[at], block.data(), std::min<std::uint64_t>(block_size, file.length - at));
+    }
+    return bytes;
+  }
+
+  PoolRig rig;
+  std::shared_ptr<MemoryFolder> folder;
+};
+
+constexpr std::string_view options = "kind=file,path=f";
+
+TEST_CASE("a crash of store and file leaves whole transactions and all that was durable") {
+  std::size_t images = 0;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) CHECK_EQ(run_file_crash_test(seed, images), "");
+  CHECK_GT(images, 500);
+}
+
+TEST_CASE("a commit is in the file when the file has been flushed, and survives without it until then") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  const auto bytes = pattern(1, 10'000);
+  files.rig.run_well(Program().begin().write_bytes(file, 500, bytes).commit());
+  // The file is gone: the device stays, says so, and keeps what was committed.
+  files.reopen(nullptr);
+  const auto replies = files.rig.run(Program().open_device("file").read_bytes(file, 500, 10'000).describe_device(file));
+  CHECK(replies[0].ok());
+  CHECK_EQ(replies[1].status, Status::io_error);
+  CHECK(replies[1].message.find("--attach") != std::string::npos);
+  CHECK(replies[2].ok());
+  files.reopen(files.folder);
+  CHECK(files.rig.run_well(Program().read_bytes(file, 500, 10'000)).result == bytes);
+  files.rig.run_well(Program().flush_device(file));
+  REQUIRE_EQ(files.content("f").size(), 10'500);
+  CHECK(std::equal(bytes.begin(), bytes.end(), files.content("f").begin() + 500));
+  CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("a file whose writes fail takes no more, and nothing else suffers") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  const Uuid pool = files.rig.create("pool");
+  const auto bytes = pattern(2, 5000);
+  files.folder->files["f"].write_error = EIO;
+  files.rig.run_well(Program().write_bytes(file, 0, bytes));
+  const auto flushed = files.rig.run(Program().flush_device(file).sync());
+  CHECK_EQ(flushed[0].status, Status::io_error);
+  CHECK_EQ(flushed[1].status, Status::io_error);
+  const auto after =
+      files.rig.run(Program().write_bytes(file, 0, bytes).read_bytes(file, 0, 5000).clear_extents(file, 0, 1));
+  CHECK_EQ(after[0].status, Status::io_error);
+  CHECK(after[1].result == bytes);
+  CHECK_EQ(after[2].status, Status::io_error);
+  files.rig.run_well(Program().write_bytes(pool, 0, bytes).flush_device(pool));
+  CHECK_EQ(files.rig.run(Program().begin().write_bytes(file, 0, bytes).commit())[2].status, Status::io_error);
+  CHECK_EQ(files.rig.run(Program().delete_device(file))[0].status, Status::io_error);
+  files.reopen(files.folder);
+  files.rig.run_well(Program().write_bytes(file, 0, bytes).flush_device(file));
+  CHECK(files.content("f") == bytes);
+}
+
+TEST_CASE("what was committed to a file that fails is brought there later") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  const auto bytes = pattern(3, 9000);
+  SUBCASE("a write") { files.folder->files["f"].write_error = EIO; }
+  SUBCASE("a flush") { files.folder->files["f"].flush_error = EIO; }
+  files.rig.run_well(Program().begin().write_bytes(file, 0, bytes).commit());
+  files.rig.settle();
+  CHECK(files.rig.run_well(Program().read_bytes(file, 0, 9000)).result == bytes);
+  CHECK_EQ(files.rig.run(Program().flush_device(file))[0].status, Status::io_error);
+  files.reopen(files.folder);
+  files.rig.run_well(Program().flush_device(file));
+  CHECK(files.content("f") == bytes);
+}
+
+TEST_CASE("a file that cannot be read fails the instruction alone") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  files.rig.run_well(Program().write_bytes(file, 0, pattern(4, 5000)).flush_device(file));
+  files.reopen(files.folder);
+  files.rig.run_well(Program().open_device("file"));
+  files.folder->files["f"].read_error = EIO;
+  CHECK_EQ(files.rig.run(Program().read_bytes(file, 0, 10))[0].status, Status::io_error);
+  files.rig.run_well(Program().read_bytes(file, 0, 10));
+}
+
+TEST_CASE("a file is served once, and deleting its device leaves it") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  CHECK_EQ(files.rig.run(Program().create_device("other", {}, options))[0].status, Status::busy);
+  const auto bytes = pattern(5, 100);
+  files.rig.run_well(Program().begin().write_bytes(file, 0, bytes).commit().delete_device(file));
+  CHECK(files.content("f") == bytes);
+  CHECK_FALSE(files.folder->files["f"].is_open);
+  // One that is not there goes by force alone where something is left for it.
+  const Uuid again = files.rig.create("again", options);
+  files.folder->files["f"].write_error = EIO;
+  files.rig.run_well(Program().begin().write_bytes(again, 0, pattern(6, 100)).commit());
+  files.rig.settle();
+  files.reopen(nullptr);
+  CHECK_EQ(files.rig.run(Program().delete_device(again))[0].status, Status::io_error);
+  files.rig.run_well(Program().delete_device_by_force(again));
+  files.rig.checkpoint();
+  CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+}  // namespace
+}  // namespace chimera::devices::testing
