@@ -102,7 +102,7 @@ class GoldenStore(ChimeraTest):
         with open(self.store, "r+b") as file:
             file.seek(place * BLOCK)
             block = bytearray(file.read(BLOCK))
-            block[8 + number] += 1
+            block[8 + number] += 100  # far beyond what there is
             block[-4:] = struct.pack("<I", crc32c(block[:-4]))
             file.seek(place * BLOCK)
             file.write(block)
