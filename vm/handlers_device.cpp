@@ -103,6 +103,7 @@ Outcome Dispatcher::create_device(const Instruction& instruction) {
     // A clone whose UUID may be chosen, which `clone device` cannot say.
     Target target;
     if (const Outcome reached = reach_named(*origin, target); !reached.is_ready()) return reached;
+    if (const Outcome is = check_not_file(*target.device, not_cloned); !is.is_ready()) return is;
     const devices::SnapshotTarget clone{target.device, std::string(instruction.name), options.uuid};
     std::vector<Device*> clones;
     if (const Outcome cloned = catalogue().snapshot(waiter_, {&clone, 1}, clones); !cloned.is_ready()) return cloned;
