@@ -80,6 +80,7 @@ std::expected<Json, std::string> ask_info(Endpoint& endpoint) {
   const auto description = Json::parse(text_of(*answer), nullptr, /*allow_exceptions=*/false);
   if (!description.is_object()) return std::unexpected("The description of the store is not a JSON object.");
   info.update(description);
+  info.erase("stats");  // `chimera stats` has them
   return info;
 }
 

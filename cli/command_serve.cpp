@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "cli/command_table.h"
@@ -28,6 +29,7 @@ struct Options {
   std::string store;
   std::vector<std::string> addresses;
   std::vector<std::string> nbd_addresses;
+  std::vector<std::string> metrics_addresses;
   StoreOptions open;
   server::Options server;
   ConfigOptions config;
@@ -47,16 +49,17 @@ std::expected<Listening, std::string> listen_everywhere(server::Server& server,
                                                         const Options& options) {
   Listening listening;
   const auto note = [&](const server::Address& address, server::Protocol protocol) {
-    const bool is_nbd = protocol == server::Protocol::nbd;
-    listening.serves_nbd = listening.serves_nbd || is_nbd;
-    listening.addresses.push_back((is_nbd ? "NBD on " : "") + server::to_string(address));
+    static constexpr std::array<const char*, server::protocol_count> what{"", "NBD on ", "metrics on "};
+    listening.serves_nbd = listening.serves_nbd || protocol == server::Protocol::nbd;
+    listening.addresses.push_back(what[std::to_underlying(protocol)] + server::to_string(address));
   };
   for (server::InheritedSocket& socket : inherited) {
     note(socket.listening.address, socket.protocol);
     server.listen(std::move(socket.listening), socket.protocol);
   }
   for (const auto& [addresses, protocol] : {std::pair{&options.addresses, server::Protocol::instructions},
-                                            std::pair{&options.nbd_addresses, server::Protocol::nbd}}) {
+                                            std::pair{&options.nbd_addresses, server::Protocol::nbd},
+                                            std::pair{&options.metrics_addresses, server::Protocol::metrics}}) {
     for (const std::string& text : *addresses) {
       const auto address = server::parse_address(text);
       if (!address) return std::unexpected(address.error());
@@ -136,6 +139,16 @@ std::string normalise_mode(std::string& text) {
   return {};
 }
 
+void add_metrics_option(CLI::App& command, Options& options) {
+  command
+      .add_option("--metrics", options.metrics_addresses,
+                  "Answer GET /metrics here with figures as Prometheus reads them: unix:PATH or tcp:HOST:PORT, any "
+                  "number of them; docs/operating.md lists them")
+      ->allow_extra_args(false)
+      ->type_name("ADDRESS")
+      ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
+}
+
 void add_nbd_options(CLI::App& command, Options& options) {
   command
       .add_option("--nbd", options.nbd_addresses,
@@ -187,6 +200,7 @@ Command make_serve_command(CLI::App& program) {
                   "  chimera serve store.img --listen tcp:4096 --listen tcp:[::1]:4096 --cache 4G\n"
                   "  chimera serve store.img --listen tcp:*:4096 --idle-timeout 1h --stall-timeout 30s\n"
                   "  chimera serve store.img --nbd unix:nbd.socket\n"
+                  "  chimera serve store.img --listen unix:socket --metrics tcp:9464\n"
                   "  chimera serve --config /etc/chimera/store.conf\n"
                   "  chimera serve :memory: --listen tcp:127.0.0.1:0 --memory 1G --connections 100");
   auto options = std::make_shared<Options>();
@@ -199,6 +213,7 @@ Command make_serve_command(CLI::App& program) {
       ->type_name("ADDRESS")
       ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
   add_nbd_options(command, *options);
+  add_metrics_option(command, *options);
   add_server_options(command, options->server);
   add_store_options(command, options->open);
   add_config_options(command, options->config);

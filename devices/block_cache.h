@@ -84,7 +84,11 @@ class BlockCache {
   [[nodiscard]] std::size_t evictable_count() const { return evictable_; }
   [[nodiscard]] std::size_t dirty_count() const { return dirty_.size(); }
   [[nodiscard]] std::size_t frozen_count() const { return frozen_count_; }
+  /// Blocks that have been read.
   [[nodiscard]] std::uint64_t misses() const { return misses_; }
+  /// Blocks that instructions have found here, after they had been read if need be.
+  [[nodiscard]] std::uint64_t found() const { return found_; }
+  void note_found() { ++found_; }
 
   /// A dirty frame for a block that has just been allocated, its bytes undefined. Needs can_take(1). `settles`: once
   /// written it seldom changes, so it is worth writing ahead.
@@ -196,6 +200,7 @@ class BlockCache {
   std::size_t loads_in_flight_ = 0;
   std::size_t ahead_count_ = 0;
   std::uint64_t misses_ = 0;
+  std::uint64_t found_ = 0;
 };
 
 }  // namespace chimera::devices

@@ -84,6 +84,7 @@ FrameId BlockStore::hold(Waiter& waiter, const Slot& slot, FrameId& hint, unsign
     return no_frame;
   }
   cache_.touch(frame);
+  cache_.note_found();
   return frame;
 }
 

@@ -7,6 +7,7 @@
 #include "devices/crc32c.h"
 #include "devices/reference_counts.h"
 #include "devices/safeguards.h"
+#include "io/clock.h"
 
 namespace chimera::devices {
 namespace {
@@ -49,6 +50,7 @@ Checkpoint::~Checkpoint() { assert(in_flight_ == 0); }
 void Checkpoint::open(const Superblock& superblock, unsigned place) {
   superblock_ = superblock;
   place_ = place;
+  published_ns_ = io::monotonic_ns();
 }
 
 bool Checkpoint::anything_changed() const {
@@ -143,6 +145,7 @@ bool Checkpoint::freeze() {
   std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) { return a.address < b.address; });
   next_piece_ = 0;
   blocks_.begin_generation();
+  frozen_ns_ = io::monotonic_ns();
   stage_ = Stage::blocks;
   write_more();
   if (in_flight_ == 0) advance();
@@ -271,6 +274,8 @@ void Checkpoint::publish() {
   images_.clear();
   pieces_.clear();
   ++count_;
+  published_ns_ = io::monotonic_ns();
+  durations_.add(published_ns_ - frozen_ns_);
   blocks_.space().published();
   source_.published();
   blocks_.wake_waiting();

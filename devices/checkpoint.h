@@ -12,6 +12,7 @@
 #include "devices/layout.h"
 #include "devices/manifest.h"
 #include "io/disk.h"
+#include "io/histogram.h"
 
 namespace chimera::devices {
 
@@ -71,6 +72,10 @@ class Checkpoint {
   void go_on();
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] const Superblock& superblock() const { return superblock_; }
+  /// When the last one was published, or the store opened, on io::monotonic_ns.
+  [[nodiscard]] std::uint64_t published_ns() const { return published_ns_; }
+  /// From the freeze of each to its publication.
+  [[nodiscard]] const io::Histogram& durations() const { return durations_; }
 
  private:
   enum class Stage : std::uint8_t { idle, blocks, first_flush, superblock, last_flush };
@@ -103,6 +108,9 @@ class Checkpoint {
   std::uint64_t refusals_ = 0;
   std::optional<std::uint64_t> bitmap_failures_;  ///< when the present attempt began
   std::uint64_t count_ = 0;
+  std::uint64_t frozen_ns_ = 0;
+  std::uint64_t published_ns_ = 0;
+  io::Histogram durations_;
   unsigned settling_turns_ = 0;  ///< of the attempt that is to come
 
   Superblock superblock_{};  ///< the published one

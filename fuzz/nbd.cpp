@@ -121,7 +121,7 @@ class Talk {
       : machine_(machine),
         random_(choices.seed),
         piece_(choices.piece),
-        conversation_(machine, choices.options, [this] { is_changed_ = true; }) {}
+        conversation_(machine, choices.options, statistics_, [this] { is_changed_ = true; }) {}
 
   /// All of it, in pieces, with turns of the machine between them.
   void say(View bytes) {
@@ -167,6 +167,7 @@ class Talk {
   io::SeededRandom random_;
   std::size_t piece_;
   bool is_changed_ = false;
+  Statistics statistics_;
   Conversation conversation_;
   Bytes input_;
   Bytes output_;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "io/histogram.h"
+
 namespace chimera::io {
 
 /// One transfer of whole blocks of 4096 bytes that lie side by side on the disk, each with a buffer of its own,
@@ -18,7 +20,8 @@ class DiskRequest {
   bool urgent = false;                  ///< goes before those that still wait for their turn
   /// A write that is on the medium when it has finished. It says nothing of others.
   bool durable = false;
-  int error = 0;  ///< 0 or an errno, set before `finished`
+  int error = 0;                 ///< 0 or an errno, set before `finished`
+  std::uint64_t started_ns = 0;  ///< the disk's own: when it was started
 
   /// Called once for each start, from Loop::step only. Short transfers have been continued by then; a read past
   /// the end of the disk is EIO. A flush covers the writes that had finished before it was started.
@@ -26,6 +29,20 @@ class DiskRequest {
 
  protected:
   ~DiskRequest() = default;
+};
+
+/// What a disk has done since it was opened.
+struct DiskStatistics {
+  struct OfKind {
+    std::uint64_t bytes = 0;
+    io::Histogram duration;  ///< from `start` to `finished`, so with the wait for its turn; failed ones too
+  };
+  OfKind reads, writes, flushes;
+
+  [[nodiscard]] OfKind& of(DiskRequest::Kind kind) {
+    if (kind == DiskRequest::Kind::flush) return flushes;
+    return kind == DiskRequest::Kind::read ? reads : writes;
+  }
 };
 
 class Disk {
@@ -41,6 +58,8 @@ class Disk {
   [[nodiscard]] virtual int grow(std::uint64_t block_count) = 0;
   /// A hint that requests will use this memory often.
   virtual void register_memory(void*, std::size_t) {}
+  /// Null where nobody counts.
+  [[nodiscard]] virtual const DiskStatistics* statistics() const noexcept { return nullptr; }
 };
 
 }  // namespace chimera::io

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "io/clock.h"
 #include "io/open_store_file.h"
 #include "isa/limits.h"
 
@@ -100,6 +101,9 @@ class FileDisk::Transfer final : public Completion {
 
   void end(int error) {
     DiskRequest& request = *request_;
+    DiskStatistics::OfKind& statistics = disk_.statistics_.of(request.kind);
+    statistics.duration.add(monotonic_ns() - request.started_ns);
+    if (error == 0) statistics.bytes += request.buffers.size() * block_size;
     // Spare before the call: whoever is told may start the next request at once.
     disk_.spare_.push_back(this);
     request.error = error;
@@ -157,6 +161,7 @@ int FileDisk::measure() {
 }
 
 void FileDisk::start(DiskRequest& request) {
+  request.started_ns = monotonic_ns();
   if (request.urgent) {
     waiting_.push_front(&request);
   } else {

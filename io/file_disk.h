@@ -40,6 +40,7 @@ class FileDisk final : public Disk {
   /// Closes the file, which gives up its lock as soon as what is under way has ended. The disk must not be used any
   /// more, nor destroyed: for whoever was interrupted amid an operation by a lack of memory.
   void abandon();
+  [[nodiscard]] const DiskStatistics* statistics() const noexcept override { return &statistics_; }
 
   [[nodiscard]] bool is_direct() const noexcept { return is_direct_; }
   [[nodiscard]] bool is_block_device() const noexcept { return is_block_device_; }
@@ -60,6 +61,7 @@ class FileDisk final : public Disk {
   std::vector<std::unique_ptr<Transfer>> transfers_;  ///< all that were ever made
   std::vector<Transfer*> spare_;                      ///< those that are not under way
   std::deque<DiskRequest*> waiting_;                  ///< for one of the others to end
+  DiskStatistics statistics_;
 };
 
 }  // namespace chimera::io

@@ -4,8 +4,9 @@
 
 namespace chimera::nbd {
 
-Conversation::Conversation(vm::Machine& machine, const Options& options, std::function<void()> changed)
-    : machine_(machine), changed_(std::move(changed)) {
+Conversation::Conversation(vm::Machine& machine, const Options& options, Statistics& statistics,
+                           std::function<void()> changed)
+    : machine_(machine), statistics_(statistics), changed_(std::move(changed)) {
   negotiation_.emplace(machine, options, output_, changed_);
 }
 
@@ -26,7 +27,7 @@ void Conversation::proceed() {
 
 void Conversation::begin_transmission() {
   holder_ = negotiation_->take_search();
-  transmission_.emplace(machine_, negotiation_->agreement(), output_, changed_);
+  transmission_.emplace(machine_, negotiation_->agreement(), statistics_, output_, changed_);
   negotiation_.reset();
 }
 

@@ -10,6 +10,7 @@
 #include "isa/limits.h"
 #include "nbd/negotiation.h"
 #include "nbd/options.h"
+#include "nbd/statistics.h"
 #include "nbd/transmission.h"
 #include "vm/byte_queue.h"
 #include "vm/machine.h"
@@ -18,9 +19,9 @@ namespace chimera::nbd {
 
 class Conversation {
  public:
-  /// `machine` and `options` must outlive it. `changed` is called, while the machine runs, whenever `proceed` is to be
-  /// called before the machine runs next.
-  Conversation(vm::Machine& machine, const Options& options, std::function<void()> changed);
+  /// `machine`, `options` and `statistics`, where requests are counted, must outlive it. `changed` is called, while the
+  /// machine runs, whenever `proceed` is to be called before the machine runs next.
+  Conversation(vm::Machine& machine, const Options& options, Statistics& statistics, std::function<void()> changed);
 
   /// Consumes what it can of the input and returns how much; the rest is to be given again, with what comes behind it,
   /// when `proceed` has been called.
@@ -57,6 +58,7 @@ class Conversation {
   void begin_transmission();
 
   vm::Machine& machine_;
+  Statistics& statistics_;
   std::function<void()> changed_;
   vm::ByteQueue output_;
   std::optional<Negotiation> negotiation_;

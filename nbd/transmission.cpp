@@ -57,10 +57,11 @@ class Transmission::Work final : public Errand {
   Transmission& transmission_;
 };
 
-Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output,
+Transmission::Transmission(vm::Machine& machine, Agreement agreement, Statistics& statistics, vm::ByteQueue& output,
                            std::function<void()> changed)
     : machine_(machine),
       agreement_(std::move(agreement)),
+      statistics_(statistics),
       output_(output),
       changed_(std::move(changed)),
       at_once_(machine.connect()) {}
@@ -86,6 +87,7 @@ std::size_t Transmission::take_header(Bytes input) {
   wanted_ = 0;
   if (input.size() < size || is_full()) return 0;
   const std::optional<Request> request = parse_request(input, is_extended);
+  if (request) statistics_.count(std::to_underlying(request->command));
   if (!request || request->command == Command::disconnect) {
     has_ended_ = true;
   } else {

@@ -12,6 +12,7 @@
 #include "nbd/errand.h"
 #include "nbd/negotiation.h"
 #include "nbd/request.h"
+#include "nbd/statistics.h"
 #include "vm/byte_queue.h"
 #include "vm/machine.h"
 
@@ -27,7 +28,8 @@ class Transmission {
   static constexpr std::size_t worthwhile = 32 << 10;
 
   /// Replies go to `output`. `changed` is called, while the machine runs, whenever `proceed` is to be.
-  Transmission(vm::Machine& machine, Agreement agreement, vm::ByteQueue& output, std::function<void()> changed);
+  Transmission(vm::Machine& machine, Agreement agreement, Statistics& statistics, vm::ByteQueue& output,
+               std::function<void()> changed);
   ~Transmission();
   Transmission(const Transmission&) = delete;
   Transmission& operator=(const Transmission&) = delete;
@@ -93,6 +95,7 @@ class Transmission {
 
   vm::Machine& machine_;
   const Agreement agreement_;
+  Statistics& statistics_;
   vm::ByteQueue& output_;
   std::function<void()> changed_;
   std::unique_ptr<vm::Session> at_once_;  ///< for what is not an errand

@@ -36,6 +36,7 @@ class Connection {
   virtual void drop() = 0;
 
   std::size_t index = 0;           ///< the host's own
+  std::size_t protocol = 0;        ///< the host's own
   bool is_listed_changed = false;  ///< the host's own
 };
 

@@ -24,7 +24,7 @@ Listener::Listener(Host& host, io::KernelLoop& loop, ListeningSocket listening, 
 Listener::~Listener() { stop_listening(listening_); }
 
 void Listener::resume() {
-  if (is_stopping_ || accepting_.is_under_way() || waiting_.is_under_way() || !host_.has_room()) return;
+  if (is_stopping_ || accepting_.is_under_way() || waiting_.is_under_way() || !host_.has_room(protocol_)) return;
   loop_.accept(listening_.socket.get(), accepting_.begin());
 }
 

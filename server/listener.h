@@ -1,6 +1,7 @@
 #pragma once
 // One address where clients come in.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "io/callback.h"
@@ -10,7 +11,9 @@
 namespace chimera::server {
 
 /// What is spoken at an address.
-enum class Protocol : std::uint8_t { instructions, nbd };
+enum class Protocol : std::uint8_t { instructions, nbd, metrics };
+
+inline constexpr std::size_t protocol_count = 3;
 
 class Listener {
  public:
@@ -18,8 +21,8 @@ class Listener {
    public:
     /// Takes the connection over.
     virtual void accepted(Socket socket, Protocol protocol) = 0;
-    /// False while there is no room for one more connection; `resume` is called when there is again.
-    [[nodiscard]] virtual bool has_room() const = 0;
+    /// False while there is no room for one more such connection; `resume` is called when there is again.
+    [[nodiscard]] virtual bool has_room(Protocol protocol) const = 0;
 
    protected:
     ~Host() = default;

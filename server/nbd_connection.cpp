@@ -23,12 +23,12 @@ std::array<std::uint8_t, 16 * 1024> rubbish;
 }  // namespace
 
 NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
-                             vm::Machine& machine)
+                             vm::Machine& machine, nbd::Statistics& statistics)
     : host_(host),
       loop_(loop),
       options_(options),
       socket_(std::move(socket)),
-      conversation_(std::in_place, machine, options.nbd, [this] { host_.connection_changed(*this); }),
+      conversation_(std::in_place, machine, options.nbd, statistics, [this] { host_.connection_changed(*this); }),
       receive_size_(smallest_receive) {
   if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, timer_.begin());
   host_.connection_changed(*this);

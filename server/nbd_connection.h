@@ -18,7 +18,8 @@ namespace chimera::server {
 class NbdConnection final : public Connection {
  public:
   /// All that is given must outlive the connection, which must be gone before it is destroyed.
-  NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket, vm::Machine& machine);
+  NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket, vm::Machine& machine,
+                nbd::Statistics& statistics);
   /// What one connection takes at most, in bytes of memory.
   [[nodiscard]] static std::uint64_t most_memory(const Options& options);
 

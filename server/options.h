@@ -21,8 +21,10 @@ struct Options {
   /// So is one that stops within an instruction or a transaction, does not take its answers, or whose computer has
   /// gone; 0: never.
   std::uint64_t stall_timeout_ms = 300'000;
-  std::uint64_t stop_deadline_ms = 10'000;  ///< how long a stop waits for what runs and for clients to take answers
-  std::uint64_t linger_ms = 2'000;          ///< how long a connection that we have ended waits for its client to go
+  std::uint64_t stop_deadline_ms = 10'000;    ///< how long a stop waits for what runs and for clients to take answers
+  std::uint64_t linger_ms = 2'000;            ///< how long a connection that we have ended waits for its client to go
+  std::size_t most_metrics_connections = 16;  ///< beside the others
+  std::uint64_t metrics_ms = 10'000;          ///< such a one ends within so long, whatever its client does
   nbd::Options nbd;
   /// A client that speaks NBD has to agree upon an export within so long.
   std::uint64_t nbd_handshake_ms = 10'000;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -10,8 +11,10 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
+#include "server/metrics_connection.h"
 #include "server/nbd_connection.h"
 #include "server/stream_connection.h"
 
@@ -73,11 +76,14 @@ Server::Server(vm::Machine& machine, io::KernelLoop& loop, const Options& option
       loop_(loop),
       options_(options),
       look_interval_ms_(look_interval_ms(options)),
-      stop_event_(std::move(stop_event)) {}
+      stop_event_(std::move(stop_event)) {
+  machine_.add_source(*this);
+}
 
 Server::~Server() {
   // Whoever never ran it, or whose run ended, leaves listeners at most.
   leave();
+  machine_.remove_source(*this);
   while (!is_over()) {
     remove_gone();
     if (!is_over()) loop_.step(io::Loop::forever);
@@ -98,13 +104,20 @@ void Server::listen(ListeningSocket listening, Protocol protocol) {
 
 // Connections come, change and go.
 
-bool Server::has_room() const { return connections_.size() < options_.most_connections; }
+bool Server::has_room(Protocol protocol) const {
+  const std::size_t for_metrics = connection_counts_[std::to_underlying(Protocol::metrics)];
+  if (protocol == Protocol::metrics) return for_metrics < options_.most_metrics_connections;
+  return connections_.size() - for_metrics < options_.most_connections;
+}
 
 void Server::accepted(Socket socket, Protocol protocol) {
   tune_tcp(socket);
   bound_silence(socket, options_.stall_timeout_ms);
   std::unique_ptr<Connection> connection = converse(std::move(socket), protocol);
   connection->index = connections_.size();
+  connection->protocol = std::to_underlying(protocol);
+  ++connection_counts_[connection->protocol];
+  ++accepted_counts_[connection->protocol];
   connections_.push_back(std::move(connection));
   watch_clients();
 }
@@ -112,7 +125,10 @@ void Server::accepted(Socket socket, Protocol protocol) {
 std::unique_ptr<Connection> Server::converse(Socket socket, Protocol protocol) {
   Connection::Host& host = *this;
   if (protocol == Protocol::nbd) {
-    return std::make_unique<NbdConnection>(host, loop_, options_, std::move(socket), machine_);
+    return std::make_unique<NbdConnection>(host, loop_, options_, std::move(socket), machine_, nbd_statistics_);
+  }
+  if (protocol == Protocol::metrics) {
+    return std::make_unique<MetricsConnection>(host, loop_, options_, std::move(socket), machine_);
   }
   return std::make_unique<StreamConnection>(host, loop_, options_, std::move(socket), machine_.connect());
 }
@@ -135,6 +151,35 @@ void Server::connection_changed(Connection& connection) {
 
 void Server::connection_gone(Connection& connection) { gone_.push_back(&connection); }
 
+void Server::measure(std::vector<vm::Measurement>& all) const {
+  using Kind = vm::Measurement::Kind;
+  static constexpr std::array<std::string_view, protocol_count> protocols{"instructions", "nbd", "metrics"};
+  vm::Measurement open{"connections", Kind::gauge, "Connections that are open, by what is spoken", "protocol"};
+  vm::Measurement accepted{"connections_total", Kind::counter, "Connections that have come", "protocol"};
+  for (std::size_t n = 0; n < protocol_count; ++n) {
+    open.samples.push_back({protocols[n], connection_counts_[n]});
+    accepted.samples.push_back({protocols[n], accepted_counts_[n]});
+  }
+  vm::Measurement requests{"nbd_requests_total", Kind::counter, "Requests of NBD clients", "command"};
+  for (std::size_t n = 0; n < nbd::Statistics::commands.size(); ++n) {
+    requests.samples.push_back({nbd::Statistics::commands[n], nbd_statistics_.requests[n]});
+  }
+  all.push_back(std::move(open));
+  all.push_back(std::move(accepted));
+  all.push_back(std::move(requests));
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto nanoseconds = [](const timeval& time) {
+    return (static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec)) * 1000;
+  };
+  all.push_back({"processor_seconds_total",
+                 Kind::counter,
+                 "Processor time of the whole process",
+                 {},
+                 true,
+                 {{{}, nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime)}}});
+}
+
 void Server::advance_changed(bool is_machine_busy) {
   std::swap(changed_, advancing_);
   for (Connection* connection : advancing_) {
@@ -148,6 +193,7 @@ void Server::remove_gone() {
   if (gone_.empty()) return;
   for (Connection* connection : gone_) {
     std::erase(changed_, connection);
+    --connection_counts_[connection->protocol];
     std::unique_ptr<Connection>& place = connections_[connection->index];
     connections_.back()->index = connection->index;
     std::swap(place, connections_.back());

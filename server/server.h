@@ -1,6 +1,7 @@
 #pragma once
 // Clients of one machine, on its own loop: instruction streams, each a session, and NBD.
 
+#include <array>
 #include <cstddef>
 #include <expected>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "io/callback.h"
 #include "io/loop.h"
+#include "nbd/statistics.h"
 #include "server/connection.h"
 #include "server/listener.h"
 #include "server/options.h"
@@ -19,7 +21,7 @@
 namespace chimera::server {
 
 /// Not thread-safe but for `stop`.
-class Server final : private Connection::Host, private Listener::Host {
+class Server final : private Connection::Host, private Listener::Host, private vm::MeasurementSource {
  public:
   /// `loop` is the machine's. Both must outlive the server. Fails if the kernel gives no descriptor.
   [[nodiscard]] static std::expected<std::unique_ptr<Server>, std::string> make(vm::Machine& machine,
@@ -56,7 +58,8 @@ class Server final : private Connection::Host, private Listener::Host {
   void connection_gone(Connection&) override;
   void accepted(Socket socket, Protocol protocol) override;
   [[nodiscard]] std::unique_ptr<Connection> converse(Socket socket, Protocol protocol);
-  [[nodiscard]] bool has_room() const override;
+  [[nodiscard]] bool has_room(Protocol protocol) const override;
+  void measure(std::vector<vm::Measurement>& all) const override;
 
   void advance_changed(bool is_machine_busy);
   void remove_gone();
@@ -88,6 +91,9 @@ class Server final : private Connection::Host, private Listener::Host {
   std::vector<Connection*> changed_;
   std::vector<Connection*> advancing_;  ///< what was `changed_`, while it is gone through
   std::vector<Connection*> gone_;
+  std::array<std::size_t, protocol_count> connection_counts_{};  ///< of connections_
+  std::array<std::uint64_t, protocol_count> accepted_counts_{};
+  nbd::Statistics nbd_statistics_;
 
   io::Callback<&Server::on_stop_event> awaiting_stop_{*this};
   io::Callback<&Server::on_signal> awaiting_signal_{*this};

@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "io/clock.h"
 #include "isa/opcodes.h"
 
 namespace chimera::vm {
@@ -30,10 +31,16 @@ bool too_large_to_move(const Instruction& copy) {
 
 bool Dispatcher::run(const Instruction& instruction) {
   reached_ = false;
+  const bool had_waited = begun_;
   Outcome outcome = admit(instruction);
   if (outcome.is_ready()) outcome = dispatch(instruction);
   begun_ = outcome.waits();
-  if (begun_) return false;
+  if (begun_) {
+    // A moment late, and so at no cost for those that do not wait.
+    if (!had_waited) waiting_since_ns_ = io::monotonic_ns();
+    return false;
+  }
+  count(instruction, outcome, had_waited);
   rerun_ = may_rerun && outcome.status() == Status::conflict;
   if (rerun_) {
     end_transaction();
@@ -48,6 +55,8 @@ bool Dispatcher::run(const Instruction& instruction) {
 bool Dispatcher::run_at_once(const Instruction& instruction) {
   assert(!begun_ && transaction_ == nullptr);
   const Outcome outcome = dispatch(instruction);
+  // What could not be done will be asked for again, and counted then.
+  if (outcome.is_ready()) count(instruction, outcome, false);
   core_.store().release(waiter_);
   waiter_.message.clear();
   return outcome.is_ready();
@@ -60,15 +69,28 @@ Handle* Dispatcher::reach_at_once(const Uuid& uuid) {
   return target.handle;
 }
 
+void Dispatcher::count(const Instruction& instruction, Outcome outcome, bool had_waited) {
+  Statistics& statistics = core_.statistics();
+  ++statistics.instructions_of(instruction.operation);
+  if (!outcome.is_ready()) ++statistics.failures_of(outcome.status());
+  if (!had_waited) return;
+  const bool writes = row_of(instruction.operation).has(properties::writes);
+  (writes ? statistics.waiting_writes : statistics.waiting_others).add(io::monotonic_ns() - waiting_since_ns_);
+}
+
+std::uint64_t Dispatcher::began_ns() const { return begun_ ? waiting_since_ns_ : io::monotonic_ns(); }
+
 void Dispatcher::refuse_too_large(const Instruction& instruction) {
   reached_ = false;
   (void)fail(Status::too_large, "{}: more than the largest transfer of {} bytes; do it in several instructions",
              mnemonic(instruction.operation), limits::largest_transfer);
   refuse(instruction, Status::too_large);
+  ++core_.statistics().failures_of(Status::too_large);
   waiter_.message.clear();
 }
 
 void Dispatcher::refuse_illegal(std::uint8_t opcode) {
+  ++core_.statistics().failures_of(Status::illegal_instruction);
   answers_.fail(Status::illegal_instruction,
                 fmt::format("no instruction begins like this (0x{:02X}); the stream ends here", opcode));
 }

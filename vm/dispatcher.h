@@ -86,6 +86,9 @@ class Dispatcher {
   }
 
   // dispatcher.cpp
+  void count(const Instruction&, Outcome, bool had_waited);
+  /// When the present instruction was first run, on io::monotonic_ns.
+  [[nodiscard]] std::uint64_t began_ns() const;
   Outcome dispatch(const Instruction&);
   Outcome admit(const Instruction&);
   void refuse(const Instruction&, Status);
@@ -186,6 +189,7 @@ class Dispatcher {
   AnswerQueue& answers_;
   PendingFlushes& flushes_;
   std::uint64_t session_number_ = 0;
+  std::uint64_t waiting_since_ns_ = 0;  ///< while begun_: when the instruction was first run
   /// Every device that the instruction names has been found and opened.
   bool reached_ = false;
   /// The instruction has been run before, and waited.

@@ -1,6 +1,7 @@
 #include "vm/fast_path.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "isa/bytes.h"
@@ -35,14 +36,25 @@ class Runner {
 
   void run(const std::uint8_t* out_limit, std::uint32_t& instructions) {
     while (instructions > 0 && at_ < end_ && out_ < out_limit) {
+      const std::size_t row = *at_ >> 4;
+      const std::uint32_t left = instructions;
       if (!read_one(out_limit, instructions)) break;
       --instructions;
+      ran_[row] += left - instructions;
     }
     if (current_ != nullptr) registers_.make_current(current_);
   }
 
   [[nodiscard]] std::size_t consumed() const { return static_cast<std::size_t>(at_ - begin_); }
   [[nodiscard]] const std::uint8_t* out() const { return out_; }
+  /// Tells how many instructions have been run. For all of them together: one by one it would be felt.
+  void count(Statistics& statistics) const {
+    constexpr std::array operations{Operation::read_byte, Operation::read_bytes, Operation::read_block};
+    for (std::size_t row = 0; row < operations.size(); ++row) {
+      statistics.instructions_of(operations[row]) += ran_[row];
+      statistics.short_reads += ran_[row];
+    }
+  }
 
  private:
   bool read_one(const std::uint8_t* out_limit, std::uint32_t& instructions) {
@@ -231,6 +243,7 @@ class Runner {
   const std::uint8_t* at_;
   const std::uint8_t* end_;
   std::uint8_t* out_;
+  std::array<std::uint64_t, 3> ran_{};  ///< instructions, by the upper half of their opcode
   /// The block that was last looked up. Only reads run here, so it stays where it is.
   const Device* window_device_ = nullptr;
   std::uint64_t window_block_ = 0;
@@ -245,6 +258,7 @@ std::size_t FastPath::run(std::span<const std::uint8_t> stream, std::size_t answ
   std::uint8_t* const out = answers_.room(limit + 1 + largest_read);
   Runner runner(stream, registers_, out);
   runner.run(out + limit, instructions);
+  runner.count(statistics_);
   answers_.commit(static_cast<std::size_t>(runner.out() - out));
   return runner.consumed();
 }

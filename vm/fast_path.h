@@ -7,12 +7,14 @@
 
 #include "vm/answer_queue.h"
 #include "vm/registers.h"
+#include "vm/statistics.h"
 
 namespace chimera::vm {
 
 class FastPath {
  public:
-  FastPath(Registers& registers, AnswerQueue& answers) : registers_(registers), answers_(answers) {}
+  FastPath(Registers& registers, AnswerQueue& answers, Statistics& statistics)
+      : registers_(registers), answers_(answers), statistics_(statistics) {}
 
   /// Runs instructions from the front of the stream up to the first that it does not take, while `instructions` (which
   /// it counts down) lasts and the answers stay below about `answer_bytes`. Returns the size of what it has run.
@@ -22,6 +24,7 @@ class FastPath {
  private:
   Registers& registers_;
   AnswerQueue& answers_;
+  Statistics& statistics_;
 };
 
 }  // namespace chimera::vm

@@ -242,9 +242,9 @@ Outcome Dispatcher::flush_device(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
   // A checkpoint is of the whole store, so a flush of one device is one of all.
-  if (target.device->kind() == devices::Kind::pool) return flushes_.flush(waiter_);
+  if (target.device->kind() == devices::Kind::pool) return flushes_.flush(waiter_, began_ns());
   if (target.device->kind() == devices::Kind::file) {
-    return flushes_.flush(waiter_, {}, {.all_files = false, .file = target.device->uuid()});
+    return flushes_.flush(waiter_, began_ns(), {}, {.all_files = false, .file = target.device->uuid()});
   }
   answers_.succeed();
   return Outcome::ready();

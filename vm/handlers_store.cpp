@@ -109,6 +109,7 @@ Outcome Dispatcher::describe_store() {
   auto description = nlohmann::ordered_json::parse(core_.store().describe());
   if (transaction_ != nullptr) description["devices"] = transaction_->device_count();
   description["sessions"] = core_.session_count();
+  description["stats"] = to_json(core_.measure());
   answers_.succeed_with_text(description.dump());
   return Outcome::ready();
 }

@@ -92,7 +92,7 @@ Outcome Dispatcher::commit_with_token(const Instruction& instruction) {
     if (const Outcome free = flushes_.make_room(waiter_); !free.is_ready()) return free;
     if (transaction_ != nullptr) end_transaction();
     doomed_ = false;
-    return flushes_.flush(waiter_);
+    return flushes_.flush(waiter_, began_ns());
   }
   if (transaction_ != nullptr) transaction_->set_token(token);
   const Outcome committed = commit(instruction);
@@ -112,7 +112,7 @@ Outcome Dispatcher::outcome_of_token(const Instruction& instruction) {
     return Outcome::ready();
   }
   // It may not be told before it is durable.
-  if (transaction_ == nullptr) return flushes_.flush(waiter_, {&answer, 1});
+  if (transaction_ == nullptr) return flushes_.flush(waiter_, began_ns(), {&answer, 1});
   const Outcome synced = core_.store().sync(waiter_);
   if (synced.is_ready()) answers_.succeed({&answer, 1});
   return synced;
@@ -132,14 +132,14 @@ Outcome Dispatcher::commit_changes() {
   }
   // Others see it from now on; the answer waits until it is durable, and what it has read with it. A failure leaves
   // open whether it is.
-  return flushes_.flush(waiter_);
+  return flushes_.flush(waiter_, began_ns());
 }
 
 Outcome Dispatcher::sync() {
   if (transaction_ != nullptr || doomed_) {
     return fail(Status::out_of_sequence, "sync does not belong into a transaction; commit makes it durable");
   }
-  return flushes_.flush(waiter_, {}, {.all_files = true, .file = {}});
+  return flushes_.flush(waiter_, began_ns(), {}, {.all_files = true, .file = {}});
 }
 
 }  // namespace chimera::vm

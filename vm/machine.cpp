@@ -126,6 +126,9 @@ bool Machine::has_ready() const { return implementation_->has_ready(); }
 void Machine::turn(int timeout_ms) { implementation_->turn(timeout_ms); }
 void Machine::shut_down() { implementation_->shut_down(); }
 Status Machine::sync() { return implementation_->sync(); }
+std::vector<Measurement> Machine::measure() const { return implementation_->measure(); }
+void Machine::add_source(const MeasurementSource& source) { implementation_->add_source(source); }
+void Machine::remove_source(const MeasurementSource& source) { implementation_->remove_source(source); }
 devices::Store& Machine::store() { return implementation_->store(); }
 io::Loop& Machine::loop() { return implementation_->loop(); }
 

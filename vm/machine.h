@@ -13,6 +13,7 @@
 
 #include "devices/store.h"
 #include "io/loop.h"
+#include "vm/measurements.h"
 
 namespace chimera::vm {
 
@@ -97,6 +98,12 @@ class Machine {
   /// Makes everything durable and leaves the store in order, with nothing to replay, driving the loop. The status of
   /// the sync.
   [[nodiscard]] Status sync();
+
+  /// What the machine has done since it began, and how it is: what `describe store` tells.
+  [[nodiscard]] std::vector<Measurement> measure() const;
+  /// Somebody who serves the machine tells more. It has to be removed before it goes.
+  void add_source(const MeasurementSource& source);
+  void remove_source(const MeasurementSource& source);
 
   [[nodiscard]] devices::Store& store();
   [[nodiscard]] io::Loop& loop();

@@ -11,6 +11,8 @@
 
 #include "devices/store.h"
 #include "io/loop.h"
+#include "vm/measurements.h"
+#include "vm/statistics.h"
 #include "vm/transactions.h"
 
 namespace chimera::vm {
@@ -29,6 +31,11 @@ class MachineCore {
   [[nodiscard]] std::unique_ptr<devices::Store> take_store() { return std::move(store_); }
   [[nodiscard]] io::Loop& loop() { return loop_; }
   [[nodiscard]] Transactions& transactions() { return transactions_; }
+  [[nodiscard]] Statistics& statistics() { return statistics_; }
+  [[nodiscard]] std::vector<Measurement> measure() const;
+  /// See Machine.
+  void add_source(const MeasurementSource& source) { sources_.push_back(&source); }
+  void remove_source(const MeasurementSource& source) { std::erase(sources_, &source); }
 
   /// Enters a session; returns its number, from 1, never used again.
   std::uint64_t enter(StreamSession& session);
@@ -66,6 +73,8 @@ class MachineCore {
   io::Loop& loop_;
   std::unique_ptr<devices::Store> store_;
   Transactions transactions_;
+  Statistics statistics_;
+  std::vector<const MeasurementSource*> sources_;
   std::vector<StreamSession*> sessions_;
   std::deque<StreamSession*> ready_;
   StreamSession* alone_ = nullptr;

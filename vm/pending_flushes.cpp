@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/clock.h"
 #include "isa/answer.h"
 
 namespace chimera::vm {
@@ -26,16 +27,18 @@ devices::Outcome PendingFlushes::make_room(devices::Waiter& waiter) {
   return devices::Outcome::ready();
 }
 
-devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::span<const std::uint8_t> result,
+devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::uint64_t since_ns,
+                                       std::span<const std::uint8_t> result,
                                        const devices::Store::FlushScope& scope) {
   if (const devices::Outcome free = make_room(waiter); !free.is_ready()) return free;
-  auto flush = std::make_unique<Flush>(*this, scope, taken_ + answers_.size(), 1 + result.size());
+  auto flush = std::make_unique<Flush>(*this, scope, taken_ + answers_.size(), 1 + result.size(), since_ns);
   const devices::Outcome synced = store_.flush(*flush, scope);
   if (synced.waits()) {
     pending_.push_back(std::move(flush));
     answers_.succeed(result);
     return devices::Outcome::ready();
   }
+  ended(*flush, synced);
   if (synced.is_ready()) answers_.succeed(result);
   waiter.message = std::move(flush->message);
   store_.release(*flush);
@@ -57,10 +60,15 @@ void PendingFlushes::work() {
     flush.woken = false;
     const devices::Outcome synced = store_.flush(flush, flush.scope);
     if (synced.waits()) return;
+    ended(flush, synced);
     if (!synced.is_ready()) answer_failure(flush, synced.status());
     store_.release(flush);
     pending_.pop_front();
   }
+}
+
+void PendingFlushes::ended(const Flush& flush, devices::Outcome outcome) {
+  if (outcome.is_ready()) statistics_.flushes.add(io::monotonic_ns() - flush.since_ns);
 }
 
 /// Puts this answer in the place of the success that stands in the queue.
@@ -69,6 +77,7 @@ void PendingFlushes::answer_failure(Flush& flush, Status status) {
   const auto at = static_cast<std::size_t>(flush.position - taken_);
   const std::vector<std::uint8_t> before(all.begin(), all.begin() + at);
   const std::vector<std::uint8_t> behind(all.begin() + at + flush.size, all.end());
+  ++statistics_.failures_of(status);
   const std::size_t size = answers_.size();
   answers_.clear();
   answers_.append(before);

@@ -12,14 +12,15 @@
 
 #include "devices/store.h"
 #include "vm/answer_queue.h"
+#include "vm/statistics.h"
 
 namespace chimera::vm {
 
 class PendingFlushes {
  public:
   /// `settled` is called, from Loop::step or another instruction's run, when `work` has something to do.
-  PendingFlushes(devices::Store& store, AnswerQueue& answers, std::function<void()> settled)
-      : store_(store), answers_(answers), settled_(std::move(settled)) {}
+  PendingFlushes(devices::Store& store, AnswerQueue& answers, Statistics& statistics, std::function<void()> settled)
+      : store_(store), answers_(answers), statistics_(statistics), settled_(std::move(settled)) {}
   ~PendingFlushes();
   PendingFlushes(const PendingFlushes&) = delete;
   PendingFlushes& operator=(const PendingFlushes&) = delete;
@@ -28,9 +29,9 @@ class PendingFlushes {
   devices::Outcome make_room(devices::Waiter& waiter);
   /// Makes durable all that has been done to the store. Ready: it is, or it is on its way; either way the answer is
   /// in the queue. Otherwise as Store::sync: nothing is answered, and `waiter` waits or has the message.
-  /// The answer has this result. What was written to files outside of transactions is part of it as far as `scope`
-  /// says.
-  devices::Outcome flush(devices::Waiter& waiter, std::span<const std::uint8_t> result = {},
+  /// The answer has this result. `since_ns`: when its instruction was first run, on io::monotonic_ns. What was written
+  /// to files outside of transactions is part of it as far as `scope` says.
+  devices::Outcome flush(devices::Waiter& waiter, std::uint64_t since_ns, std::span<const std::uint8_t> result = {},
                          const devices::Store::FlushScope& scope = {});
   /// The flush whose answer is the last one in the queue, if it is pending, holds back all but the first `size` bytes
   /// of the queue. So nobody is woken by the first answers of a transaction that is being committed.
@@ -50,20 +51,23 @@ class PendingFlushes {
  private:
   class Flush final : public devices::Waiter {
    public:
-    Flush(PendingFlushes& owner, const devices::Store::FlushScope& of_files, std::uint64_t at, std::size_t bytes)
-        : scope(of_files), position(at), held_from(at), size(bytes), owner_(owner) {}
+    Flush(PendingFlushes& owner, const devices::Store::FlushScope& of_files, std::uint64_t at, std::size_t bytes,
+          std::uint64_t since)
+        : scope(of_files), position(at), held_from(at), size(bytes), since_ns(since), owner_(owner) {}
     void wake() override;
 
     devices::Store::FlushScope scope;
     std::uint64_t position;   ///< of its answer, in all answers of the session
     std::uint64_t held_from;  ///< the first byte of answers that does not leave before
     std::size_t size;         ///< of its answer
+    std::uint64_t since_ns;   ///< when its instruction was first run
     bool woken = false;
 
    private:
     PendingFlushes& owner_;
   };
 
+  void ended(const Flush& flush, devices::Outcome outcome);
   void answer_failure(Flush& flush, Status status);
 
   /// With more, the stream waits.
@@ -71,6 +75,7 @@ class PendingFlushes {
 
   devices::Store& store_;
   AnswerQueue& answers_;
+  Statistics& statistics_;
   std::function<void()> settled_;
   std::uint64_t taken_ = 0;  ///< bytes of answers since the session began
   std::uint64_t shifted_ = 0;

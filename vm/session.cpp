@@ -20,9 +20,9 @@ constexpr unsigned most_losses = 8;
 
 StreamSession::StreamSession(MachineCore& core)
     : core_(core),
-      flushes_(core.store(), answers_, [this] { core_.enqueue(*this); }),
+      flushes_(core.store(), answers_, core.statistics(), [this] { core_.enqueue(*this); }),
       dispatcher_(core, *this, *this, registers_, answers_, flushes_),
-      fast_path_(registers_, answers_) {
+      fast_path_(registers_, answers_, core.statistics()) {
   dispatcher_.set_session_number(core.enter(*this));
 }
 
@@ -53,6 +53,7 @@ void StreamSession::end_input() {
 
 void StreamSession::take_answers(std::size_t size) {
   assert(size <= answers().size());
+  core_.statistics().answer_bytes += size;
   answers_.drop(size);
   if (keeping_) kept_answers_ -= size;
   flushes_.taken(size);
@@ -101,6 +102,7 @@ void StreamSession::turn() {
   if (keeping_ && !parked_ && !runnable()) stop_keeping();
   enqueue_if_runnable();
   // Behind a pending flush input is consumed and nothing answered: whoever feeds the session wants to know that too.
+  core_.statistics().consumed_bytes += consumed_ - std::min(consumed_, consumed);
   const bool changed = consumed_ != consumed || answers().size() != answered || idle();
   if (changed && listener_ != nullptr) listener_->session_changed(*this);
 }

@@ -35,7 +35,11 @@ bool StreamSession::read_at_once(const Uuid& uuid, std::uint64_t offset, std::sp
   const Handle* const handle = dispatcher_.reach_at_once(uuid);
   if (handle == nullptr) return false;
   const std::uint64_t length = handle->device->length();
-  return offset <= length && out.size() <= length - offset && copy_from_memory(*handle->device, offset, out);
+  const bool is_inside = offset <= length && out.size() <= length - offset;
+  if (!is_inside || !copy_from_memory(*handle->device, offset, out)) return false;
+  ++core_.statistics().instructions_of(Operation::read_bytes);
+  ++core_.statistics().short_reads;
+  return true;
 }
 
 bool StreamSession::write_at_once(const Uuid& uuid, std::uint64_t offset, std::span<const std::uint8_t> bytes) {

@@ -27,6 +27,7 @@ void StreamSession::stop_keeping() {
 }
 
 void StreamSession::run_again() {
+  ++core_.statistics().reruns;
   consumed_ -= kept_;
   kept_ = 0;
   keeping_ = false;

@@ -40,6 +40,7 @@ class Transactions {
   /// A name means something else now, or nothing any more.
   void renamed(std::string_view name);
 
+  [[nodiscard]] std::size_t open_count() const { return open_.size(); }
   /// Bytes that are held by all of them.
   std::uint64_t held_bytes = 0;
 

@@ -6,7 +6,7 @@ import unittest
 from harness import ChimeraTest
 
 SUBCOMMANDS = ("format run serve send asm disasm import export info devices check grow journal snapshot clone rollback "
-               "diff isa completion").split()
+               "diff isa stats top completion").split()
 
 
 class Usage(ChimeraTest):

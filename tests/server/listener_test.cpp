@@ -47,7 +47,7 @@ struct CountingHost final : Listener::Host {
   int connections = 0;
   int most = 100;
   void accepted(Socket, Protocol) override { ++connections; }
-  [[nodiscard]] bool has_room() const override { return connections < most; }
+  [[nodiscard]] bool has_room(Protocol) const override { return connections < most; }
 };
 
 struct Rig {

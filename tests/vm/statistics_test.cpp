@@ -1,0 +1,130 @@
+// What a machine counts, and what it tells of it.
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/devices/pool_rig.h"
+#include "tests/vm/conversation.h"
+#include "vm/measurements.h"
+
+namespace chimera::vm::testing {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json stats_of(Machine& machine) { return to_json(machine.measure()); }
+
+/// What `describe store` answers in a session of its own.
+Json described(Machine& machine) {
+  Conversation asking(machine);
+  const Reply reply = asking.ask(Program().describe_store());
+  return Json::parse(reply.result.begin() + sizeof(std::uint32_t), reply.result.end());
+}
+
+std::uint64_t number(const Json& value) { return value.get<std::uint64_t>(); }
+
+TEST_CASE("every instruction is counted once, by whichever way it went") {
+  Desk desk;
+  const Uuid device = desk.create("d", "size=1M");
+  desk.one.ask(Program().write_bytes(device, 0, std::vector<std::uint8_t>(8192, 7)));
+  Program program;
+  program.select_offset(0);
+  for (int n = 0; n < 1000; ++n) program.read_byte();             // runs within a block
+  for (int n = 0; n < 70; ++n) program.read_byte(device, n);      // side by side
+  for (int n = 0; n < 3; ++n) program.read_bytes(device, n, 10);  // one by one
+  for (int n = 0; n < 20; ++n) program.read_block(device, 0);     // side by side
+  program.read_bytes(device, 0, 8192)
+      .read_byte(device, 1 << 20)
+      .read_byte();  // too long; past the end; the cursor there
+  const Json before = stats_of(desk.machine);
+  const std::size_t answers = [&] {
+    std::vector<std::uint8_t> bytes;
+    desk.one.session().run(program.bytes(), bytes);
+    return bytes.size();
+  }();
+  const Json after = stats_of(desk.machine);
+  const auto passed = [&](const char* name, const char* label = nullptr) {
+    const auto value = [&](const Json& stats) {
+      return (label == nullptr ? stats[name] : stats[name][label]).get<std::uint64_t>();
+    };
+    return value(after) - value(before);
+  };
+  CHECK_EQ(passed("instructions_total", "read byte"), 1071);
+  CHECK_EQ(passed("instructions_total", "read bytes"), 4);
+  CHECK_EQ(passed("instructions_total", "read block"), 20);
+  CHECK_EQ(passed("instructions_total", "write bytes"), 0);
+  CHECK_EQ(passed("failures_total", "out of range"), 1);
+  CHECK_EQ(passed("short_reads_total"), 1000 + 70 + 3 + 20);
+  CHECK_EQ(passed("instruction_bytes_total"), program.bytes().size());
+  CHECK_EQ(passed("answer_bytes_total"), answers);
+}
+
+TEST_CASE("failures are counted by status, those of streams that end too") {
+  Desk desk;
+  desk.one.ask(Program().open_device("none"));
+  std::vector<std::uint8_t> answers;
+  desk.two.session().run(std::vector<std::uint8_t>{0x05}, answers);
+  const Json failures = stats_of(desk.machine)["failures_total"];
+  CHECK_EQ(number(failures["not found"]), 1);
+  CHECK_EQ(number(failures["illegal instruction"]), 1);
+  CHECK_EQ(number(failures["conflict"]), 0);
+}
+
+TEST_CASE("who waits is timed, who does not is not") {
+  Desk quick;
+  quick.create("d");
+  quick.one.ask(Program().write_bytes(implied, 0, bytes("abc")));
+  CHECK_EQ(number(stats_of(quick.machine)["wait_seconds"]["write"]["count"]), 0);
+
+  devices::testing::PoolRig rig;
+  const Uuid device = rig.create("d");
+  rig.reopen();
+  const Json before = stats_of(*rig.machine);
+  std::vector<std::uint8_t> answers;
+  rig.session->run(Program().write_byte(device, 0, 1).flush_device(device).read_byte(device, 0).bytes(), answers);
+  const Json after = stats_of(*rig.machine);
+  CHECK_EQ(number(after["flush_seconds"]["count"]), number(before["flush_seconds"]["count"]) + 1);
+  CHECK_EQ(after["flush_seconds"]["buckets"].size(), 1);
+  CHECK_GT(after["flush_seconds"]["sum"].get<double>(), 0.0);
+  CHECK_EQ(number(after["wait_seconds"]["other"]["count"]), 0);
+
+  rig.reopen();
+  rig.session->run(Program().read_byte(device, 0).read_byte(device, 0).bytes(), answers);
+  const Json cold = stats_of(*rig.machine);
+  CHECK_EQ(number(cold["wait_seconds"]["other"]["count"]), 1);
+  CHECK_EQ(number(cold["wait_seconds"]["write"]["count"]), 0);
+  CHECK_GE(number(cold["cache_misses_total"]), 1);
+  CHECK_GE(number(cold["cache_found_total"]), number(cold["cache_misses_total"]));
+}
+
+TEST_CASE("describe store tells the figures, and the store's own are those that it has told all along") {
+  devices::testing::PoolRig rig;
+  rig.create("d");
+  const Json description = described(*rig.machine);
+  const Json& stats = description["stats"];
+  CHECK_EQ(number(stats["store_size_bytes"]), number(description["size"]));
+  CHECK_EQ(number(stats["store_free_bytes"]), number(description["free"]));
+  CHECK_EQ(number(stats["journal_used_bytes"]), number(description["journal"]["used"]));
+  CHECK_EQ(number(stats["cache_misses_total"]), number(description["cache"]["misses"]));
+  CHECK_EQ(number(stats["devices"]), 1);
+  CHECK_EQ(number(stats["sessions"]), number(description["sessions"]));
+  CHECK_EQ(number(stats["store_failed"]), 0);
+  CHECK_GE(stats["checkpoint_age_seconds"].get<double>(), 0.0);
+}
+
+TEST_CASE("sources of others are told as long as they are there") {
+  struct Source final : MeasurementSource {
+    void measure(std::vector<Measurement>& all) const override {
+      all.push_back({"guests", Measurement::Kind::gauge, "Guests", "kind", false, {{"old", 2}, {"new", 3}}});
+    }
+  } source;
+  Desk desk;
+  desk.machine.add_source(source);
+  CHECK_EQ(described(desk.machine)["stats"]["guests"].dump(), R"({"old":2,"new":3})");
+  desk.machine.remove_source(source);
+  CHECK_FALSE(described(desk.machine)["stats"].contains("guests"));
+}
+
+}  // namespace
+}  // namespace chimera::vm::testing
