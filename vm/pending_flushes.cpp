@@ -28,8 +28,7 @@ devices::Outcome PendingFlushes::make_room(devices::Waiter& waiter) {
 }
 
 devices::Outcome PendingFlushes::flush(devices::Waiter& waiter, std::uint64_t since_ns,
-                                       std::span<const std::uint8_t> result,
-                                       const devices::Store::FlushScope& scope) {
+                                       std::span<const std::uint8_t> result, const devices::Store::FlushScope& scope) {
   if (const devices::Outcome free = make_room(waiter); !free.is_ready()) return free;
   auto flush = std::make_unique<Flush>(*this, scope, taken_ + answers_.size(), 1 + result.size(), since_ns);
   const devices::Outcome synced = store_.flush(*flush, scope);
