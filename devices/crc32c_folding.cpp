@@ -18,7 +18,7 @@ namespace {
 constexpr long long power_of_x(unsigned power) {
   std::uint32_t remainder = 0x80000000;  // 1
   for (unsigned n = 0; n < power; ++n) remainder = (remainder >> 1) ^ ((remainder & 1) != 0 ? 0x82F63B78 : 0);
-  return static_cast<long long>(std::uint64_t{remainder} << 1);
+  return static_cast<long long>(remainder) * 2;
 }
 
 /// The factors that move 128 bits forward by so many: of the first 64 bits, and of the last.
