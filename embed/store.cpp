@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 
 #include "include/chimera.h"
 
@@ -26,7 +25,7 @@ int until(Clock::time_point deadline) {
 
 void ErrorText::set(std::string_view text) noexcept {
   const std::size_t size = std::min(text.size(), text_.size() - 1);
-  std::memmove(text_.data(), text.data(), size);
+  std::char_traits<char>::move(text_.data(), text.data(), size);  // of an empty text, which may point nowhere, too
   text_[size] = '\0';
 }
 
