@@ -120,9 +120,10 @@ class Model {
                          CHIMERA_AT(offset),
                          .payload = payload.data(),
                          .payload_size = count};
+          expected.results.emplace_back();
+          if (count == 0) break;  // behind the end too: it is done, and grows nothing
           if (worker.content.size() < offset + count) worker.content.resize(offset + count);
           worker.content.replace(offset, count, payload);
-          expected.results.emplace_back();
           break;
         case 2:
           instruction.operation = CHIMERA_OP_FLUSH_DEVICE;
