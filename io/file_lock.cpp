@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -28,14 +29,16 @@ std::string in_use(const std::string& path, int pid) {
   return fmt::format("{} is in use by process {} ({})", path, pid, name);
 }
 
+bool is_running(int pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH); }
+
 /// 0 or an error. The kernel takes apart the ring of a process that has ended when it finds time, and the lock lives as
-/// long: a lock that is nobody's is worth waiting for.
+/// long, without a holder or with one that is no more: such a lock is worth waiting for.
 int lock(int fd, bool shared, int most_tries) {
   constexpr timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
   for (int tries = 1;; ++tries) {
     if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return 0;
     const int error = errno;
-    if (error != EWOULDBLOCK || tries == most_tries || find_lock_holder(fd) != 0) return error;
+    if (error != EWOULDBLOCK || tries == most_tries || is_running(find_lock_holder(fd))) return error;
     ::nanosleep(&pause, nullptr);
   }
 }

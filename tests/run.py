@@ -67,8 +67,9 @@ def count(output, exit_status):
         last_line = output.rstrip().splitlines()[-1]
         failed = sum(int(number) for number in UNITTEST_BAD.findall(last_line))
         skipped = sum(int(number) for number in UNITTEST_SKIPPED.findall(last_line))
-        passed = int(found[-1]) - failed - skipped
-        if int(found[-1]) == 0:
+        # A class that is skipped as a whole counts as skipped and not as run.
+        passed = max(int(found[-1]) - failed - skipped, 0)
+        if int(found[-1]) == 0 and skipped == 0:
             return 0, 1, "ran no test"
     elif found := SUMMARY.findall(output):
         passed, failed = (int(number) for number in found[-1])
