@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "devices/open.h"
+#include "devices/pool.h"
 #include "io/attached_folder.h"
 #include "isa/status.h"
 #include "vm/recovery.h"
@@ -98,6 +99,15 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
                                .most_memory_bytes = options.memory_bytes,
                                .folder = folder});
   if (!store) return std::unexpected(fmt::format("Cannot open the store {}: {}", path, store.error()));
+  const devices::Pool* const pool = (*store)->pool();
+  const std::uint64_t in_part = pool != nullptr && options.without_journal ? pool->record_in_part() : 0;
+  if (in_part != 0) {
+    fmt::print(
+        stderr,
+        "chimera: {}: this state was written in the midst of doing the journal again. Of record {}, which may be a "
+        "transaction, a part is in it\n",
+        path, in_part);
+  }
   opened.machine = std::make_unique<vm::Machine>(*opened.loop, std::move(*store));
   return opened;
 }

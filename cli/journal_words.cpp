@@ -84,8 +84,24 @@ std::string JournalWords::explain(const Instruction& instruction) {
   return text;
 }
 
+/// Pairs of devices, the second of each being the one whose content the first takes.
+std::string JournalWords::roll_backs(std::span<const std::uint8_t> operands) const {
+  constexpr std::size_t pair = 2 * sizeof(Uuid);
+  if (operands.size() % pair != 0) return nothing_that_can_be;
+  std::string text;
+  for (std::size_t at = 0; at < operands.size(); at += pair) {
+    text += fmt::format("{}{} to {}", text.empty() ? "" : ", ", name(uuid_at(operands.subspan(at))),
+                        name(uuid_at(operands.subspan(at + sizeof(Uuid)))));
+  }
+  return text + ", all at once";
+}
+
 std::string JournalWords::explain_record(const Instruction& instruction) {
   const Bytes operands = instruction.payload;
+  if (static_cast<JournalOpcode>(instruction.extension) == JournalOpcode::let_go) {
+    if (operands.size() != sizeof(std::uint64_t)) return nothing_that_can_be;
+    return fmt::format("copy {} is given up", grouped(load<std::uint64_t>(operands.data())));
+  }
   if (operands.size() < sizeof(Uuid)) return nothing_that_can_be;
   const std::string device = name(uuid_at(operands));
   const Bytes rest = operands.subspan(sizeof(Uuid));
@@ -117,6 +133,20 @@ std::string JournalWords::explain_record(const Instruction& instruction) {
       if (rest.size() != sizeof(std::uint64_t)) break;
       return fmt::format("commit {} with a token: {}", grouped(load<std::uint64_t>(rest.data())),
                          to_string(uuid_at(operands)));
+    case JournalOpcode::roll_back_all: return roll_backs(operands);
+    case JournalOpcode::hold:
+      if (rest.size() != sizeof(std::uint64_t)) break;
+      return fmt::format("copy {} begins: {} as it is now", grouped(load<std::uint64_t>(rest.data())), device);
+    case JournalOpcode::copy_held: {
+      constexpr std::size_t numbers = 4;
+      if (rest.size() != numbers * sizeof(std::uint64_t)) break;
+      const auto number = [rest](std::size_t n) {
+        return grouped(load<std::uint64_t>(&rest[n * sizeof(std::uint64_t)]));
+      };
+      return fmt::format("copy {} ends: {} bytes from its offset {} to {}, offset {}", number(1), number(3), number(2),
+                         device, number(0));
+    }
+    case JournalOpcode::let_go: break;  // names no device
   }
   return nothing_that_can_be;
 }

@@ -1,7 +1,9 @@
 #pragma once
 // What the instructions of a journal's records say, in words: those of its own are bytes to the assembler.
 
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 
 #include "devices/store.h"
@@ -21,6 +23,7 @@ class JournalWords {
  private:
   [[nodiscard]] std::string name(const Uuid& uuid) const;
   [[nodiscard]] std::string known_names(const Instruction& instruction) const;
+  [[nodiscard]] std::string roll_backs(std::span<const std::uint8_t> operands) const;
   [[nodiscard]] std::string explain_record(const Instruction& instruction);
 
   std::map<Uuid, std::string> names_;

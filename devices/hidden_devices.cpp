@@ -35,20 +35,14 @@ Outcome Pool::clone_hidden(Waiter& waiter, PoolDevice& origin, PoolDevice& clone
     return Outcome::fail(Status::too_large);
   }
   std::vector<std::uint64_t> roots;
-  for (const Tree& tree : origin.trees_) {
-    if (!tree.empty()) roots.push_back(tree.root().slot.address());
-  }
-  Collected collected;
-  Needs needs{.blocks = origin.trees_.size() * record_blocks};
-  blocks_.references().prepare(waiter, roots, collected, needs);
-  if (const Outcome outcome = blocks_.conclude(waiter, collected); !outcome.is_ready()) return outcome;
-  const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::user);
+  PoolDevice* const origins[] = {&origin};
+  const Outcome room = prepare_sharing(waiter, origins, origin.trees_.size(), BlockStore::Purpose::user, roots);
   if (!room.is_ready()) return room;
 
   for (const std::uint64_t root : roots) blocks_.references().add(root, 1);
   share_trees(origin.trees_);
   origin.hidden() ? mark_holds(origin) : mark(origin);
-  clone.trees_ = origin.trees_;
+  clone.take_content(origin);
   for (const Tree& tree : clone.trees_) {
     if (tree.empty()) continue;
     clone.holds_.push_back(bury(tree));
@@ -56,9 +50,6 @@ Outcome Pool::clone_hidden(Waiter& waiter, PoolDevice& origin, PoolDevice& clone
     ++hidden_holds_;
   }
   clone.family_ = origin.family_;
-  clone.length_ = origin.length_;
-  clone.columns_length_ = origin.columns_length_;
-  clone.fixed_length_ = origin.fixed_length_;
   blocks_.begin_generation();
   return Outcome::ready();
 }
@@ -118,19 +109,15 @@ Outcome Pool::prepare_replacement(Waiter& waiter, PoolDevice& device) {
   return blocks_.provide(waiter, needs, BlockStore::Purpose::shrinking);
 }
 
-void Pool::replace(PoolDevice& device, PoolDevice& hidden, const PoolDevice& origin) {
+void Pool::replace(PoolDevice& device, PoolDevice& hidden) {
   assert(hidden.hidden() && !device.hidden());
   journal_.sharing();
   for (const Tree& tree : device.trees_) {
     if (!tree.empty()) bury(tree);
   }
   drop_holds(hidden);
-  device.trees_ = hidden.trees_;
-  device.length_ = hidden.length_;
-  device.columns_length_ = hidden.columns_length_;
-  device.fixed_length_ = hidden.fixed_length_;
+  device.take_content(hidden);
   mark(device);
-  journal_.rolled_back(device, origin);
 }
 
 }  // namespace chimera::devices

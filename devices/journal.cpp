@@ -119,13 +119,42 @@ void Journal::cloned(const PoolDevice& origin, const PoolDevice& clone) {
   window_.extension(static_cast<std::uint8_t>(JournalOpcode::clone_as), operands);
 }
 
-void Journal::rolled_back(const PoolDevice& device, const PoolDevice& content) {
-  if (records()) window_.roll_back_device(device.uuid(), content.uuid());
+void Journal::rolled_back(std::span<const RolledBack> pairs) {
+  if (!records()) return;
+  if (pairs.size() == 1) {
+    window_.roll_back_device(pairs[0].first->uuid(), pairs[0].second->uuid());
+    return;
+  }
+  std::vector<std::uint8_t> operands;
+  for (const auto& [device, content] : pairs) {
+    put(operands, device->uuid());
+    put(operands, content->uuid());
+  }
+  window_.extension(static_cast<std::uint8_t>(JournalOpcode::roll_back_all), operands);
 }
 
 void Journal::copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
                      std::uint64_t count) {
   if (records()) window_.copy_bytes(from.uuid(), from_offset, to.uuid(), to_offset, count);
+}
+
+void Journal::held(const PoolDevice& from, std::uint64_t hold) {
+  std::vector<std::uint8_t> operands(from.uuid().begin(), from.uuid().end());
+  put(operands, hold);
+  if (records()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::hold), operands);
+}
+
+void Journal::copied_held(const PoolDevice& to, std::uint64_t to_offset, std::uint64_t hold, std::uint64_t from_offset,
+                          std::uint64_t count) {
+  std::vector<std::uint8_t> operands(to.uuid().begin(), to.uuid().end());
+  for (const std::uint64_t number : {to_offset, hold, from_offset, count}) put(operands, number);
+  if (records()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::copy_held), operands);
+}
+
+void Journal::let_go(std::uint64_t hold) {
+  std::vector<std::uint8_t> operands;
+  put(operands, hold);
+  if (records()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::let_go), operands);
 }
 
 void Journal::kept_outcome(std::span<const std::uint8_t, 16> token, std::uint64_t sequence) {
@@ -181,7 +210,8 @@ void Journal::place(PoolDevice& device, Plane plane, std::span<const Changed> ch
     if (slot.empty()) continue;  // cleared since
     put(operands, JournalEntry{block.index, slot});
     const FrameId frame = cache_.find(slot.address());
-    assert(frame != no_frame);
+    // A block is named once: it is not changed in place any more, nor used again before the records are superfluous.
+    assert(frame != no_frame && !cache_.named(frame));
     if (cache_.name(frame)) to_write.push_back({slot.address(), frame});
   }
   if (operands.size() == before) return;

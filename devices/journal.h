@@ -7,16 +7,18 @@
 // wants them too, and the record says where that is (7F 80). A block that a record names is not changed any more, and
 // not used again before the record is superfluous.
 //
-// Some effects cannot be written down (a copy of what has changed since it began): after one of these nothing is
-// recorded until a checkpoint has begun, and nothing sealed until it is published, so that no record has a gap before
-// it.
+// What takes a record that is too long (a snapshot of very many devices) is not written down: after one of these
+// nothing is recorded until a checkpoint has begun, and nothing sealed until it is published, so that no record has a
+// gap before it.
 
 #include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <set>
+#include <span>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "devices/block_cache.h"
@@ -54,13 +56,23 @@ class Journal {
   /// Blocks are about to be shared: what has been written so far gets its place in the record now.
   void sharing();
   void cloned(const PoolDevice& origin, const PoolDevice& clone);
-  void rolled_back(const PoolDevice& device, const PoolDevice& content);
+  /// Each first one has the content that its second one had before this step.
+  using RolledBack = std::pair<const PoolDevice*, const PoolDevice*>;
+  void rolled_back(std::span<const RolledBack> pairs);
   void copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
               std::uint64_t count);
+  /// A copy that goes on while others have their turns: what it copies is kept, under a number, then it is done, or is
+  /// given up.
+  void held(const PoolDevice& from, std::uint64_t hold);
+  void copied_held(const PoolDevice& to, std::uint64_t to_offset, std::uint64_t hold, std::uint64_t from_offset,
+                   std::uint64_t count);
+  void let_go(std::uint64_t hold);
   void kept_outcome(std::span<const std::uint8_t, 16> token, std::uint64_t sequence);
-  /// Something happened that a record cannot say.
+  /// Something happened that takes a longer record than there can be.
   void break_off();
 
+  /// The most that one step may add to a record.
+  [[nodiscard]] std::uint64_t largest_step() const { return std::max(largest_addition, largest_transaction()); }
   /// Whether so many bytes more are sure to find room: those of one instruction, of whatever size, or of a
   /// transaction. If not, `work` may help, else a checkpoint.
   [[nodiscard]] bool has_room(std::uint64_t bytes) const;

@@ -31,11 +31,19 @@ bool has_devices(const Instruction& instruction, std::set<Uuid>& devices) {
     const bool has_second = row_of(instruction.operation).operands.has(Operand::second_device);
     return devices.contains(instruction.device) && (!has_second || devices.contains(instruction.second_device));
   }
-  // It begins with a token.
-  if (instruction.extension == static_cast<std::uint8_t>(JournalOpcode::keep_outcome)) return true;
+  const auto opcode = static_cast<JournalOpcode>(instruction.extension);
+  // It begins with a token, or a number.
+  if (opcode == JournalOpcode::keep_outcome || opcode == JournalOpcode::let_go) return true;
+  if (opcode == JournalOpcode::roll_back_all) {
+    for (std::size_t at = 0; at < instruction.payload.size(); at += sizeof(Uuid)) {
+      const auto device = uuid_at(instruction.payload, at);
+      if (!device || !devices.contains(*device)) return false;
+    }
+    return true;
+  }
   const auto device = uuid_at(instruction.payload, 0);
   if (!device || !devices.contains(*device)) return false;
-  if (instruction.extension != static_cast<std::uint8_t>(JournalOpcode::clone_as)) return true;
+  if (opcode != JournalOpcode::clone_as) return true;
   if (const auto clone = uuid_at(instruction.payload, sizeof(Uuid))) devices.insert(*clone);
   return true;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 84); docs/store-format.md
+// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 88); docs/store-format.md
 // describes them. Other instructions stand in it as in any stream.
 
 #include <algorithm>
@@ -18,6 +18,10 @@ enum class JournalOpcode : std::uint8_t {
   write_columns = 0x82,  ///< D, offset u64, bytes: a part of the columns
   set_lengths = 0x83,    ///< D, length u64, columns length u64
   keep_outcome = 0x84,   ///< token 16, sequence u64: the commit with this token is in the same record
+  roll_back_all = 0x85,  ///< pairs of D: each first one takes what its second one had before all of it
+  hold = 0x86,           ///< D, number u64: keeps the device's data as it is, under this number
+  copy_held = 0x87,      ///< D, offset u64, number u64, offset u64, count u64: whole blocks of what is held; lets it go
+  let_go = 0x88,         ///< number u64: what is held is not needed
 };
 
 struct JournalEntry {

@@ -193,7 +193,9 @@ class Scan {
       });
     }
     std::sort(log_.named.begin(), log_.named.end());
-    log_.named.erase(std::unique(log_.named.begin(), log_.named.end()), log_.named.end());
+    const auto end = std::unique(log_.named.begin(), log_.named.end());
+    log_.names_twice = end != log_.named.end();
+    log_.named.erase(end, log_.named.end());
   }
 
   io::Loop& loop_;

@@ -32,6 +32,7 @@ struct JournalLog {
   std::vector<JournalRecord> records;
   JournalPosition next{};               ///< behind the last of them
   std::vector<std::uint64_t> named;     ///< addresses of the blocks that they name, sorted
+  bool names_twice = false;             ///< one of them: no machine has written that
   std::uint64_t newest_generation = 0;  ///< of those blocks
   bool has_remains = false;             ///< records of this epoch lie where the next one belongs, or behind
   /// Of the named blocks those that nothing says are durable; what was read may be in a cache and nowhere else.

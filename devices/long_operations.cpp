@@ -1,8 +1,6 @@
 // Operations of any size: they take a hold on the state of the moment, which is a clone that only they know, and go
 // through it in pieces. A hold is booked as a grave, so a crash in the middle leaves nothing behind.
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cassert>
 #include <optional>
@@ -10,36 +8,38 @@
 #include "devices/pool.h"
 #include "devices/reference_counts.h"
 #include "devices/safeguards.h"
+#include "devices/sha256.h"
 
 namespace chimera::devices {
 
-/// What a long operation keeps of a device while it works.
+/// What a long operation keeps of a device while it works: a grave that is not emptied before it lets go.
 class Hold {
  public:
-  Hold(Pool& pool, const Tree& tree) : pool_(pool), number_(pool.bury(tree)) { pool_.graves_.at(number_).held = true; }
-  ~Hold() {
-    if (number_ != none) pool_.graves_.at(number_).held = false;
-  }
+  Hold(Pool& pool, std::uint32_t grave) : pool_(pool), grave_(grave) {}
+  ~Hold() { pool_.release_hold(grave_); }
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
 
-  [[nodiscard]] Tree& tree() { return pool_.graves_.at(number_).tree; }
-  void changed() { pool_.manifest_.mark(number_); }
+  [[nodiscard]] Tree& tree() { return pool_.graves_.at(grave_).tree; }
+  /// The journal's number for it.
+  [[nodiscard]] std::uint64_t number() const { return pool_.graves_.at(grave_).hold; }
+  void changed() { pool_.manifest_.mark(grave_); }
 
  private:
-  static constexpr std::uint32_t none = ~std::uint32_t{0};
   Pool& pool_;
-  std::uint32_t number_;
+  std::uint32_t grave_;
 };
 
 /// A copy into a device that others may not write until it is done.
 class ShareProgress final : public Progress {
  public:
-  ShareProgress(Pool& pool, Waiter& waiter, std::uint32_t device, const Tree& from, const Tree& to)
+  /// From what one grave holds, with another as the target's next map.
+  ShareProgress(Pool& pool, Waiter& waiter, std::uint32_t device, std::uint32_t from, std::uint32_t to)
       : source(pool, from), target(pool, to), pool_(pool), waiter_(&waiter) {
     pool_.locks_.emplace_back(device, &waiter);
   }
   ~ShareProgress() override {
+    if (!is_done) pool_.journal().let_go(source.number());
     std::erase_if(pool_.locks_, [&](const auto& lock) { return lock.second == waiter_; });
     pool_.blocks().wake_waiting();
   }
@@ -49,6 +49,7 @@ class ShareProgress final : public Progress {
   Hold source;
   Hold target;
   std::uint64_t done = 0;  ///< blocks
+  bool is_done = false;
 
  private:
   Pool& pool_;
@@ -59,6 +60,8 @@ namespace {
 
 /// Up to this many blocks are hashed or shared in one go.
 constexpr std::uint64_t piece_blocks = 1024;
+/// A copy of more blocks is not left to a replay for long.
+constexpr std::uint64_t most_repeated = 1u << 18;
 
 /// First phase of a hold on each of these trees.
 Outcome prepare_holds(Pool& pool, Waiter& waiter, std::span<Tree* const> trees) {
@@ -87,25 +90,20 @@ Outcome yield_turn(Pool& pool, Waiter& waiter) {
   return Outcome::wait();
 }
 
-struct FreeDigest {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
 class DigestProgress final : public Progress {
  public:
-  DigestProgress() : context(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr); }
   std::optional<Hold> hold;  ///< none where nothing can change any more
-  std::unique_ptr<EVP_MD_CTX, FreeDigest> context;
+  Sha256 digest;
   std::uint64_t done = 0;
 };
 
-void hash_blocks(EVP_MD_CTX* context, Tree& tree, std::uint64_t offset, std::uint64_t count) {
+void hash_blocks(Sha256& digest, Tree& tree, std::uint64_t offset, std::uint64_t count) {
   alignas(block_size) static constexpr Block zeros{};
   while (count > 0) {
     const std::size_t within = offset % block_size;
     const std::size_t size = std::min<std::uint64_t>(block_size - within, count);
     const std::byte* bytes = tree.block(offset / block_size);
-    EVP_DigestUpdate(context, bytes == nullptr ? zeros.data() : bytes + within, size);
+    digest.add(bytes == nullptr ? zeros.data() : bytes + within, size);
     offset += size;
     count -= size;
   }
@@ -155,10 +153,9 @@ Outcome PoolDevice::digest(Waiter& waiter, std::uint64_t offset, std::uint64_t c
   Tree& data = tree(Plane::data);
   if (count <= piece) {
     if (const Outcome outcome = fetch(waiter, Plane::data, offset, count); !outcome.is_ready()) return outcome;
-    const std::unique_ptr<EVP_MD_CTX, FreeDigest> context(EVP_MD_CTX_new());
-    EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-    hash_blocks(context.get(), data, offset, count);
-    EVP_DigestFinal_ex(context.get(), out.data(), nullptr);
+    Sha256 sum;
+    hash_blocks(sum, data, offset, count);
+    sum.finish(out);
     return Outcome::ready();
   }
   if (waiter.progress == nullptr) {
@@ -167,7 +164,7 @@ Outcome PoolDevice::digest(Waiter& waiter, std::uint64_t offset, std::uint64_t c
       Tree* const trees[] = {&data};
       if (const Outcome outcome = prepare_holds(pool_, waiter, trees); !outcome.is_ready()) return outcome;
       share_with_hold(pool_, data);
-      begun->hold.emplace(pool_, data);
+      begun->hold.emplace(pool_, pool_.dig({data, true}));
       pool_.blocks().begin_generation();
       mark();
     }
@@ -180,14 +177,14 @@ Outcome PoolDevice::digest(Waiter& waiter, std::uint64_t offset, std::uint64_t c
   Collected collected;
   tree.fetch(waiter, at / block_size, (at + size - 1) / block_size, collected);
   if (const Outcome outcome = pool_.blocks().conclude(waiter, collected); !outcome.is_ready()) return outcome;
-  hash_blocks(progress.context.get(), tree, at, size);
+  hash_blocks(progress.digest, tree, at, size);
   progress.done += size;
   if (progress.done < count) {
     const std::uint64_t next = at + size;
     (void)tree.prefetch(next / block_size, next / block_size + piece_blocks - 1, 0);
     return yield_turn(pool_, waiter);
   }
-  EVP_DigestFinal_ex(progress.context.get(), out.data(), nullptr);
+  progress.digest.finish(out);
   return Outcome::ready();
 }
 
@@ -209,32 +206,111 @@ Outcome PoolDevice::share(Waiter& waiter, std::uint64_t offset, Device& from_dev
     pool_.journal().copied(from, from_offset, *this, offset, count);
   } else {
     if (waiter.progress == nullptr) {
-      Tree* const trees[] = {&data, &from.tree(Plane::data)};
+      Tree& source = from.tree(Plane::data);
+      Tree* const trees[] = {&data, &source};
       if (const Outcome outcome = prepare_holds(pool_, waiter, trees); !outcome.is_ready()) return outcome;
-      share_with_hold(pool_, from.tree(Plane::data));
+      pool_.journal().sharing();
+      share_with_hold(pool_, source);
       share_with_hold(pool_, data);
-      waiter.progress = std::make_unique<ShareProgress>(pool_, waiter, number_, from.tree(Plane::data), data);
+      // A generation begins with each, so there is none that the journal calls the same.
+      const std::uint64_t number = pool_.blocks().generation();
+      waiter.progress = std::make_unique<ShareProgress>(pool_, waiter, number_, pool_.dig({source, true, number}),
+                                                        pool_.dig({data, true}));
+      pool_.journal().held(from, number);
       pool_.blocks().begin_generation();
       from.mark();
     }
-    auto& progress = static_cast<ShareProgress&>(*waiter.progress);
-    const std::uint64_t size = std::min(piece_blocks, blocks - progress.done);
-    Tree& target = safeguards::pieces_are_hidden ? progress.target.tree() : data;
-    const Outcome outcome = share_piece(pool_, waiter, target, to_block + progress.done, progress.source.tree(),
-                                        from_block + progress.done, size);
-    if (!outcome.is_ready()) return outcome;
-    progress.done += size;
-    progress.source.changed();
-    progress.target.changed();
-    if (!safeguards::pieces_are_hidden) mark();
-    if (progress.done < blocks) return yield_turn(pool_, waiter);
-    if (safeguards::pieces_are_hidden) std::swap(data, progress.target.tree());
-    // The source may have changed since the hold was taken.
-    pool_.journal().break_off();
+    return share_some(waiter, offset, from_offset, count);
   }
   length_ = std::max(length_, offset + count);
   mark();
   return Outcome::ready();
+}
+
+/// The next piece of a copy from a hold, and after the last one the effect.
+Outcome PoolDevice::share_some(Waiter& waiter, std::uint64_t offset, std::uint64_t from_offset, std::uint64_t count) {
+  auto& progress = static_cast<ShareProgress&>(*waiter.progress);
+  const std::uint64_t blocks = count / block_size;
+  const std::uint64_t size = std::min(piece_blocks, blocks - progress.done);
+  Tree& data = tree(Plane::data);
+  Tree& target = safeguards::pieces_are_hidden ? progress.target.tree() : data;
+  const Outcome outcome = share_piece(pool_, waiter, target, offset / block_size + progress.done,
+                                      progress.source.tree(), from_offset / block_size + progress.done, size);
+  if (!outcome.is_ready()) return outcome;
+  progress.done += size;
+  progress.source.changed();
+  progress.target.changed();
+  if (!safeguards::pieces_are_hidden) mark();
+  if (progress.done < blocks) return yield_turn(pool_, waiter);
+  pool_.journal().sharing();
+  if (safeguards::pieces_are_hidden) std::swap(data, progress.target.tree());
+  pool_.journal().copied_held(*this, offset, progress.source.number(), from_offset, count);
+  progress.is_done = true;
+  length_ = std::max(length_, offset + count);
+  mark();
+  // To do it again would take as long as it has taken.
+  if (blocks > most_repeated) pool_.blocks().want_checkpoint();
+  return Outcome::ready();
+}
+
+// ── Replay ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::optional<std::uint32_t> Pool::find_hold(std::uint64_t hold) const {
+  const auto found =
+      std::ranges::find_if(graves_, [hold](const auto& grave) { return hold != 0 && grave.second.hold == hold; });
+  if (found == graves_.end()) return std::nullopt;
+  return found->first;
+}
+
+void Pool::release_hold(std::uint32_t number) {
+  Grave& grave = graves_.at(number);
+  if (grave.hold != 0) manifest_.mark(number);
+  grave.held = false;
+  grave.hold = 0;
+}
+
+void Pool::let_go(std::uint64_t hold) {
+  if (const auto grave = find_hold(hold)) release_hold(*grave);
+}
+
+void Pool::release_holds() {
+  for (const auto& [number, grave] : graves_) {
+    if (grave.hold != 0) release_hold(number);
+  }
+}
+
+Outcome PoolDevice::hold(Waiter& waiter, std::uint64_t number) {
+  if (number == 0 || pool_.find_hold(number)) {
+    waiter.message = "a copy is under way under this number";
+    return Outcome::fail(Status::illegal_instruction);
+  }
+  Tree& data = tree(Plane::data);
+  Tree* const trees[] = {&data};
+  if (const Outcome outcome = prepare_holds(pool_, waiter, trees); !outcome.is_ready()) return outcome;
+  share_with_hold(pool_, data);
+  pool_.dig({data, true, number});
+  pool_.blocks().begin_generation();
+  mark();
+  return Outcome::ready();
+}
+
+Outcome PoolDevice::share_held(Waiter& waiter, std::uint64_t offset, std::uint64_t number, std::uint64_t from_offset,
+                               std::uint64_t count) {
+  if (waiter.progress == nullptr) {
+    const auto source = pool_.find_hold(number);
+    if (!source) {
+      waiter.message = "nothing is held under this number";
+      return Outcome::fail(Status::not_found);
+    }
+    Tree& data = tree(Plane::data);
+    Tree* const trees[] = {&data};
+    if (const Outcome outcome = prepare_holds(pool_, waiter, trees); !outcome.is_ready()) return outcome;
+    share_with_hold(pool_, data);
+    waiter.progress = std::make_unique<ShareProgress>(pool_, waiter, number_, *source, pool_.dig({data, true}));
+    pool_.blocks().begin_generation();
+    mark();
+  }
+  return share_some(waiter, offset, from_offset, count);
 }
 
 }  // namespace chimera::devices

@@ -1,12 +1,13 @@
 #include "devices/memory_device.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstring>
 
 #include <fmt/format.h>
+
+#include "devices/extents.h"
+#include "devices/sha256.h"
 
 namespace chimera::devices {
 namespace {
@@ -46,14 +47,7 @@ class ExtentCollector {
   bool add(std::uint64_t first_block, std::uint64_t count, std::uint32_t flags) {
     const std::uint64_t from = std::max(offset_, first_block * block_size);
     const std::uint64_t to = std::min(last_, (first_block + (count - 1)) * block_size + (block_size - 1));
-    const std::uint64_t length = to - from + 1;
-    if (!out_.empty() && out_.back().flags == flags) {
-      out_.back().length += length;
-      return true;
-    }
-    if (out_.size() == limits::most_extents) return false;
-    out_.push_back({length, flags});
-    return true;
+    return add_extent(out_, to - from + 1, flags);
   }
 
  private:
@@ -64,28 +58,23 @@ class ExtentCollector {
 /// A digest on its way: the content as it was when it began, and how far it has come.
 class DigestProgress final : public Progress {
  public:
-  explicit DigestProgress(const MemoryTree& content) : content_(content), context_(EVP_MD_CTX_new()) {
-    EVP_DigestInit_ex(context_, EVP_sha256(), nullptr);
-  }
-  ~DigestProgress() override { EVP_MD_CTX_free(context_); }
-  DigestProgress(const DigestProgress&) = delete;
-  DigestProgress& operator=(const DigestProgress&) = delete;
+  explicit DigestProgress(const MemoryTree& content) : content_(content) {}
 
   /// Digests at most `most` bytes more of the range; true when all of it is in.
   bool advance(std::uint64_t offset, std::uint64_t count, std::uint64_t most) {
     const std::uint64_t size = std::min(count - done_, most);
     each_block(offset + done_, size, [this](std::uint64_t block, std::uint64_t in_block, std::size_t part) {
       const std::uint8_t* const bytes = content_.find(block);
-      EVP_DigestUpdate(context_, (bytes != nullptr ? bytes : zeros) + in_block, part);
+      digest_.add((bytes != nullptr ? bytes : zeros) + in_block, part);
     });
     done_ += size;
     return done_ == count;
   }
-  void finish(std::span<std::uint8_t, 32> out) { EVP_DigestFinal_ex(context_, out.data(), nullptr); }
+  void finish(std::span<std::uint8_t, 32> out) { digest_.finish(out); }
 
  private:
   MemoryTree content_;
-  EVP_MD_CTX* context_;
+  Sha256 digest_;
   std::uint64_t done_ = 0;
 };
 

@@ -21,8 +21,6 @@ constexpr std::size_t most_pending_groups = 1024;
 /// So many pages of the manifest, and a checkpoint writes them before they use up what is kept back for them.
 constexpr std::size_t most_changed_pages = 100;
 constexpr unsigned reaps_at_once = 16;
-/// A snapshot of more devices than this is left to a checkpoint.
-constexpr std::size_t most_recorded_clones = 256;
 /// A page and the index page above it.
 constexpr std::size_t new_record_blocks = 2;
 
@@ -114,8 +112,9 @@ void Pool::fill(std::uint32_t number, DeviceRecord& record) {
     device->second->fill(record);
     return;
   }
-  const Tree& tree = graves_.at(number).tree;
+  const auto& [tree, held, hold] = graves_.at(number);
   record.flags = DeviceRecord::in_use | DeviceRecord::dying;
+  record.length = hold;
   record.share_generation = tree.share_generation();
   record.roots[0] = tree.root().slot;
   record.heights[0] = tree.root().height;
@@ -169,17 +168,13 @@ Outcome Pool::wait_for_graves(Waiter& waiter) {
 std::uint32_t Pool::bury(const Tree& tree) {
   // A replay that only reads has nobody who would ever free it.
   if (read_only_ && replaying_) return 0;
-  const std::uint32_t number = manifest_.add();
-  graves_.emplace(number, Grave{tree});
-  return number;
+  return dig({tree});
 }
 
-/// All blocks of these trees may from now on be found in other trees too.
-void Pool::share_trees(std::span<Tree> trees) {
-  for (Tree& tree : trees) {
-    tree.settle();
-    tree.set_share_generation(blocks_.generation());
-  }
+std::uint32_t Pool::dig(const Grave& grave) {
+  const std::uint32_t number = manifest_.add();
+  graves_.emplace(number, grave);
+  return number;
 }
 
 Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, std::span<const std::uint8_t> columns,
@@ -205,74 +200,6 @@ Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, st
     device->set_columns_length(columns.size());
   }
   made = std::move(device);
-  return Outcome::ready();
-}
-
-Outcome Pool::clone(Waiter& waiter, std::span<const Clone> clones, std::vector<std::unique_ptr<PoolDevice>>& made) {
-  if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
-  journal_.sharing();
-  std::vector<std::uint64_t> roots;
-  for (const Clone& clone : clones) {
-    for (const Tree& tree : clone.origin->trees_) {
-      if (!tree.empty()) roots.push_back(tree.root().slot.address());
-    }
-  }
-  Collected collected;
-  Needs needs{.blocks = clones.size() * new_record_blocks};
-  blocks_.references().prepare(waiter, roots, collected, needs);
-  if (const Outcome outcome = blocks_.conclude(waiter, collected); !outcome.is_ready()) return outcome;
-  const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::user);
-  if (!room.is_ready()) return room;
-
-  for (const std::uint64_t root : roots) blocks_.references().add(root, 1);
-  for (const Clone& clone : clones) {
-    PoolDevice& origin = *clone.origin;
-    share_trees(origin.trees_);
-    auto device = std::make_unique<PoolDevice>(*this, clone.uuid, clone.name);
-    device->number_ = manifest_.add();
-    devices_[device->number_] = device.get();
-    device->trees_ = origin.trees_;
-    device->length_ = origin.length_;
-    device->columns_length_ = origin.columns_length_;
-    device->fixed_length_ = origin.fixed_length_;
-    device->family_ = origin.family_;
-    mark(origin);
-    if (clones.size() <= most_recorded_clones) journal_.cloned(origin, *device);
-    made.push_back(std::move(device));
-  }
-  if (clones.size() > most_recorded_clones) journal_.break_off();
-  blocks_.begin_generation();
-  return Outcome::ready();
-}
-
-Outcome Pool::roll_back(Waiter& waiter, PoolDevice& device, PoolDevice& content) {
-  if (const Outcome writable = device.check_writable(waiter); !writable.is_ready()) return writable;
-  if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
-  journal_.sharing();
-  std::vector<std::uint64_t> roots;
-  for (const Tree& tree : content.trees_) {
-    if (!tree.empty()) roots.push_back(tree.root().slot.address());
-  }
-  Collected collected;
-  Needs needs{.blocks = device.trees_.size() * new_record_blocks};
-  blocks_.references().prepare(waiter, roots, collected, needs);
-  if (const Outcome outcome = blocks_.conclude(waiter, collected); !outcome.is_ready()) return outcome;
-  const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::shrinking);
-  if (!room.is_ready()) return room;
-
-  for (const std::uint64_t root : roots) blocks_.references().add(root, 1);
-  share_trees(content.trees_);
-  for (Tree& tree : device.trees_) {
-    if (!tree.empty()) bury(tree);
-  }
-  device.trees_ = content.trees_;
-  device.length_ = content.length_;
-  device.columns_length_ = content.columns_length_;
-  device.fixed_length_ = content.fixed_length_;
-  mark(device);
-  mark(content);
-  journal_.rolled_back(device, content);
-  blocks_.begin_generation();
   return Outcome::ready();
 }
 

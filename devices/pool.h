@@ -6,6 +6,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -37,13 +38,19 @@ class Pool final : private Checkpoint::Source {
 
   Outcome create(Waiter&, const Uuid&, std::string_view name, std::span<const std::uint8_t> columns,
                  const CreateOptions&, std::unique_ptr<PoolDevice>& made);
+  // pool_clones.cpp
   struct Clone {
     PoolDevice* origin;
     Uuid uuid;
     std::string name;
   };
   Outcome clone(Waiter&, std::span<const Clone>, std::vector<std::unique_ptr<PoolDevice>>& made);
-  Outcome roll_back(Waiter&, PoolDevice&, PoolDevice& content);
+  struct RollBack {
+    PoolDevice* device;
+    PoolDevice* content;
+  };
+  /// All at one moment: each device takes what its content had before. None is named twice as a device.
+  Outcome roll_back(Waiter&, std::span<const RollBack>);
   /// The device's blocks are freed in the background; the object may go.
   Outcome remove(Waiter&, PoolDevice&);
 
@@ -59,8 +66,8 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] std::unique_ptr<PoolDevice> take_outcomes();
   void enter_outcomes(PoolDevice& hidden);
   Outcome prepare_replacement(Waiter&, PoolDevice&);
-  /// The device takes the content of a hidden one, which is that of `origin`.
-  void replace(PoolDevice&, PoolDevice& hidden, const PoolDevice& origin);
+  /// The device takes the content of a hidden one. Whose that is the journal is told for all that are replaced.
+  void replace(PoolDevice&, PoolDevice& hidden);
 
   /// Its name, length or flags have changed.
   void mark(PoolDevice& device) { manifest_.mark(device.number_); }
@@ -76,6 +83,8 @@ class Pool final : private Checkpoint::Source {
   /// The records of the journal that are not part of the state on the disk, as `open` found them: to be run by the
   /// machine, in their order, before anything else.
   [[nodiscard]] const JournalLog& log() const { return log_; }
+  /// Replay: nothing will be copied any more of what is held under this number.
+  void let_go(std::uint64_t hold);
   /// So many of them have been run, and so many bytes of the next one's instructions. After the last one the pool is
   /// open to all.
   void replayed(std::size_t records, std::size_t bytes);
@@ -104,6 +113,12 @@ class Pool final : private Checkpoint::Source {
   void set_read_only() { read_only_ = true; }
   /// Only the state of the last checkpoint is wanted, and only to be read. Before `open`.
   void leave_journal() { read_only_ = without_journal_ = true; }
+  /// Of a state that was published in the midst of a replay: the record of which it holds the first instructions and
+  /// not the last ones; 0 if there is none. It is whole again when the journal is replayed.
+  [[nodiscard]] std::uint64_t record_in_part() const {
+    const Superblock& state = checkpoint_.superblock();
+    return (state.flags & Superblock::amid_replay) != 0 && state.journal_done != 0 ? state.journal.sequence : 0;
+  }
   /// What is damaged in the journal is cut off, and what cannot be replayed left out. Before `open`.
   void set_salvaging() { salvaging_ = true; }
   [[nodiscard]] bool salvaging() const { return salvaging_; }
@@ -118,7 +133,8 @@ class Pool final : private Checkpoint::Source {
   friend class ShareProgress;
   struct Grave {
     Tree tree;
-    bool held = false;  ///< still read by a long operation
+    bool held = false;       ///< still read by a long operation
+    std::uint64_t hold = 0;  ///< the journal's number for it, if it is the source of a copy
   };
 
   [[nodiscard]] bool make_durable(const Superblock& superblock, unsigned place);
@@ -139,7 +155,15 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] bool too_many_open_graves() const;
   Outcome wait_for_graves(Waiter&);
   std::uint32_t bury(const Tree& tree);
+  std::uint32_t dig(const Grave& grave);
+  /// The record number of the grave that the journal calls so, if there is one.
+  [[nodiscard]] std::optional<std::uint32_t> find_hold(std::uint64_t hold) const;
+  void release_hold(std::uint32_t number);
+  /// What the journal held for copies that did not come to their end goes.
+  void release_holds();
   void share_trees(std::span<Tree> trees);
+  Outcome prepare_sharing(Waiter&, std::span<PoolDevice* const> origins, std::size_t records, BlockStore::Purpose,
+                          std::vector<std::uint64_t>& roots);
   void mark_holds(PoolDevice& hidden);
   void drop_holds(PoolDevice& hidden);
   bool reap();

@@ -76,6 +76,13 @@ PoolDevice::~PoolDevice() {
   pool_.hidden_holds_ -= holds_.size();
 }
 
+void PoolDevice::take_content(const PoolDevice& other) {
+  trees_ = other.trees_;
+  length_ = other.length_;
+  columns_length_ = other.columns_length_;
+  fixed_length_ = other.fixed_length_;
+}
+
 void PoolDevice::mark() { pool_.mark(*this); }
 
 Outcome PoolDevice::check_writable(Waiter& waiter) {

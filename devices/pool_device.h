@@ -32,6 +32,11 @@ class PoolDevice final : public Device {
   /// put already stays when it is called again.
   Outcome place(Waiter&, Plane, std::span<const JournalEntry> entries);
   void set_lengths(std::uint64_t length, std::uint64_t columns_length);
+  /// Replay, of a copy that went on while others had their turns: keeps the data as it is now, under a number, then
+  /// takes over whole blocks of it. Both wait.
+  Outcome hold(Waiter&, std::uint64_t number);
+  Outcome share_held(Waiter&, std::uint64_t offset, std::uint64_t number, std::uint64_t from_offset,
+                     std::uint64_t count);
 
   Outcome fetch(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
   Outcome prepare(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;
@@ -55,11 +60,14 @@ class PoolDevice final : public Device {
   friend class Pool;
   friend class Store;
 
+  /// Data, metadata and columns, which both have from now on; the trees' books are the caller's to keep.
+  void take_content(const PoolDevice& other);
   [[nodiscard]] Tree& tree(Plane plane) { return trees_[static_cast<std::size_t>(plane)]; }
   void mark();
   /// Refuses while another session's long copy into this device is under way, or the disk has failed.
   Outcome check_writable(Waiter&);
   Outcome place_piece(Waiter&, Tree&, std::span<const JournalEntry> entries);
+  Outcome share_some(Waiter&, std::uint64_t offset, std::uint64_t from_offset, std::uint64_t count);
   Outcome clear_range(Waiter&, Tree&, std::uint64_t offset, std::uint64_t end, std::uint64_t new_length);
   template <typename Visit>
   void each_block(std::uint64_t offset, std::uint64_t count, Visit&& visit);

@@ -83,7 +83,7 @@ std::string Pool::open(const Superblock& superblock, unsigned place) {
     if (!records_can_be) return;
     if ((record.flags & DeviceRecord::dying) != 0) {
       Tree tree(blocks_, {record.roots[0], record.heights[0]}, record.share_generation);
-      graves_.emplace(number, Grave{tree});
+      graves_.emplace(number, Grave{tree, record.length != 0, record.length});
       return;
     }
     if ((record.flags & DeviceRecord::internal) != 0) {
@@ -114,11 +114,15 @@ bool Pool::make_durable(const Superblock& superblock, unsigned place) {
 
 /// Finds what the journal holds beyond this state, and keeps its blocks from being used for anything else.
 std::string Pool::open_journal(const Superblock& superblock) {
-  if (superblock.journal_blocks == 0 || without_journal_) return {};
+  if (superblock.journal_blocks == 0 || without_journal_) {
+    release_holds();
+    return {};
+  }
   auto log = scan_journal(loop_, disk_, superblock, salvaging_ ? JournalDamage::cut_off : JournalDamage::refused);
   if (!log) return log.error();
   log_ = std::move(*log);
   JournalPosition next = log_.next;
+  if (log_.records.empty()) release_holds();
   if (log_.records.empty() && !log_.has_remains) {
     journal_.open(superblock.journal_first_block, superblock.journal_blocks, next);
     journal_.go_on();
@@ -126,7 +130,8 @@ std::string Pool::open_journal(const Superblock& superblock) {
   }
   if (!read_only_ && !write_again(log_.unflushed)) return "the disk could not be written";
   SpaceMap& space = blocks_.space();
-  const bool can_be = std::ranges::all_of(log_.named, [&](std::uint64_t address) { return space.may_hold(address); });
+  const bool can_be = !log_.names_twice &&
+                      std::ranges::all_of(log_.named, [&](std::uint64_t address) { return space.may_hold(address); });
   const bool may_be_booked = (superblock.flags & Superblock::amid_replay) != 0;
   const bool must_claim = safeguards::named_blocks_are_claimed && !read_only_;
   if (!can_be || (must_claim && !space.claim(loop_, log_.named, may_be_booked)))
@@ -161,6 +166,7 @@ void Pool::replayed(std::size_t records, std::size_t bytes) {
   if (records < log_.records.size()) return;
   log_ = {};
   replaying_ = blocks_.keeps_nothing_back = false;
+  release_holds();
   checkpoint_.want_even_if_unchanged();
 }
 

@@ -119,9 +119,9 @@ void Survey::look_at_journal() {
   if (!log) return;
   log_ = std::move(*log);
   const bool may_be_booked = (superblock.flags & Superblock::amid_replay) != 0;
-  journal_contradicts_ = std::ranges::any_of(log_.named, [&](std::uint64_t address) {
-    return !remains_.space.may_hold(address) || (!may_be_booked && used_[address]);
-  });
+  journal_contradicts_ = log_.names_twice || std::ranges::any_of(log_.named, [&](std::uint64_t address) {
+                           return !remains_.space.may_hold(address) || (!may_be_booked && used_[address]);
+                         });
   losses_.waiting_records = log_.records.size();
   losses_.first_lost_record = log_.first_lost;
   losses_.last_lost_record = log_.last_lost;

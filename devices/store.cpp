@@ -200,9 +200,21 @@ Outcome Store::protect(Waiter& waiter, Device& device, bool read_only) {
 Outcome Store::roll_back(Waiter& waiter, Device& device, Device& content) {
   if (const Outcome related = check_related(waiter, device, content); !related.is_ready()) return related;
   if (&device == &content) return Outcome::ready();
-  if (device.kind() == Kind::pool) return pool_->roll_back(waiter, in_pool(device), in_pool(content));
+  if (device.kind() == Kind::pool) {
+    const RollBack only[] = {{&device, &content}};
+    return roll_back(waiter, only);
+  }
   in_memory(device).adopt(in_memory(content));
   return Outcome::ready();
+}
+
+Outcome Store::roll_back(Waiter& waiter, std::span<const RollBack> pairs) {
+  std::vector<Pool::RollBack> in_the_pool;
+  for (const auto& [device, content] : pairs) {
+    if (const Outcome related = check_related(waiter, *device, *content); !related.is_ready()) return related;
+    in_the_pool.push_back({&in_pool(*device), &in_pool(*content)});
+  }
+  return pool_->roll_back(waiter, in_the_pool);
 }
 
 Outcome Store::remove(Waiter& waiter, Device& device) {

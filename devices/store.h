@@ -63,6 +63,12 @@ class Store final : public Catalogue {
   Outcome rename(Waiter&, Device&, std::string_view name) override;
   Outcome protect(Waiter&, Device&, bool read_only) override;
   Outcome roll_back(Waiter&, Device&, Device& content) override;
+  /// Of devices in the pool, all at one moment: each takes what its content had before.
+  struct RollBack {
+    Device* device;
+    Device* content;
+  };
+  Outcome roll_back(Waiter&, std::span<const RollBack>);
   Outcome remove(Waiter&, Device&) override;
   /// So many devices more, or `no_space`.
   [[nodiscard]] Outcome check_room(Waiter&, std::size_t new_devices) const;
@@ -79,9 +85,13 @@ class Store final : public Catalogue {
   Device& enter_hidden(std::unique_ptr<Device> hidden, std::string_view name, Device* origin);
   Outcome prepare_replacement(Waiter&, Device&);
   /// The device takes the content of a hidden one, which is that of `origin`.
-  void replace(Device&, Device& hidden, Device& origin);
-  /// Something happened in this step that the journal cannot say: a checkpoint stands for it.
-  void leave_to_checkpoint();
+  struct Replacement {
+    Device* device;
+    Device* hidden;
+    Device* origin;
+  };
+  /// All at one moment.
+  void replace(std::span<const Replacement>);
 
   /// What one step may touch.
   struct StepLimits {

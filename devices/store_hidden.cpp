@@ -51,16 +51,17 @@ Outcome Store::prepare_replacement(Waiter& waiter, Device& device) {
   return device.kind() == Kind::pool ? pool_->prepare_replacement(waiter, in_pool(device)) : Outcome::ready();
 }
 
-void Store::replace(Device& device, Device& hidden, Device& origin) {
-  if (device.kind() == Kind::pool) {
-    pool_->replace(in_pool(device), in_pool(hidden), in_pool(origin));
-  } else {
-    static_cast<MemoryDevice&>(device).adopt(static_cast<MemoryDevice&>(hidden));
+void Store::replace(std::span<const Replacement> replacements) {
+  std::vector<Journal::RolledBack> recorded;
+  for (const auto& [device, hidden, origin] : replacements) {
+    if (device->kind() == Kind::pool) {
+      pool_->replace(in_pool(*device), in_pool(*hidden));
+      recorded.emplace_back(&in_pool(*device), &in_pool(*origin));
+    } else {
+      static_cast<MemoryDevice&>(*device).adopt(static_cast<MemoryDevice&>(*hidden));
+    }
   }
-}
-
-void Store::leave_to_checkpoint() {
-  if (pool_ != nullptr) pool_->journal().break_off();
+  if (!recorded.empty()) pool_->journal().rolled_back(recorded);
 }
 
 Store::StepLimits Store::step_limits() const {

@@ -169,6 +169,8 @@ class Dispatcher {
   // handlers_journal.cpp
   Outcome journal_record(const Instruction&);
   Outcome keep_outcome(const Instruction&);
+  Outcome roll_back_all(const Instruction&);
+  Outcome let_go(const Instruction&);
 
   // handlers_transaction.cpp
   Outcome admit_to_transaction(const Instruction&);

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
+#include <vector>
 
-#include "devices/pool_device.h"
+#include "devices/pool.h"
 #include "isa/text.h"
 #include "vm/dispatcher.h"
 
@@ -34,6 +36,13 @@ class Operands {
   std::span<const std::uint8_t> rest_;
 };
 
+constexpr const char* no_device = "it names a device that is not there";
+
+bool is_range_of_blocks(std::uint64_t offset, std::uint64_t count) {
+  const bool is_aligned = (offset | count) % limits::block_size == 0;
+  return is_aligned && count > 0 && offset < limits::greatest_length && count <= limits::greatest_length - offset;
+}
+
 }  // namespace
 
 Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
@@ -41,11 +50,16 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
     return fail(Status::denied, "7F {:02X} is a journal's own record; no session may send it", instruction.extension);
   }
   Operands operands(instruction.payload);
-  if (instruction.extension == static_cast<std::uint8_t>(JournalOpcode::keep_outcome)) return keep_outcome(instruction);
+  switch (static_cast<JournalOpcode>(instruction.extension)) {
+    case JournalOpcode::keep_outcome: return keep_outcome(instruction);
+    case JournalOpcode::roll_back_all: return roll_back_all(instruction);
+    case JournalOpcode::let_go: return let_go(instruction);
+    default: break;
+  }
   Uuid uuid{};
   Device* const found = operands.take(uuid) ? core_.store().find(uuid) : nullptr;
   PoolDevice* const part = found != nullptr ? devices::Store::part_of(*found) : nullptr;
-  if (part == nullptr) return fail(Status::not_found, "it names a device that is not there");
+  if (part == nullptr) return fail(Status::not_found, no_device);
   PoolDevice& device = *part;
   Outcome outcome = fail(Status::illegal_instruction, "7F {:02X} has operands that cannot be", instruction.extension);
   switch (static_cast<JournalOpcode>(instruction.extension)) {
@@ -78,7 +92,24 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
       if (outcome.is_ready()) device.write(Plane::columns, offset, operands.rest());
       break;
     }
-    case JournalOpcode::keep_outcome: break;  // names no device
+    case JournalOpcode::hold: {
+      std::uint64_t number = 0;
+      if (!operands.take(number) || !operands.rest().empty()) break;
+      outcome = device.hold(waiter_, number);
+      break;
+    }
+    case JournalOpcode::copy_held: {
+      struct {
+        std::uint64_t offset, number, from_offset, count;
+      } copy{};
+      if (!operands.take(copy) || !operands.rest().empty()) break;
+      if (!is_range_of_blocks(copy.offset, copy.count) || !is_range_of_blocks(copy.from_offset, copy.count)) break;
+      outcome = device.share_held(waiter_, copy.offset, copy.number, copy.from_offset, copy.count);
+      break;
+    }
+    case JournalOpcode::keep_outcome:
+    case JournalOpcode::roll_back_all:
+    case JournalOpcode::let_go: break;  // begin with no device of their own
     case JournalOpcode::set_lengths: {
       std::uint64_t length = 0;
       std::uint64_t columns_length = 0;
@@ -104,6 +135,39 @@ Dispatcher::Outcome Dispatcher::keep_outcome(const Instruction& instruction) {
   if (const Outcome loaded = outcomes.load(waiter_); !loaded.is_ready()) return loaded;
   if (const Outcome prepared = outcomes.prepare(waiter_, sequence); !prepared.is_ready()) return prepared;
   outcomes.keep(token, sequence);
+  answers_.succeed();
+  return Outcome::ready();
+}
+
+Dispatcher::Outcome Dispatcher::roll_back_all(const Instruction& instruction) {
+  Operands operands(instruction.payload);
+  std::vector<devices::Store::RollBack> pairs;
+  std::set<const Device*> rolled_back;
+  while (!operands.rest().empty()) {
+    Uuid uuid{}, content_uuid{};
+    const bool good = operands.take(uuid) && operands.take(content_uuid);
+    Device* const device = core_.store().find(uuid);
+    Device* const content = core_.store().find(content_uuid);
+    const bool are_there = good && device != nullptr && content != nullptr;
+    if (!are_there || device->kind() != devices::Kind::pool) return fail(Status::not_found, no_device);
+    if (device == content || !rolled_back.insert(device).second) {
+      return fail(Status::illegal_instruction, "7F {:02X} rolls a device back twice, or to itself",
+                  instruction.extension);
+    }
+    pairs.push_back({device, content});
+  }
+  const Outcome outcome = core_.store().roll_back(waiter_, pairs);
+  if (outcome.is_ready()) answers_.succeed();
+  return outcome;
+}
+
+Dispatcher::Outcome Dispatcher::let_go(const Instruction& instruction) {
+  Operands operands(instruction.payload);
+  std::uint64_t number = 0;
+  if (!operands.take(number) || !operands.rest().empty()) {
+    return fail(Status::illegal_instruction, "7F {:02X} has operands that cannot be", instruction.extension);
+  }
+  core_.store().pool()->let_go(number);
   answers_.succeed();
   return Outcome::ready();
 }

@@ -239,14 +239,11 @@ void Transaction::unprotect(Waiter& waiter) {
 }
 
 void Transaction::replace_contents() {
-  std::size_t replaced = 0;
+  std::vector<devices::Store::Replacement> all;
   for (const auto& view : views_) {
-    if (!view->replaced() || is_removed(*view)) continue;
-    store().replace(*view->base(), view->subject(), *view->origin());
-    ++replaced;
+    if (view->replaced() && !is_removed(*view)) all.push_back({view->base(), &view->subject(), view->origin()});
   }
-  // Each takes what another had before the step; a journal repeats them one after the other.
-  if (replaced > 1) store().leave_to_checkpoint();
+  store().replace(all);
 }
 
 void Transaction::remove_bases(Waiter& waiter) {

@@ -1,10 +1,10 @@
 #include "vm/view.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cstring>
 
+#include "devices/extents.h"
+#include "devices/sha256.h"
 #include "vm/transaction.h"
 
 namespace chimera::vm {
@@ -21,40 +21,9 @@ constexpr std::uint64_t last_of_data = limits::greatest_length + limits::block_s
 
 std::uint64_t last_of(std::uint64_t offset, std::uint64_t count) { return offset + (count - 1); }
 
-/// Extents that are put together piece by piece, up to the number that an answer may have.
-class Collector {
- public:
-  explicit Collector(std::vector<Extent>& out) : out_(out) {}
-  bool add(std::uint64_t length, std::uint32_t flags) {
-    if (!out_.empty() && out_.back().flags == flags) {
-      out_.back().length += length;
-      return true;
-    }
-    if (out_.size() == limits::most_extents) return false;
-    out_.push_back({length, flags});
-    return true;
-  }
-  /// Extents of a part of `count` bytes. False if they do not cover it, or do not fit.
-  bool add(const std::vector<Extent>& part, std::uint64_t count) {
-    for (const Extent& extent : part) {
-      if (!add(extent.length, extent.flags)) return false;
-      count -= extent.length;
-    }
-    return count == 0;
-  }
-
- private:
-  std::vector<Extent>& out_;
-};
-
 class DigestProgress final : public devices::Progress {
  public:
-  DigestProgress() : context(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context, EVP_sha256(), nullptr); }
-  ~DigestProgress() override { EVP_MD_CTX_free(context); }
-  DigestProgress(const DigestProgress&) = delete;
-  DigestProgress& operator=(const DigestProgress&) = delete;
-
-  EVP_MD_CTX* context;
+  devices::Sha256 digest;
   std::uint64_t done = 0;
 };
 
@@ -259,16 +228,15 @@ Outcome View::extents(Waiter& waiter, Plane plane, std::uint64_t offset, std::ui
                       std::vector<Extent>& out) {
   if (count == 0) return Outcome::ready();
   Outcome all = Outcome::ready();
-  Collector collector(out);
   overlay(plane).each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, Piece piece) {
     if (piece != nullptr) {
-      return collector.add(last - first + 1, piece->second.bytes.empty() ? Extent::hole | Extent::zeros : 0);
+      return devices::add_extent(out, last - first + 1, piece->second.bytes.empty() ? Extent::hole | Extent::zeros : 0);
     }
     std::vector<Extent> part;
     all = subject_->extents(waiter, plane, first, last - first + 1, part);
     if (!all.is_ready()) return false;
     note(plane, first, last);
-    return collector.add(part, last - first + 1);
+    return devices::add_extents(out, part, last - first + 1);
   });
   return all;
 }
@@ -282,12 +250,12 @@ Outcome View::differences(Waiter& waiter, Device& other_device, std::uint64_t of
     return Outcome::ready();
   }
   Outcome all = Outcome::ready();
-  Collector collector(out);
   const auto compare = [&](std::uint64_t first, std::uint64_t last, Piece mine, Piece theirs) {
     const std::uint64_t size = last - first + 1;
     const bool bytes =
         (mine != nullptr && !mine->second.bytes.empty()) || (theirs != nullptr && !theirs->second.bytes.empty());
-    if (bytes || (mine != nullptr && theirs != nullptr)) return collector.add(size, bytes ? Extent::differ : 0);
+    if (bytes || (mine != nullptr && theirs != nullptr))
+      return devices::add_extent(out, size, bytes ? Extent::differ : 0);
     std::vector<Extent> part;
     if (mine == nullptr && theirs == nullptr) {
       all = subject_->differences(waiter, *other.subject_, first, size, part);
@@ -300,7 +268,7 @@ Outcome View::differences(Waiter& waiter, Device& other_device, std::uint64_t of
     if (!all.is_ready()) return false;
     note(Plane::data, first, last);
     other.note(Plane::data, first, last);
-    return collector.add(part, size);
+    return devices::add_extents(out, part, size);
   };
   overlay(Plane::data).each(offset, last_of(offset, count), [&](std::uint64_t first, std::uint64_t last, Piece mine) {
     return other.overlay(Plane::data).each(first, last, [&](std::uint64_t from, std::uint64_t to, Piece theirs) {
@@ -378,13 +346,13 @@ Outcome View::digest(Waiter& waiter, std::uint64_t offset, std::uint64_t count, 
   if (const Outcome fetched = fetch(waiter, Plane::data, at, size); !fetched.is_ready()) return fetched;
   std::vector<std::uint8_t> bytes(size);
   read(Plane::data, at, bytes);
-  EVP_DigestUpdate(progress.context, bytes.data(), bytes.size());
+  progress.digest.add(bytes.data(), bytes.size());
   progress.done += size;
   if (progress.done < count) {
     transaction_.store().yield(waiter);
     return Outcome::wait();
   }
-  EVP_DigestFinal_ex(progress.context, out.data(), nullptr);
+  progress.digest.finish(out);
   return Outcome::ready();
 }
 

@@ -151,11 +151,20 @@ class Content:
                 self.planes[plane][index] = bytes(block)
 
 
+def copy_of(content):
+    copy = Content(content.name)
+    copy.take(content)
+    return copy
+
+
 def contents(reader):
-    """The living devices of the state that a StoreReader has loaded, by UUID."""
+    """The living devices of the state that a StoreReader has loaded, by UUID, and what copies hold, by number."""
     found = {}
     for device in reader.devices:
         if device.flags & 8:
+            if device.length:
+                held = found[device.length] = Content("held")
+                gather(reader, device.roots[0], device.heights[0], 0, held.planes[DATA])
             continue
         content = found[device.uuid] = Content(device.name, device.length, bool(device.flags & 2))
         content.columns_length = device.columns_length
@@ -177,7 +186,8 @@ def gather(reader, slot, level, index, blocks):
 
 
 def replay(reader, devices, record):
-    """Changes `devices`, as `contents` gives them, by what a record says."""
+    """Changes `devices`, as `contents` gives them, by what a record says. What copies hold stands among them, by number.
+    """
     for opcode, operands in instructions(record.instructions):
         if opcode in (0x71, 0x73):
             create(devices, opcode, operands)
@@ -188,6 +198,18 @@ def replay(reader, devices, record):
             clone.take(devices[operands[:16]])
         elif opcode == (0x7F, 0x42):
             devices[operands[:16]].take(devices[operands[16:]])
+        elif opcode == (0x7F, 0x85):
+            pairs = [(operands[at:at + 16], operands[at + 16:at + 32]) for at in range(0, len(operands), 32)]
+            before = [copy_of(devices[content]) for _, content in pairs]
+            for (device, _), content in zip(pairs, before):
+                devices[device].take(content)
+        elif opcode == (0x7F, 0x86):
+            devices[struct.unpack("<16xQ", operands)[0]] = copy_of(devices[operands[:16]])
+        elif opcode == (0x7F, 0x87):
+            offset, number, from_offset, count = struct.unpack("<16xQQQQ", operands)
+            devices[operands[:16]].write(DATA, offset, devices.pop(number).read(DATA, from_offset, count))
+        elif opcode == (0x7F, 0x88):
+            devices.pop(struct.unpack("<Q", operands)[0], None)
         elif opcode == 0xFC:
             offset, second_offset, count = struct.unpack("<16xQ16xQQ", operands)
             data = devices[operands[:16]].read(DATA, offset, count)

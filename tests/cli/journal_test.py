@@ -18,7 +18,7 @@ import golden_store
 import journal_reader
 from harness import ChimeraTest, create_device, open_device, write_bytes_at
 from journal_reader import DamagedJournal, JournalReader
-from store_reader import BLOCK, StoreReader
+from store_reader import BLOCK, StoreReader, crc32c
 
 HEAD = "".join(f".device {name} 00000000-0000-4000-8000-00000000000{n}\n"
                for n, name in enumerate(("before", "disk", "doomed", "copy", "grows")))
@@ -97,7 +97,7 @@ class Journal(ChimeraTest):
         devices = journal_reader.contents(reader)
         for record in JournalReader(reader).records:
             journal_reader.replay(reader, devices, record)
-        return devices
+        return {number: content for number, content in devices.items() if isinstance(number, bytes)}
 
     def shapes(self, devices):
         return sorted((content.name, str(uuid.UUID(bytes=number)), content.length, content.fixed, content.read_only,
@@ -148,15 +148,19 @@ class Journal(ChimeraTest):
         self.verify_reopening()
 
     def test_roll_back_and_copies_that_share(self):
-        self.chimera("run", self.store, "-", text=HEAD + SETUP + "clone device before \"branch\"\n")
+        self.chimera("run", self.store, "-", text=HEAD + SETUP + 'clone device before "branch"\nclone device before "twig"\n')
         devices = json.loads(self.chimera("devices", self.store, "--json"))
-        branch = next(device["uuid"] for device in devices if device["name"] == "branch")
+        branch, twig = (next(device["uuid"] for device in devices if device["name"] == name)
+                        for name in ("branch", "twig"))
         shared = f'write bytes before @0 file"{self.blocks}"\ncopy bytes before @0 {branch} @8K #16K\n'
         self.send_and_kill([f'write bytes {branch} @0 "of the branch"\nroll back device before {branch}\n',
-                            shared + 'write bytes before @0 "parted"\n'])
+                            shared + 'write bytes before @0 "parted"\n',
+                            f'write length before @7M\ncopy bytes before @0 {branch} @1M #6M\n'
+                            'write bytes before @1M "behind the copy"\n',
+                            f'begin\nroll back device before {twig}\nroll back device {twig} {branch}\ncommit\n'])
         kinds = {opcode for record in JournalReader(self.read()).records
                  for opcode, _ in journal_reader.instructions(record.instructions)}
-        self.assertLessEqual({(0x7F, 0x42), 0xFC}, kinds)
+        self.assertLessEqual({(0x7F, 0x42), (0x7F, 0x85), (0x7F, 0x86), (0x7F, 0x87), 0xFC}, kinds)
         self.verify_reopening()
 
     def test_a_record_that_goes_on_at_the_start_of_the_ring(self):
@@ -378,6 +382,25 @@ class Journal(ChimeraTest):
                     said = json.loads(self.chimera("journal", copy, "--json"))
                     self.assertEqual(said["record_count"], 3)
                     self.assertEqual(len(json.loads(self.chimera("devices", copy, "--json"))), 3)
+
+    def test_a_state_from_the_midst_of_a_replay_says_so_when_it_is_looked_at_without_the_journal(self):
+        self.send_and_kill(['create device "a" ""\ncreate device "b" ""\n'])
+        reader = self.read()
+        [record] = JournalReader(reader).records
+        opcode, operands = journal_reader.instructions(record.instructions)[0]
+        superblock = bytearray(reader.read(reader.places[-1]))
+        for done in (0, 1 + len(operands)):
+            superblock[121] = 1
+            superblock[152:160] = struct.pack("<Q", done)
+            superblock[4092:] = struct.pack("<I", crc32c(bytes(superblock[:4092])))
+            copy = self.folder / "amid.img"
+            shutil.copyfile(self.store, copy)
+            with open(copy, "r+b") as file:
+                file.seek(reader.places[-1] * BLOCK)
+                file.write(superblock)
+            looked_at = self.run_command("devices", copy, "--without-journal")
+            self.assertEqual(looked_at.returncode, 0, looked_at.stderr)
+            self.assertEqual(f"Of record {record.sequence}, " in looked_at.stderr.decode(), done > 0)
 
     def test_the_last_record_does_not_count_without_its_data(self):
         self.send_and_kill(['create device grows "d" ""\n', f'write bytes grows @0 file"{self.blocks}"\n'])

@@ -69,6 +69,26 @@ TEST_CASE("names are those of the moment") {
   CHECK_EQ(explain(words, JournalOpcode::set_lengths, operands), "length of \"second\": 12,345, of its columns: 6");
 }
 
+TEST_CASE("a copy that goes on between others is told with its number, roll backs of one moment together") {
+  const devices::Store store;
+  JournalWords words(store);
+  Bytes begin = device;
+  append_integer(begin, std::uint64_t{7000});
+  CHECK_EQ(explain(words, JournalOpcode::hold, begin),
+           std::string("copy 7,000 begins: ") + device_text + " as it is now");
+  Bytes end = device;
+  for (const std::uint64_t number : {4096, 7000, 8192, 12288}) append_integer(end, number);
+  CHECK_EQ(explain(words, JournalOpcode::copy_held, end),
+           std::string("copy 7,000 ends: 12,288 bytes from its offset 8,192 to ") + device_text + ", offset 4,096");
+  Bytes number;
+  append_integer(number, std::uint64_t{7000});
+  CHECK_EQ(explain(words, JournalOpcode::let_go, number), "copy 7,000 is given up");
+  Bytes pair = device;
+  pair.insert(pair.end(), device.begin(), device.end());
+  CHECK_EQ(explain(words, JournalOpcode::roll_back_all, pair),
+           std::string(device_text) + " to " + device_text + ", all at once");
+}
+
 TEST_CASE("what has been cut off or is unknown makes no sense, and is no trouble") {
   const devices::Store store;
   JournalWords words(store);
@@ -77,7 +97,9 @@ TEST_CASE("what has been cut off or is unknown makes no sense, and is no trouble
     std::size_t least;  ///< bytes of operands
   };
   for (const Kind kind : {Kind{JournalOpcode::place_blocks, 17}, Kind{JournalOpcode::clone_as, 34},
-                          Kind{JournalOpcode::write_columns, 24}, Kind{JournalOpcode::set_lengths, 32}}) {
+                          Kind{JournalOpcode::write_columns, 24}, Kind{JournalOpcode::set_lengths, 32},
+                          Kind{JournalOpcode::roll_back_all, 32}, Kind{JournalOpcode::hold, 24},
+                          Kind{JournalOpcode::copy_held, 48}, Kind{JournalOpcode::let_go, 8}}) {
     for (std::size_t size = 0; size < kind.least; ++size) {
       CHECK_EQ(explain(words, kind.opcode, Bytes(size)), no_sense);
     }

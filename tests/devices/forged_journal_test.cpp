@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <boost/uuid/uuid_io.hpp>
 
 #include <expected>
@@ -34,19 +35,29 @@ Bytes placing(const Slot& slot) {
   return Operands().put(table).put(data_plane).put(JournalEntry{0, slot}).of(JournalOpcode::place_blocks);
 }
 
+Bytes copying(std::uint64_t offset, std::uint64_t number, std::uint64_t from_offset, std::uint64_t count) {
+  return Operands().put(table).put(offset).put(number).put(from_offset).put(count).of(JournalOpcode::copy_held);
+}
+
 Bytes cut_short() {
   Bytes bytes = bytes_of(Program().write_bytes(table, 0, pattern(1, 100)));
   bytes.resize(50);
   return bytes;
 }
 
-/// A device that is not on the disk, and then an instruction that only those on the disk have.
-Bytes in_memory() {
-  Bytes bytes = bytes_of(Program().create_device("m", {}, "kind=memory", unknown));
-  const Bytes lengths =
-      Operands().put(unknown).put(std::uint64_t{1}).put(std::uint64_t{1}).of(JournalOpcode::set_lengths);
-  bytes.insert(bytes.end(), lengths.begin(), lengths.end());
+Bytes followed_by(Bytes bytes, const Bytes& more) {
+  bytes.insert(bytes.end(), more.begin(), more.end());
   return bytes;
+}
+
+/// A device that is not on the disk, and then an instruction that only those on the disk have.
+Bytes in_memory(const Bytes& instruction) {
+  return followed_by(bytes_of(Program().create_device("m", {}, "kind=memory", unknown)), instruction);
+}
+
+Bytes twice_rolled_back() {
+  return followed_by(Operands().put(table).put(unknown).put(std::uint16_t{1}).text("c").of(JournalOpcode::clone_as),
+                     Operands().put(table).put(unknown).put(table).put(unknown).of(JournalOpcode::roll_back_all));
 }
 
 struct Forgery {
@@ -66,7 +77,8 @@ std::vector<Forgery> forgeries() {
       {"no device to place blocks in", Operands().of(place_blocks), no_device},
       {"half of one", Operands().put(std::uint64_t{1}).of(place_blocks), no_device},
       {"one that is not there", Operands().put(unknown).put(data_plane).of(place_blocks), no_device},
-      {"one in memory", in_memory(), no_device},
+      {"one in memory", in_memory(Operands().put(unknown).put(std::uint64_t{1}).put(std::uint64_t{1}).of(set_lengths)),
+       no_device},
       {"no plane", of_table().of(place_blocks), no_operands},
       {"a plane that there is not", of_table().put(std::uint8_t{3}).of(place_blocks), no_operands},
       {"half an entry", of_table().put(data_plane).put(std::uint64_t{0}).of(place_blocks), no_operands},
@@ -95,7 +107,29 @@ std::vector<Forgery> forgeries() {
       {"a token with more than a sequence", of_table().put(std::uint64_t{1}).put(data_plane).of(keep_outcome),
        no_operands},
       {"a sequence of 0", of_table().put(std::uint64_t{0}).of(keep_outcome), no_operands},
-      {"a number that is nobody's", of_table().of(static_cast<JournalOpcode>(0x85)), no_operands},
+      {"half a pair of devices", of_table().of(roll_back_all), no_device},
+      {"a roll back of what is not there", Operands().put(unknown).put(table).of(roll_back_all), no_device},
+      {"a roll back to what is not there", of_table().put(unknown).of(roll_back_all), no_device},
+      {"a roll back of one in memory", in_memory(Operands().put(unknown).put(table).of(roll_back_all)), no_device},
+      {"two roll backs of one device", twice_rolled_back(), "twice, or to itself"},
+      {"a roll back to a stranger", of_table().put(other).of(roll_back_all), "neither a clone nor an origin"},
+      {"a roll back to itself", of_table().put(table).of(roll_back_all), "twice, or to itself"},
+      {"no number of what is held", of_table().of(hold), no_operands},
+      {"more than its number", of_table().put(std::uint64_t{1}).put(data_plane).of(hold), no_operands},
+      {"a copy without a count", of_table().put(std::uint64_t{1}).of(copy_held), no_operands},
+      {"a copy with more than a count", Operands().put(table).put(std::array<std::uint64_t, 5>{}).of(copy_held),
+       no_operands},
+      {"a copy of too much", copying(4096, 1, 0, limits::greatest_length), no_operands},
+      {"the number 0", of_table().put(std::uint64_t{0}).of(hold), "under this number"},
+      {"a copy of what is not held", copying(0, 1, 0, limits::block_size), "nothing is held"},
+      {"a copy of nothing", copying(0, 1, 0, 0), no_operands},
+      {"a copy of a part of a block", copying(0, 1, 0, 5), no_operands},
+      {"a copy to a part of a block", copying(5, 1, 0, limits::block_size), no_operands},
+      {"a copy that goes too far", copying(limits::greatest_length, 1, 0, limits::block_size), no_operands},
+      {"a copy of what is too far", copying(0, 1, limits::greatest_length, limits::block_size), no_operands},
+      {"half a number", Operands().put(std::uint32_t{1}).of(let_go), no_operands},
+      {"more than a number", Operands().put(std::uint64_t{1}).put(data_plane).of(let_go), no_operands},
+      {"an instruction that is none", of_table().of(static_cast<JournalOpcode>(0x89)), no_operands},
       {"half an instruction", cut_short(), "no instruction"},
       {"a write to a device that is not there", bytes_of(Program().write_byte(unknown, 0, 1)), "write byte"},
       {"a device that is there", bytes_of(Program().create_device("d")), "create device"},
@@ -264,6 +298,19 @@ TEST_CASE("a durable record that names what cannot be its own is refused, and it
   }
 }
 
+TEST_CASE("durable records that name a block twice are refused, and given up by a salvage") {
+  Placed placed(good_store());
+  placed.forged.add(placing(placed.slot));
+  placed.forged.add(bytes_of(Program().clear_extents(table, 0, block_size)));
+  placed.forged.add_durable(placing(placed.slot));
+  const Recovered refused(placed.forged.image(), false);
+  CHECK_NE(refused.error.find("hold something else"), std::string::npos);
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, placed.forged.image());
+  REQUIRE(salvage_disk(loop, disk).has_value());
+  check_first_content(disk.content());
+}
+
 TEST_CASE("what durable records lack is told before they are replayed: blocks, and devices") {
   using enum JournalOpcode;
   const io::DiskImage good = good_store();
@@ -292,6 +339,10 @@ TEST_CASE("what durable records lack is told before they are replayed: blocks, a
       {Operands().put(table).of(clone_as), "", true},
       {Operands().put(std::uint64_t{1}).of(set_lengths), "", false},
       {Operands().put(table).put(std::uint64_t{1}).of(keep_outcome), "", true},
+      {Operands().put(std::uint64_t{1}).of(let_go), "", true},
+      {Operands().put(table).put(unknown).of(roll_back_all), "", false},
+      {Operands().put(table).put(std::uint64_t{1}).of(roll_back_all), "", false},
+      {Operands().put(table).put(table).of(roll_back_all), "", true},
       {cut_short(), "", true},
   };
   for (const Lack& lack : lacks) {

@@ -7,12 +7,16 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "devices/journal_format.h"
+#include "isa/opcodes.h"
 #include "tests/devices/crash_content.h"
 #include "tests/devices/pool_rig.h"
 
@@ -153,6 +157,37 @@ class Recovered {
   const auto store = open_store(loop, disk, {.cache_bytes = limits::smallest_cache, .read_only = true});
   REQUIRE_MESSAGE(store.has_value(), error_of(store));
   return (*store)->pool()->log().records;
+}
+
+/// Names of the instructions that records hold; "7F 80" of the journal's own.
+[[nodiscard]] inline std::set<std::string> kinds_in(const std::vector<JournalRecord>& records) {
+  std::set<std::string> kinds;
+  for (const JournalRecord& record : records) {
+    for (const Instruction& instruction : instructions_of(record.instructions)) {
+      const bool own = instruction.operation == Operation::journal_record;
+      kinds.insert(own ? fmt::format("7F {:02X}", instruction.extension)
+                       : std::string(mnemonic(instruction.operation)));
+    }
+  }
+  return kinds;
+}
+
+/// What a crash leaves holds what is there now.
+inline void check_crash(JournalRig& journal) {
+  Recovered recovered(journal.crash());
+  REQUIRE_EQ(recovered.error, "");
+  CHECK_EQ(difference(journal.content(), recovered.content()), "");
+}
+
+inline void check_books(const io::DiskImage& image) {
+  PoolRig rig(image);
+  CHECK_EQ(first_problem(rig.check()), "");
+}
+
+[[nodiscard]] inline Uuid named(PoolRig& rig, std::string_view name) {
+  Device* const device = rig.store().find(name);
+  REQUIRE(device != nullptr);
+  return device->uuid();
 }
 
 }  // namespace chimera::devices::testing
