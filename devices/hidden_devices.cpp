@@ -9,8 +9,6 @@
 namespace chimera::devices {
 namespace {
 
-/// For each record that is new: a page of the manifest and one of its index.
-constexpr std::size_t record_blocks = 2;
 /// Records of the manifest that transactions which are not committed may take.
 constexpr std::size_t most_hidden_holds = 4096;
 /// For messages of the check.
@@ -73,7 +71,7 @@ void Pool::drop_holds(PoolDevice& hidden) {
 
 Outcome Pool::prepare_entry(Waiter& waiter) {
   if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
-  return blocks_.provide(waiter, {.blocks = record_blocks}, BlockStore::Purpose::user);
+  return blocks_.provide(waiter, {.blocks = Manifest::most_blocks_for(1)}, BlockStore::Purpose::user);
 }
 
 void Pool::enter_hidden(PoolDevice& hidden, const PoolDevice* origin) {
@@ -105,7 +103,7 @@ void Pool::enter_outcomes(PoolDevice& hidden) {
 Outcome Pool::prepare_replacement(Waiter& waiter, PoolDevice& device) {
   if (const Outcome writable = device.check_writable(waiter); !writable.is_ready()) return writable;
   if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
-  const Needs needs{.blocks = device.trees_.size() * record_blocks};
+  const Needs needs{.blocks = Manifest::most_blocks_for(device.trees_.size())};
   return blocks_.provide(waiter, needs, BlockStore::Purpose::shrinking);
 }
 

@@ -17,6 +17,8 @@ namespace {
 /// A window of so many bytes or blocks is sealed although nobody waits, so that whoever will has little to wait for.
 constexpr std::size_t large_window_bytes = 256 << 10;
 constexpr std::size_t large_window_blocks = 1024;
+/// Copies of so many blocks, and a checkpoint begins: a record of a few bytes says what takes a replay a while.
+constexpr std::uint64_t most_copied_blocks = 1u << 18;
 static_assert(sizeof(Uuid) == 16);
 
 template <typename Value>
@@ -135,7 +137,9 @@ void Journal::rolled_back(std::span<const RolledBack> pairs) {
 
 void Journal::copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
                      std::uint64_t count) {
-  if (records()) window_.copy_bytes(from.uuid(), from_offset, to.uuid(), to_offset, count);
+  if (!records()) return;
+  window_.copy_bytes(from.uuid(), from_offset, to.uuid(), to_offset, count);
+  copied_blocks_ += count / block_size;
 }
 
 void Journal::held(const PoolDevice& from, std::uint64_t hold) {
@@ -146,9 +150,11 @@ void Journal::held(const PoolDevice& from, std::uint64_t hold) {
 
 void Journal::copied_held(const PoolDevice& to, std::uint64_t to_offset, std::uint64_t hold, std::uint64_t from_offset,
                           std::uint64_t count) {
+  if (!records()) return;
   std::vector<std::uint8_t> operands(to.uuid().begin(), to.uuid().end());
   for (const std::uint64_t number : {to_offset, hold, from_offset, count}) put(operands, number);
-  if (records()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::copy_held), operands);
+  window_.extension(static_cast<std::uint8_t>(JournalOpcode::copy_held), operands);
+  copied_blocks_ += count / block_size;
 }
 
 void Journal::let_go(std::uint64_t hold) {
@@ -246,7 +252,8 @@ bool Journal::has_room(std::uint64_t bytes) const {
 }
 
 bool Journal::wants_checkpoint() const {
-  return state_ == State::broken || (state_ == State::on && writer_.used_blocks() > writer_.block_count() / 2);
+  const bool much = writer_.used_blocks() > writer_.block_count() / 2 || copied_blocks_ > most_copied_blocks;
+  return state_ == State::broken || (state_ == State::on && much);
 }
 
 void Journal::work() {
@@ -283,6 +290,7 @@ JournalPosition Journal::freeze() {
   }
   constexpr unsigned most_asked = 128;
   wanted_before_freeze_ = std::exchange(wanted_since_freeze_, false) ? most_asked : 0;
+  copied_blocks_ = 0;
   frozen_sequence_ = writer_.last();
   frozen_block_ = writer_.next().block;
   if (!safeguards::tail_waits_for_publication) writer_.pass(frozen_block_);

@@ -143,6 +143,7 @@ class Journal {
   Program window_;
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
   std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed
+  std::uint64_t copied_blocks_ = 0;  ///< by what has been recorded since the last freeze
   bool wanted_since_freeze_ = false;
   unsigned wanted_before_freeze_ = 0;  ///< so often it still counts that somebody did
   std::uint64_t skipped_ = 0;  ///< a sequence without a record, until the checkpoint that stands for it is published

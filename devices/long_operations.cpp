@@ -60,8 +60,6 @@ namespace {
 
 /// Up to this many blocks are hashed or shared in one go.
 constexpr std::uint64_t piece_blocks = 1024;
-/// A copy of more blocks is not left to a replay for long.
-constexpr std::uint64_t most_repeated = 1u << 18;
 
 /// First phase of a hold on each of these trees.
 Outcome prepare_holds(Pool& pool, Waiter& waiter, std::span<Tree* const> trees) {
@@ -70,7 +68,7 @@ Outcome prepare_holds(Pool& pool, Waiter& waiter, std::span<Tree* const> trees) 
     if (!tree->empty()) roots.push_back(tree->root().slot.address());
   }
   Collected collected;
-  Needs needs{.blocks = 2 * trees.size()};  // a page of the manifest and one of its index for each
+  Needs needs{.blocks = Manifest::most_blocks_for(trees.size())};
   pool.blocks().references().prepare(waiter, roots, collected, needs);
   if (const Outcome outcome = pool.blocks().conclude(waiter, collected); !outcome.is_ready()) return outcome;
   return pool.blocks().provide(waiter, needs, BlockStore::Purpose::shrinking);
@@ -130,6 +128,9 @@ Outcome share_piece(Pool& pool, Waiter& waiter, Tree& to, std::uint64_t to_block
   }
   blocks.references().prepare(waiter, counted, collected, needs);
   if (const Outcome outcome = blocks.conclude(waiter, collected); !outcome.is_ready()) return outcome;
+  // The blocks themselves are there already.
+  needs.blocks -= count;
+  needs.frames -= count;
   if (const Outcome room = blocks.provide(waiter, needs, BlockStore::Purpose::user); !room.is_ready()) return room;
   for (const Slot& slot : slots) {
     if (slot.empty() || blocks.references().get(slot.address()) < (1u << 31)) continue;
@@ -248,8 +249,6 @@ Outcome PoolDevice::share_some(Waiter& waiter, std::uint64_t offset, std::uint64
   progress.is_done = true;
   length_ = std::max(length_, offset + count);
   mark();
-  // To do it again would take as long as it has taken.
-  if (blocks > most_repeated) pool_.blocks().want_checkpoint();
   return Outcome::ready();
 }
 

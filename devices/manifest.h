@@ -32,6 +32,11 @@ class Manifest {
   /// The same if every record changes before that, and what new pages take for good, since the checkpoint after that
   /// may have to write every page again.
   [[nodiscard]] std::size_t most_blocks_needed() const { return pages_.size() + index_pages_.size() + 1 + placeless_; }
+  /// What so many new records add to that, at most, but for the page of an index that they may begin.
+  [[nodiscard]] static constexpr std::size_t most_blocks_for(std::size_t new_records) {
+    constexpr std::size_t records_per_index_page = records_per_page * slots_per_node;
+    return 2 * ((new_records + records_per_page - 1) / records_per_page + new_records / records_per_index_page);
+  }
   [[nodiscard]] std::vector<std::uint64_t> replaced() const;
   using Fill = std::function<void(std::uint32_t number, DeviceRecord& record)>;
   /// The changed pages, to be written, in new places; `fill` gives the records in use. Pages without any are given up.

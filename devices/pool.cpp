@@ -21,8 +21,6 @@ constexpr std::size_t most_pending_groups = 1024;
 /// So many pages of the manifest, and a checkpoint writes them before they use up what is kept back for them.
 constexpr std::size_t most_changed_pages = 100;
 constexpr unsigned reaps_at_once = 16;
-/// A page and the index page above it.
-constexpr std::size_t new_record_blocks = 2;
 
 }  // namespace
 
@@ -184,7 +182,7 @@ Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, st
   if (!columns.empty()) {
     if (const Outcome room = device->prepare(waiter, Plane::columns, 0, columns.size()); !room.is_ready()) return room;
   } else {
-    const Needs needs{.blocks = new_record_blocks};
+    const Needs needs{.blocks = Manifest::most_blocks_for(1)};
     const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::user);
     if (!room.is_ready()) return room;
   }
@@ -206,7 +204,7 @@ Outcome Pool::create(Waiter& waiter, const Uuid& uuid, std::string_view name, st
 Outcome Pool::remove(Waiter& waiter, PoolDevice& device) {
   if (const Outcome admitted = admit(waiter); !admitted.is_ready()) return admitted;
   if (const Outcome room = wait_for_graves(waiter); !room.is_ready()) return room;
-  const Needs needs{.blocks = device.trees_.size() * new_record_blocks};
+  const Needs needs{.blocks = Manifest::most_blocks_for(device.trees_.size())};
   const Outcome room = blocks_.provide(waiter, needs, BlockStore::Purpose::freeing);
   if (!room.is_ready() || waiter.stage == Waiter::Stage::rehearsing) return room;
   for (const Tree& tree : device.trees_) {

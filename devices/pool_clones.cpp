@@ -9,8 +9,6 @@
 namespace chimera::devices {
 namespace {
 
-/// A page of the manifest and the index page above it.
-constexpr std::size_t record_blocks = 2;
 /// What a clone's record has beside its name: the opcodes, the operands' length, two UUIDs and the name's length.
 constexpr std::size_t clone_bytes = 40;
 
@@ -34,7 +32,7 @@ Outcome Pool::prepare_sharing(Waiter& waiter, std::span<PoolDevice* const> origi
     }
   }
   Collected collected;
-  Needs needs{.blocks = records * record_blocks};
+  Needs needs{.blocks = Manifest::most_blocks_for(records)};
   blocks_.references().prepare(waiter, roots, collected, needs);
   if (const Outcome outcome = blocks_.conclude(waiter, collected); !outcome.is_ready()) return outcome;
   return blocks_.provide(waiter, needs, purpose);

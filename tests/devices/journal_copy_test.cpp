@@ -112,6 +112,27 @@ TEST_CASE("a checkpoint amid a large copy keeps what it copies for the record of
   check_books(copy.journal.crash());
 }
 
+TEST_CASE("copies of a gigabyte want a checkpoint, short as their records are") {
+  JournalRig journal((256 * mebi) / block_size);
+  PoolRig& rig = journal.rig;
+  rig.run_well(Program().create_device("plain", {}, {}, plain).create_device("target", {}, {}, target));
+  rig.run_well(Program().write_length(plain, long_way).sync());
+  const std::uint64_t checkpoints = rig.pool().checkpoint().count();
+  const auto copy = [&](std::uint64_t count) {
+    rig.run_well(Program().copy_bytes(plain, 0, target, 0, count).sync());
+    rig.settle();
+  };
+  constexpr std::uint64_t at_once = 4 * mebi;
+  for (std::uint64_t copied = 0; copied < long_way; copied += at_once) copy(at_once);
+  CHECK_EQ(rig.pool().checkpoint().count(), checkpoints);
+  copy(at_once);
+  CHECK_EQ(rig.pool().checkpoint().count(), checkpoints + 1);
+  copy(long_way);
+  CHECK_EQ(rig.pool().checkpoint().count(), checkpoints + 1);
+  copy(2 * at_once);
+  CHECK_EQ(rig.pool().checkpoint().count(), checkpoints + 2);
+}
+
 TEST_CASE("devices that take each other's content in one step do so in a replay") {
   JournalRig journal;
   PoolRig& rig = journal.rig;
