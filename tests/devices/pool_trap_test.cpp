@@ -245,6 +245,33 @@ TEST_CASE("whoever needs the space of a deleted device waits for few checkpoints
   CHECK_EQ(first_problem(rig.check()), "");
 }
 
+/// Whoever waits for deleted devices is patient, for a while; what frees them has only itself to wait for.
+TEST_CASE("what empties graves in a full store asks for the checkpoint that it needs, however little that brings") {
+  PoolRig rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(Program().write_bytes(device, 0, pattern(1, 5000)).write_bytes(device, 3 * mebi, pattern(2, 5000)));
+  rig.checkpoint();
+  rig.settle();
+  rig.reopen();  // so that its map has to be read first
+  rig.session->feed(Program().delete_device(device).bytes());
+  for (rig.machine->run_ready(); rig.session->answers().empty(); rig.machine->run_ready()) rig.loop.step(0);
+  REQUIRE_EQ(rig.pool().grave_count(), 1);
+  const std::uint64_t checkpoints = rig.pool().checkpoint().count();
+  // Meanwhile the store has become full.
+  constexpr std::uint64_t enough_for_a_checkpoint = 10;
+  constexpr std::size_t little = 100;
+  SpaceMap& space = rig.space();
+  std::vector<std::uint64_t> taken;
+  while (space.available() > enough_for_a_checkpoint) {
+    REQUIRE_EQ(space.reserve(1, space.failures()), SpaceMap::Reserved::ready);
+    taken.push_back(space.allocate(SpaceMap::Use::data));
+  }
+  for (std::size_t n = 0; n < little; ++n) space.release(taken[n]);
+  rig.settle();
+  CHECK_EQ(rig.pool().grave_count(), 0);
+  CHECK_GT(rig.pool().checkpoint().count(), checkpoints);
+}
+
 TEST_CASE("a full store makes its state durable, and opens") {
   PoolRig rig;
   const Uuid device = rig.create("full");
