@@ -99,14 +99,20 @@ Outcome Dispatcher::commit_with_token(const Instruction& instruction) {
   // Whether a failure to make it durable is one the disk alone knows.
   const bool runs_again = may_rerun && committed.status() == Status::conflict;
   const bool is_certain = !runs_again && outcomes.find(token) != devices::Outcomes::committed;
-  if (!committed.is_ready() && !committed.waits() && is_certain) outcomes.note_failure(token);
+  const bool is_known = outcomes.find(token) == devices::Outcomes::failed;
+  if (!committed.is_ready() && !committed.waits() && is_certain && !is_known) {
+    outcomes.note_failure(token);
+    core_.transactions().outcome_changed(token);
+  }
   return committed;
 }
 
 Outcome Dispatcher::outcome_of_token(const Instruction& instruction) {
   devices::Outcomes& outcomes = core_.store().outcomes();
   if (const Outcome loaded = outcomes.load(waiter_); !loaded.is_ready()) return loaded;
-  const std::uint8_t answer = outcomes.find(token_of(instruction));
+  const Token token = token_of(instruction);
+  const std::uint8_t answer = outcomes.find(token);
+  if (transaction_ != nullptr) transaction_->note_outcome(token);
   if (answer != devices::Outcomes::committed || !safeguards::told_outcomes_are_durable) {
     answers_.succeed({&answer, 1});
     return Outcome::ready();

@@ -16,6 +16,8 @@ CHIMERA_SAFEGUARD readers_are_doomed = true;
 CHIMERA_SAFEGUARD reshaping_dooms = true;
 /// A name that means something else dooms who has looked it up.
 CHIMERA_SAFEGUARD renaming_dooms = true;
+/// A token of which something else is told dooms who has asked for it.
+CHIMERA_SAFEGUARD outcomes_doom = true;
 /// A device that another session has open is not deleted by a commit.
 CHIMERA_SAFEGUARD open_devices_stay = true;
 /// A transaction that is doomed does not go on.

@@ -39,6 +39,16 @@ bool Transaction::has_asked_for(std::string_view name) const {
          std::ranges::any_of(asked_prefixes_, [&](const std::string& prefix) { return name.starts_with(prefix); });
 }
 
+bool Transaction::has_asked_for(const devices::Outcomes::Token& token) const {
+  return all_tokens_count_ || asked_tokens_.contains(token);
+}
+
+void Transaction::note_outcome(const devices::Outcomes::Token& token) {
+  constexpr std::size_t most_tokens = 4096;
+  all_tokens_count_ = all_tokens_count_ || asked_tokens_.size() == most_tokens;
+  if (!all_tokens_count_) asked_tokens_.insert(token);
+}
+
 bool Transaction::has_removed(const Device& base) const {
   return removed_.contains(const_cast<Device*>(&base)) && !forced_.contains(&base);
 }

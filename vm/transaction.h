@@ -44,6 +44,9 @@ class Transaction final : public devices::Catalogue {
   [[nodiscard]] bool doomed() const { return doomed_; }
   void doom() { doomed_ = true; }
   [[nodiscard]] bool has_asked_for(std::string_view name) const;
+  [[nodiscard]] bool has_asked_for(const devices::Outcomes::Token& token) const;
+  /// It has been told what became of this token.
+  void note_outcome(const devices::Outcomes::Token& token);
   /// Not by force.
   [[nodiscard]] bool has_removed(const Device& base) const;
   [[nodiscard]] std::size_t device_count() const;
@@ -128,6 +131,8 @@ class Transaction final : public devices::Catalogue {
   std::set<const Device*> forced_;
   mutable std::set<std::string, std::less<>> asked_names_;
   mutable std::set<std::string, std::less<>> asked_prefixes_;
+  std::set<devices::Outcomes::Token> asked_tokens_;
+  bool all_tokens_count_ = false;  ///< it has asked for too many to note each
 };
 
 }  // namespace chimera::vm

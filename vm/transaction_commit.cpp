@@ -199,7 +199,10 @@ void Transaction::perform(Waiter& waiter, Registers& registers) {
   for (const auto& view : views_) {
     if (!is_removed(*view)) perform_view(waiter, *view);
   }
-  if (token_) store().outcomes().keep(*token_, store().outcomes().next());
+  if (token_) {
+    store().outcomes().keep(*token_, store().outcomes().next());
+    core_.transactions().outcome_changed(*token_);
+  }
   waiter.stage = Waiter::Stage::single;
 }
 

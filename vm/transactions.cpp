@@ -51,4 +51,10 @@ void Transactions::renamed(std::string_view name) {
   }
 }
 
+void Transactions::outcome_changed(const devices::Outcomes::Token& token) {
+  for (Transaction* transaction : open_) {
+    if (safeguards::outcomes_doom && transaction->has_asked_for(token)) transaction->doom();
+  }
+}
+
 }  // namespace chimera::vm

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "devices/device.h"
+#include "devices/outcomes.h"
 
 namespace chimera::vm {
 
@@ -39,6 +40,8 @@ class Transactions {
   void opened(const devices::Device& device);
   /// A name means something else now, or nothing any more.
   void renamed(std::string_view name);
+  /// Something else is told of what became of a token.
+  void outcome_changed(const devices::Outcomes::Token& token);
 
   [[nodiscard]] std::size_t open_count() const { return open_.size(); }
   /// Bytes that are held by all of them.

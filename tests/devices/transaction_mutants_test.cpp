@@ -61,6 +61,18 @@ std::string delete_what_is_open() {
   return rig.run(Program().commit()).front().status == Status::conflict ? "" : "what is open was deleted";
 }
 
+/// A transaction goes by what has not become of a token, while another one commits with it.
+std::string commit_what_was_asked_for() {
+  constexpr Program::Token token = {1};
+  PoolRig rig;
+  const Uuid device = rig.create("d");
+  const auto other = rig.machine->connect();
+  rig.run_well(Program().begin().outcome_of_token(token));
+  REQUIRE(rig.run(*other, Program().begin().write_byte(device, 0, 1).commit_with_token(token)).back().ok());
+  const Status status = rig.run(Program().write_byte(device, 1, 1).commit()).front().status;
+  return status == Status::conflict ? "" : "a token was told as unknown that had been committed before";
+}
+
 /// Commits of many places each, until there is no more space: what the store keeps back is left.
 std::string fill_the_store() {
   constexpr std::uint64_t places = 60;
@@ -84,6 +96,8 @@ const Mutant mutants[] = {
     {"who has read what another has changed goes on", vm::safeguards::readers_are_doomed, compare_with_model},
     {"so does who has touched a device that is another now", vm::safeguards::reshaping_dooms, compare_with_model},
     {"so does who has looked up a name that means something else", vm::safeguards::renaming_dooms, compare_with_model},
+    {"so does who has asked for a token that is committed now", vm::safeguards::outcomes_doom,
+     commit_what_was_asked_for},
     {"a device that somebody has open is deleted by a commit", vm::safeguards::open_devices_stay, delete_what_is_open},
     {"a transaction that is doomed goes on", vm::safeguards::doomed_ones_stop, compare_with_model},
     {"a transaction that is doomed commits", vm::safeguards::doomed_ones_lose, compare_with_model},
@@ -105,7 +119,8 @@ TEST_CASE("the model notices when a safeguard of transactions is missing") { che
 TEST_CASE("the simulation of their crashes does") { check_all(simulated_mutants); }
 
 TEST_CASE("and they find nothing when all are there") {
-  for (const auto& test : {compare_with_model, crash_transactions, delete_what_is_open, fill_the_store}) {
+  for (const auto& test :
+       {compare_with_model, crash_transactions, delete_what_is_open, commit_what_was_asked_for, fill_the_store}) {
     CHECK_FALSE(finds_something(test));
   }
 }

@@ -117,6 +117,37 @@ TEST_CASE("who has read what another has changed answers conflict at once") {
   CHECK(conflicts(Program().clone_device(a, "clone"), Program().write_byte(a, 0, 9)));
 }
 
+TEST_CASE("so does who has asked what became of a token of which something else is told now") {
+  Desk desk;
+  const Uuid a = desk.create("a");
+  const Program::Token other = {9};
+  const auto conflicts = [&](const Program& asks, const Program& commits, Status expected) {
+    REQUIRE_EQ(desk.one.status(asks), ok);
+    REQUIRE_EQ(desk.two.ask_all(commits).back().status, expected);
+    const Status next = desk.one.status(Program().write_byte(a, 5, 1));
+    const Status end = desk.one.status(Program().commit());
+    CHECK_EQ(end, next == ok ? ok : Status::aborted);
+    return next == Status::conflict;
+  };
+  const Program asks = Program().begin().outcome_of_token(token);
+  CHECK(!conflicts(asks, Program().begin().write_byte(a, 0, 1).commit_with_token(other), ok));
+  // A commit that fails is an outcome too; one that fails again is none that is new.
+  const Program fails = Program().begin().read_byte(a, 99).commit_with_token(token);
+  CHECK(conflicts(asks, fails, Status::aborted));
+  CHECK(!conflicts(asks, fails, Status::aborted));
+  CHECK(conflicts(asks, Program().begin().write_byte(a, 0, 1).commit_with_token(token), ok));
+  CHECK(!conflicts(asks, Program().begin().write_byte(a, 0, 2).commit_with_token(token), ok));
+  // More than are noted one by one.
+  Program much = Program().begin();
+  for (std::uint16_t n = 0; n < 5000; ++n) {
+    much.outcome_of_token({7, static_cast<std::uint8_t>(n), static_cast<std::uint8_t>(n >> 8)});
+  }
+  CHECK(conflicts(much, Program().begin().write_byte(a, 0, 1).commit_with_token({7, 0x87, 0x13}), ok));
+  // One's own commit is nobody else's.
+  const Program own = Program().begin().outcome_of_token({8}).write_byte(a, 0, 3).commit_with_token({8});
+  CHECK_EQ(desk.one.status(own), ok);
+}
+
 TEST_CASE("devices are made, changed and ended within a transaction") {
   Desk desk;
   const Uuid a = desk.create("a");
