@@ -51,11 +51,10 @@ Command make_asm_command(CLI::App& program) {
                                   "  chimera asm hello.asm --listing\n"
                                   "  echo 'describe store' | chimera asm - | nc -N -U socket");
   auto options = std::make_shared<Options>();
-  command.add_option("IN", options->input, "Assembly text, - for standard input")->type_name("")->required();
-  command.add_option("-o,--output", options->output, "Where the instructions go (default: standard output)")
-      ->type_name("FILE");
-  command.add_flag("-l,--listing", options->listing,
-                   "Print offset, bytes and source of each instruction (the default on a terminal)");
+  add_operand(command, "IN", options->input, "Assembly text, - for standard input").required();
+  add_option(command, "-o,--output", "FILE", options->output, "Where the instructions go (default: standard output)");
+  add_flag(command, "-l,--listing", options->listing,
+           "Print offset, bytes and source of each instruction (the default on a terminal)");
   return {&command, [options] { return run(*options); }};
 }
 

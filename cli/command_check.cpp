@@ -87,12 +87,12 @@ Command make_check_command(CLI::App& program) {
                   "What is lost is lost for good then: keep a copy of the store as it is, and look with\n"
                   "--dry-run first.");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE|ADDRESS", options->target, "A store, or a running server")->type_name("")->required();
-  command.add_flag("--json", options->json,
-                   "Print one JSON object: devices, what was verified, problem_count, problems");
-  CLI::Option* const salvage =
-      command.add_flag("--salvage", options->salvage, "Make a store of what is left; lists what is lost");
-  command.add_flag("--dry-run", options->dry_run, "Only list what would be lost")->needs(salvage);
+  add_operand(command, "STORE|ADDRESS", options->target, "A store, or a running server").required();
+  add_flag(command, "--json", options->json,
+           "Print one JSON object: devices, what was verified, problem_count, problems");
+  const Option salvage =
+      add_flag(command, "--salvage", options->salvage, "Make a store of what is left; lists what is lost");
+  add_flag(command, "--dry-run", options->dry_run, "Only list what would be lost").needs(salvage);
   add_store_options(command, options->store);
   return {&command, [options] { return is_address(options->target) ? check_server(*options) : check_store(*options); }};
 }

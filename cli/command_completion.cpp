@@ -43,10 +43,7 @@ Command make_completion_command(CLI::App& program) {
                                   "  chimera completion fish > ~/.config/fish/completions/chimera.fish\n"
                                   "\nWhere Chimera was installed as a package the shells find it by themselves.");
   auto name = std::make_shared<std::string>();
-  command.add_option("bash|zsh|fish", *name, "The shell")
-      ->type_name("")
-      ->check(CLI::Validator([](std::string& text) { return wrong_with_shell(text); }, ""))
-      ->required();
+  add_operand(command, "bash|zsh|fish", *name, "The shell").check(wrong_with_shell).required();
   return {&command, [&program, name] { return run(program, *name); }};
 }
 

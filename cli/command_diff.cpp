@@ -139,13 +139,11 @@ Command make_diff_command(CLI::App& program) {
       "differs. Offsets and lengths are bytes. The exit status is 0 whether they differ or not. Where others\n"
       "write meanwhile, compare a snapshot: it stands still.");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE|ADDRESS", options->target, "A store, or a running server")->type_name("")->required();
-  command.add_option("DEVICE", options->device, "A device, by name or UUID")->type_name("")->required();
-  command.add_option("OTHER", options->other, "What it is compared with, usually its snapshot or clone")
-      ->type_name("")
-      ->required();
-  command.add_flag("--json", options->json,
-                   "Print one JSON object: device, other, extents (offset, length), extent_count, bytes");
+  add_operand(command, "STORE|ADDRESS", options->target, "A store, or a running server").required();
+  add_operand(command, "DEVICE", options->device, "A device, by name or UUID").required();
+  add_operand(command, "OTHER", options->other, "What it is compared with, usually its snapshot or clone").required();
+  add_flag(command, "--json", options->json,
+           "Print one JSON object: device, other, extents (offset, length), extent_count, bytes");
   add_store_options(command, options->store);
   return {&command, [options] { return run_diff(*options); }};
 }

@@ -97,11 +97,10 @@ Command make_disasm_command(CLI::App& program) {
                                   "  printf '\\x40\\x05\\x00disk0\\x54' | chimera disasm - --annotate\n"
                                   "\nWhat is no whole instruction is kept as .bytes, and the exit status is 1.");
   auto options = std::make_shared<Options>();
-  command.add_option("IN", options->input, "Instructions, - for standard input")->type_name("")->required();
-  command.add_option("-o,--output", options->output, "Where the text goes (default: standard output)")
-      ->type_name("FILE");
-  command.add_flag("-a,--annotate", options->annotate, "Put each instruction's offset and bytes in a comment");
-  command.add_flag("--json", options->json, "One JSON object a line: offset, size, opcode, mnemonic, instruction");
+  add_operand(command, "IN", options->input, "Instructions, - for standard input").required();
+  add_option(command, "-o,--output", "FILE", options->output, "Where the text goes (default: standard output)");
+  add_flag(command, "-a,--annotate", options->annotate, "Put each instruction's offset and bytes in a comment");
+  add_flag(command, "--json", options->json, "One JSON object a line: offset, size, opcode, mnemonic, instruction");
   return {&command, [options] { return run(*options); }};
 }
 

@@ -197,28 +197,26 @@ Command make_format_command(CLI::App& program) {
                   "looked at: the first and last MiB, where file systems keep more of their\n"
                   "superblocks, 64 places spread over the rest, and the first 256 MiB of a file's data.");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE", options->store, "A file, made if there is none, or a block device")
-      ->type_name("")
-      ->required();
+  add_operand(command, "STORE", options->store, "A file, made if there is none, or a block device").required();
   add_size_option(command, "--size", options->size,
                   "Of the store, at least 16M (default: what the file or device has, else 1G)");
   add_size_option(
       command, "--journal", options->journal,
       "Of the journal, from 2M to 112M and a quarter of the store: it lies within the first 128M. 0: there is "
       "none, and every flush is a checkpoint (default: a sixteenth of the store, from 2M to 64M)");
-  command.add_flag("--preallocate", options->preallocate,
-                   "Write zeros over all of it first: slow now, but a file's writes are faster from then on");
-  command.add_flag("--force", options->force, "Overwrite whatever stands there");
-  command.add_flag("--json", options->json, json_help);
+  add_flag(command, "--preallocate", options->preallocate,
+           "Write zeros over all of it first: slow now, but a file's writes are faster from then on");
+  add_flag(command, "--force", options->force, "Overwrite whatever stands there");
+  add_flag(command, "--json", options->json, json_help);
   return {&command, [options] { return run_format(*options); }};
 }
 
 Command make_grow_command(CLI::App& program) {
   CLI::App& command = add_command(program, "grow", "Make a store larger", "  chimera grow store.img 128G");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE", options->store, "A store that no server has open")->type_name("")->required();
-  add_size_option(command, "SIZE", options->size, "Its new size in all")->required();
-  command.add_flag("--json", options->json, json_help);
+  add_operand(command, "STORE", options->store, "A store that no server has open").required();
+  add_size_option(command, "SIZE", options->size, "Its new size in all").required();
+  add_flag(command, "--json", options->json, json_help);
   add_store_options(command, options->open);
   return {&command, [options] { return run_grow(*options); }};
 }

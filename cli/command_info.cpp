@@ -146,8 +146,8 @@ int run_devices(const Options& options) {
 }
 
 void add_options(CLI::App& command, Options& options, const std::string& json_help) {
-  command.add_option("STORE|ADDRESS", options.target, "A store, or a running server")->type_name("")->required();
-  command.add_flag("--json", options.json, json_help);
+  add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
+  add_flag(command, "--json", options.json, json_help);
   add_store_options(command, options.store);
 }
 

@@ -60,12 +60,11 @@ Command make_isa_command(CLI::App& program) {
                                   "  chimera isa --json\n"
                                   "  chimera isa --vim > ~/.vim/syntax/chimera.vim");
   auto options = std::make_shared<Options>();
-  CLI::Option* words = command.add_option("WORDS", options->words, "Only the instructions with this in their name");
-  words->type_name("");
-  CLI::Option* json = command.add_flag("--json", options->json, "The whole of it as JSON, for tools");
-  CLI::Option* vim = command.add_flag("--vim", options->vim, "Highlighting of assembly text, for vim");
-  json->excludes(words);
-  vim->excludes(words)->excludes(json);
+  const Option words = add_operand(command, "WORDS", options->words, "Only the instructions with this in their name");
+  Option json = add_flag(command, "--json", options->json, "The whole of it as JSON, for tools");
+  Option vim = add_flag(command, "--vim", options->vim, "Highlighting of assembly text, for vim");
+  json.excludes(words);
+  vim.excludes(words).excludes(json);
   return {&command, [options] { return run(*options); }};
 }
 

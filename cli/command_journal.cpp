@@ -202,14 +202,13 @@ Command make_journal_command(CLI::App& program) {
                   "printed here. They are assembly text. Nothing is changed. No record is left after an orderly\n"
                   "end. Of a running server only the state of the journal can be told, not its records.");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE|ADDRESS", options->target, "A store, or a running server")->type_name("")->required();
-  command.add_option("-n,--records", options->records, "Only the last N records (default: all)")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30).description(""));
-  command.add_flag("--summary", options->summary, "A line a record, without its instructions");
-  command.add_flag("--json", options->json,
-                   "Print one JSON object: journal, checkpoint, record_count, records with sequence, offset, size and "
-                   "instructions; no records of a server");
+  add_operand(command, "STORE|ADDRESS", options->target, "A store, or a running server").required();
+  add_count_option(command, "-n,--records", options->records, 1, std::size_t{1} << 30,
+                   "Only the last N records (default: all)");
+  add_flag(command, "--summary", options->summary, "A line a record, without its instructions");
+  add_flag(command, "--json", options->json,
+           "Print one JSON object: journal, checkpoint, record_count, records with sequence, offset, size and "
+           "instructions; no records of a server");
   add_store_options(command, options->store);
   return {&command, [options] { return is_address(options->target) ? show_server(*options) : show_store(*options); }};
 }

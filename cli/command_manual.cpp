@@ -47,9 +47,9 @@ int run(const CLI::App& program, const std::string& folder) {
 Command make_manual_command(CLI::App& program) {
   CLI::App& command = add_command(program, "manual", "Write the manual pages into a folder",
                                   "  chimera manual build/man && man -l build/man/man1/chimera.1");
-  command.group("");
+  hide(command);
   auto folder = std::make_shared<std::string>();
-  command.add_option("FOLDER", *folder, "Where man1 and man7 are made")->type_name("")->required();
+  add_operand(command, "FOLDER", *folder, "Where man1 and man7 are made").required();
   return {&command, [&program, folder] { return run(program, *folder); }};
 }
 

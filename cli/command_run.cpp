@@ -21,21 +21,19 @@ struct Options {
 };
 
 void add_program_options(CLI::App& command, Options& options) {
-  command
-      .add_option("PROGRAM", options.programs,
-                  "Assembly text or instructions, told apart by content; - for standard input")
-      ->type_name("")
-      ->required();
-  CLI::Option* text =
-      command.add_flag("--text", options.text, "The programs are assembly text, whatever they look like");
-  command.add_flag("--binary", options.binary, "The programs are instructions, whatever they look like")
-      ->excludes(text);
-  CLI::Option* raw = command.add_flag("--raw", options.raw, "Write just the answers' bytes");
-  CLI::Option* json = command.add_flag("--json", options.json,
-                                       "One JSON object a line: instruction, status, meaning, result or message");
-  CLI::Option* bytes = command.add_flag("--bytes", options.bytes, "Show each instruction's first bytes as well");
-  json->excludes(raw);
-  bytes->excludes(raw)->excludes(json);
+  add_operand(command, "PROGRAM", options.programs,
+              "Assembly text or instructions, told apart by content; - for standard input")
+      .required();
+  const Option text =
+      add_flag(command, "--text", options.text, "The programs are assembly text, whatever they look like");
+  add_flag(command, "--binary", options.binary, "The programs are instructions, whatever they look like")
+      .excludes(text);
+  const Option raw = add_flag(command, "--raw", options.raw, "Write just the answers' bytes");
+  Option json = add_flag(command, "--json", options.json,
+                         "One JSON object a line: instruction, status, meaning, result or message");
+  Option bytes = add_flag(command, "--bytes", options.bytes, "Show each instruction's first bytes as well");
+  json.excludes(raw);
+  bytes.excludes(raw).excludes(json);
 }
 
 std::expected<std::vector<LoadedProgram>, std::string> load_programs(const Options& options) {
@@ -105,9 +103,7 @@ Command make_run_command(CLI::App& program) {
                                   "  echo 'describe store' | chimera run :memory: -\n"
                                   "  chimera run store.img setup.asm queries.bin --json");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE", options->target, "A store, or :memory: for one that is gone at the end")
-      ->type_name("")
-      ->required();
+  add_operand(command, "STORE", options->target, "A store, or :memory: for one that is gone at the end").required();
   add_program_options(command, *options);
   add_store_options(command, options->store);
   return {&command, [options] { return run_on_store(*options); }};
@@ -118,7 +114,7 @@ Command make_send_command(CLI::App& program) {
                                   "  chimera send unix:chimera.socket hello.asm\n"
                                   "  echo 'list devices \"\" \"\" #100' | chimera send tcp:localhost:4096 -");
   auto options = std::make_shared<Options>();
-  command.add_option("ADDRESS", options->target, "unix:PATH or tcp:HOST:PORT")->type_name("")->required();
+  add_operand(command, "ADDRESS", options->target, "unix:PATH or tcp:HOST:PORT").required();
   add_program_options(command, *options);
   return {&command, [options] { return send_to_server(*options); }};
 }

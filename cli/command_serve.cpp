@@ -140,23 +140,17 @@ std::string normalise_mode(std::string& text) {
 }
 
 void add_metrics_option(CLI::App& command, Options& options) {
-  command
-      .add_option("--metrics", options.metrics_addresses,
-                  "Answer GET /metrics here with figures as Prometheus reads them: unix:PATH or tcp:HOST:PORT, any "
-                  "number of them; docs/operating.md lists them")
-      ->allow_extra_args(false)
-      ->type_name("ADDRESS")
-      ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
+  add_option(command, "--metrics", "ADDRESS", options.metrics_addresses,
+             "Answer GET /metrics here with figures as Prometheus reads them: unix:PATH or tcp:HOST:PORT, any "
+             "number of them; docs/operating.md lists them")
+      .check(check_address);
 }
 
 void add_nbd_options(CLI::App& command, Options& options) {
-  command
-      .add_option("--nbd", options.nbd_addresses,
-                  "Offer every device to NBD clients here: unix:PATH or tcp:HOST:PORT, any number of them")
-      ->allow_extra_args(false)
-      ->type_name("ADDRESS")
-      ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
-  command.add_flag("--read-only", options.server.nbd.read_only, "NBD clients may not write");
+  add_option(command, "--nbd", "ADDRESS", options.nbd_addresses,
+             "Offer every device to NBD clients here: unix:PATH or tcp:HOST:PORT, any number of them")
+      .check(check_address);
+  add_flag(command, "--read-only", options.server.nbd.read_only, "NBD clients may not write");
   add_size_option(command, "--nbd-create", options.server.nbd.create_size,
                   "An NBD client that names no device gets a new one of this size");
 }
@@ -165,23 +159,21 @@ void add_nbd_options(CLI::App& command, Options& options) {
 void complete_options(CLI::App& command, Options& options) {
   if (!options.config.path.empty()) options.config_faults = apply_config(command, options.config.path);
   if (!options.config_faults.empty()) return;
-  if (options.config.check && options.config.path.empty()) throw CLI::RequiredError("--config");
-  if (options.store.empty()) throw CLI::RequiredError("STORE");
+  if (options.config.check && options.config.path.empty()) refuse_without("--config");
+  if (options.store.empty()) refuse_without("STORE");
   // A file that is to be checked may be meant for a server that is handed its sockets.
   const bool has_place = options.config.check || server::has_inherited_sockets();
   if (options.addresses.empty() && options.nbd_addresses.empty() && !has_place) {
-    throw CLI::RequiredError("--listen or --nbd: where clients may come");
+    refuse_without("--listen or --nbd: where clients may come");
   }
 }
 
 void add_server_options(CLI::App& command, server::Options& options) {
-  command.add_option("--socket-mode", options.socket_mode, "Mode of a unix socket's file (default 0600)")
-      ->type_name("MODE")
-      ->transform(CLI::Validator(normalise_mode, ""));
-  command.add_option("--connections", options.most_connections, "Most connections at a time; more wait until one goes")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{limits::most_sessions}).description(""))
-      ->type_name("N")
-      ->capture_default_str();
+  add_option(command, "--socket-mode", "MODE", options.socket_mode, "Mode of a unix socket's file (default 0600)")
+      .rewrite(normalise_mode);
+  add_count_option(command, "--connections", options.most_connections, 1, limits::most_sessions,
+                   "Most connections at a time; more wait until one goes")
+      .with_default_shown();
   add_time_option(command, "--idle-timeout", options.idle_timeout_ms,
                   "Let a client go that asks for nothing for so long (default 0: never)");
   add_time_option(command, "--stall-timeout", options.stall_timeout_ms,
@@ -204,20 +196,17 @@ Command make_serve_command(CLI::App& program) {
                   "  chimera serve --config /etc/chimera/store.conf\n"
                   "  chimera serve :memory: --listen tcp:127.0.0.1:0 --memory 1G --connections 100");
   auto options = std::make_shared<Options>();
-  command.add_option("STORE", options->store, "A store, or :memory: for one that is gone at the end")->type_name("");
-  command
-      .add_option("-l,--listen", options->addresses,
-                  "unix:PATH or tcp:HOST:PORT, any number of them; port 0 takes a free one and prints it; tcp:PORT is "
-                  "for this computer only, tcp:*:PORT for all")
-      ->allow_extra_args(false)
-      ->type_name("ADDRESS")
-      ->check(CLI::Validator([](std::string& text) { return check_address(text); }, ""));
+  add_operand(command, "STORE", options->store, "A store, or :memory: for one that is gone at the end");
+  add_option(command, "-l,--listen", "ADDRESS", options->addresses,
+             "unix:PATH or tcp:HOST:PORT, any number of them; port 0 takes a free one and prints it; tcp:PORT is "
+             "for this computer only, tcp:*:PORT for all")
+      .check(check_address);
   add_nbd_options(command, *options);
   add_metrics_option(command, *options);
   add_server_options(command, options->server);
   add_store_options(command, options->open);
   add_config_options(command, options->config);
-  command.final_callback([options, &command] { complete_options(command, *options); });
+  once_read(command, [options, &command] { complete_options(command, *options); });
   return {&command, [options] { return run(*options); }};
 }
 

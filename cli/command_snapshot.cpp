@@ -208,12 +208,12 @@ Done roll_back(Endpoint& endpoint, const Options& options) {
 }
 
 void add_target(CLI::App& command, Options& options) {
-  command.add_option("STORE|ADDRESS", options.target, "A store, or a running server")->type_name("")->required();
+  add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
 }
 
 void add_word(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
   const auto wrong = [](const std::string& text) { return is_valid_name(text) ? "" : wrong_name; };
-  command.add_option(name, value, help)->type_name("")->check(CLI::Validator(wrong, ""))->required();
+  add_operand(command, name, value, help).check(wrong).required();
 }
 
 }  // namespace
@@ -229,11 +229,11 @@ Command make_snapshot_command(CLI::App& program) {
       "protected right behind, and the command says so. A device with = in its name is named by its UUID.");
   auto options = std::make_shared<Options>();
   add_target(command, *options);
-  command.add_option("DEVICE", options->devices, "A device, by name or UUID; DEVICE=NAME names its snapshot too")
-      ->type_name("")
-      ->check(CLI::Validator([](std::string& text) { return wrong_with_operand(text); }, ""))
-      ->required();
-  command.add_flag("--json", options->json, "Print one JSON object: snapshots (device, name, uuid), protected_at_once");
+  add_operand(command, "DEVICE", options->devices, "A device, by name or UUID; DEVICE=NAME names its snapshot too")
+      .check(wrong_with_operand)
+      .required();
+  add_flag(command, "--json", options->json,
+           "Print one JSON object: snapshots (device, name, uuid), protected_at_once");
   add_store_options(command, options->store);
   return {&command, [options] {
             return run_on_endpoint(*options, [&](Endpoint& endpoint) { return make_snapshots(endpoint, *options); });
@@ -250,7 +250,7 @@ Command make_clone_command(CLI::App& program) {
   add_target(command, *options);
   add_word(command, "DEVICE", options->device, "A device, by name or UUID");
   add_word(command, "NAME", options->other, "The clone's name");
-  command.add_flag("--json", options->json, "Print one JSON object: device, name, uuid (of the clone)");
+  add_flag(command, "--json", options->json, "Print one JSON object: device, name, uuid (of the clone)");
   add_store_options(command, options->store);
   return {&command, [options] {
             return run_on_endpoint(*options, [&](Endpoint& endpoint) { return make_clone(endpoint, *options); });
@@ -268,7 +268,7 @@ Command make_rollback_command(CLI::App& program) {
   add_target(command, *options);
   add_word(command, "DEVICE", options->device, "The device, by name or UUID");
   add_word(command, "SNAPSHOT", options->other, "A snapshot, clone or origin of it, near or far");
-  command.add_flag("--json", options->json, "Print one JSON object: device, uuid, snapshot");
+  add_flag(command, "--json", options->json, "Print one JSON object: device, uuid, snapshot");
   add_store_options(command, options->store);
   return {&command, [options] {
             return run_on_endpoint(*options, [&](Endpoint& endpoint) { return roll_back(endpoint, *options); });

@@ -85,8 +85,8 @@ Command make_stats_command(CLI::App& program) {
                                   "\nThey are those of the server's --metrics page; docs/operating.md lists them. Of\n"
                                   "figures with a label those that are 0 are left out, but not from --json.");
   auto options = std::make_shared<Options>();
-  command.add_option("ADDRESS", options->address, "A running server")->type_name("")->required();
-  command.add_flag("--json", options->json, "Print one JSON object; bytes, seconds and counts as they are");
+  add_operand(command, "ADDRESS", options->address, "A running server").required();
+  add_flag(command, "--json", options->json, "Print one JSON object; bytes, seconds and counts as they are");
   return {&command, [options] { return run(*options); }};
 }
 

@@ -1,10 +1,13 @@
 #pragma once
 // What the command line knows of itself, as plain rows: for manual pages and for shells that complete.
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace CLI {  // NOLINT(readability-identifier-naming)
+class App;
+}  // namespace CLI
 
 namespace chimera::cli {
 

@@ -110,15 +110,13 @@ Command make_top_command(CLI::App& program) {
                   "\nq ends it. Rates and latencies are those of the last interval; docs/operating.md says what is\n"
                   "measured. Where standard output is no terminal it prints a block of lines each interval.");
   auto options = std::make_shared<Options>();
-  command.add_option("ADDRESS", options->address, "A running server")->type_name("")->required();
+  add_operand(command, "ADDRESS", options->address, "A running server").required();
   add_time_option(command, "--interval", options->interval_ms, "Between two looks (default 1s, at least 100ms)")
-      ->check(CLI::Validator(
-          [](std::string& text) {
-            const bool is_enough = text.size() > 2 && text != "0";
-            return is_enough ? std::string() : std::string("the interval is at least 100ms");
-          },
-          ""));
-  command.add_flag("--once", options->once, "Print what has happened within one interval, and end");
+      .check([](std::string& text) {
+        const bool is_enough = text.size() > 2 && text != "0";
+        return is_enough ? std::string() : std::string("the interval is at least 100ms");
+      });
+  add_flag(command, "--once", options->once, "Print what has happened within one interval, and end");
   return {&command, [options] { return run(*options); }};
 }
 

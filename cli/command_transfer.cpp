@@ -136,10 +136,10 @@ int run_export(const Options& options) {
 }
 
 void add_operands(CLI::App& command, Options& options, const std::string& file_help) {
-  command.add_option("STORE|ADDRESS", options.target, "A store, or a running server")->type_name("")->required();
-  command.add_option("FILE", options.file, file_help)->type_name("")->required();
-  command.add_option("NAME", options.name, "The device's name in the store")->type_name("")->required();
-  command.add_flag("--json", options.json, "Print one JSON object: name, uuid, length, data_bytes");
+  add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
+  add_operand(command, "FILE", options.file, file_help).required();
+  add_operand(command, "NAME", options.name, "The device's name in the store").required();
+  add_flag(command, "--json", options.json, "Print one JSON object: name, uuid, length, data_bytes");
   add_store_options(command, options.store);
 }
 
@@ -158,11 +158,10 @@ Command make_import_command(CLI::App& program) {
                   "snapshot needs that snapshot here, from the stream before, and NAME as it is in it.");
   auto options = std::make_shared<Options>();
   add_operands(command, *options, "A file or a block device, - for standard input");
-  command.add_flag(
-      "--replace", options->import.replace,
-      "In the place of a device of that name, which is deleted when the new one is complete; of a stream since a "
-      "snapshot: also where it has been changed");
-  command.add_flag("--fixed", options->import.fixed_length, "The device keeps this length, as a disk does");
+  add_flag(command, "--replace", options->import.replace,
+           "In the place of a device of that name, which is deleted when the new one is complete; of a stream since a "
+           "snapshot: also where it has been changed");
+  add_flag(command, "--fixed", options->import.fixed_length, "The device keeps this length, as a disk does");
   return {&command, [options] { return run_import(*options); }};
 }
 
@@ -180,12 +179,11 @@ Command make_export_command(CLI::App& program) {
   auto options = std::make_shared<Options>();
   options->store.read_only = true;
   add_operands(command, *options, "A file or a block device, - for standard output");
-  command.add_flag("--force", options->force, "Overwrite a file that exists, or a block device");
-  command.add_flag("--stream", options->stream,
-                   "A program that makes the same snapshot elsewhere, instead of an image");
-  command
-      .add_option("--since", options->since, "Such a program, of what has changed since this snapshot of the device")
-      ->type_name("SNAPSHOT");
+  add_flag(command, "--force", options->force, "Overwrite a file that exists, or a block device");
+  add_flag(command, "--stream", options->stream,
+           "A program that makes the same snapshot elsewhere, instead of an image");
+  add_option(command, "--since", "SNAPSHOT", options->since,
+             "Such a program, of what has changed since this snapshot of the device");
   return {&command, [options] { return run_export(*options); }};
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 
 namespace chimera::cli {
@@ -12,6 +13,8 @@ CLI::App& add_command(CLI::App& program, const std::string& name, const std::str
   command.footer("Examples:\n" + examples);
   return command;
 }
+
+void hide(CLI::App& command) { command.group(""); }
 
 int fail(std::string_view message) {
   std::fflush(stdout);

@@ -1,10 +1,11 @@
 #pragma once
 // The subcommands of `chimera`, one file each.
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <string_view>
+
+#include "cli/options.h"
 
 namespace chimera::cli {
 
@@ -44,6 +45,9 @@ struct Command {
 /// Adds a subcommand with a footer of examples.
 CLI::App& add_command(CLI::App& program, const std::string& name, const std::string& description,
                       const std::string& examples);
+
+/// Keeps a subcommand out of the help, the manual pages and what shells complete.
+void hide(CLI::App& command);
 
 /// Prints `chimera: message` on standard error; returns exit_failed.
 int fail(std::string_view message);

@@ -1,9 +1,12 @@
 #pragma once
 // A file with options of a subcommand: a line each, `name = value`, the names those of the command line.
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+namespace CLI {  // NOLINT(readability-identifier-naming)
+class App;
+}  // namespace CLI
 
 namespace chimera::cli {
 

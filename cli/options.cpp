@@ -56,23 +56,92 @@ std::string normalise_loop(std::string& text) {
 
 }  // namespace
 
-CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::uint64_t& bytes,
-                             const std::string& description) {
-  return command.add_option(name, bytes, description)->type_name("SIZE")->transform(CLI::Validator(normalise_size, ""));
+Option& Option::required() {
+  option_->required();
+  return *this;
 }
 
-CLI::Option* add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,
-                             const std::string& description) {
-  return command.add_option(name, bytes, description)
-      ->type_name("SIZE")
-      ->transform(CLI::Validator(normalise_size_or_zero, ""));
+Option& Option::check(Check check) {
+  option_->check(CLI::Validator(std::move(check), ""));
+  return *this;
 }
 
-CLI::Option* add_time_option(CLI::App& command, const std::string& name, std::uint64_t& milliseconds,
-                             const std::string& description) {
-  return command.add_option(name, milliseconds, description)
-      ->type_name("TIME")
-      ->transform(CLI::Validator(normalise_time, ""));
+Option& Option::rewrite(Check rewrite) {
+  option_->transform(CLI::Validator(std::move(rewrite), ""));
+  return *this;
+}
+
+Option& Option::excludes(const Option& other) {
+  option_->excludes(other.option_);
+  return *this;
+}
+
+Option& Option::needs(const Option& other) {
+  option_->needs(other.option_);
+  return *this;
+}
+
+Option& Option::under(const std::string& heading) {
+  option_->group(heading);
+  return *this;
+}
+
+Option& Option::with_default_shown() {
+  option_->capture_default_str();
+  return *this;
+}
+
+Option add_operand(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
+  return Option(command.add_option(name, value, help)->type_name(""));
+}
+
+Option add_operand(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                   const std::string& help) {
+  return Option(command.add_option(name, values, help)->type_name(""));
+}
+
+Option add_option(CLI::App& command, const std::string& names, const std::string& what, std::string& value,
+                  const std::string& help) {
+  return Option(command.add_option(names, value, help)->type_name(what));
+}
+
+Option add_option(CLI::App& command, const std::string& names, const std::string& what,
+                  std::vector<std::string>& values, const std::string& help) {
+  return Option(command.add_option(names, values, help)->allow_extra_args(false)->type_name(what));
+}
+
+Option add_option(CLI::App& command, const std::string& names, const std::string& what, unsigned& value,
+                  const std::string& help) {
+  return Option(command.add_option(names, value, help)->type_name(what));
+}
+
+Option add_count_option(CLI::App& command, const std::string& names, std::size_t& count, std::size_t least,
+                        std::size_t most, const std::string& help) {
+  CLI::Option* const option = command.add_option(names, count, help);
+  return Option(option->type_name("N")->check(CLI::Range(least, most).description("")));
+}
+
+Option add_flag(CLI::App& command, const std::string& names, bool& is_given, const std::string& help) {
+  return Option(command.add_flag(names, is_given, help));
+}
+
+void once_read(CLI::App& command, std::function<void()> action) { command.final_callback(std::move(action)); }
+
+void refuse_without(const std::string& what) { throw CLI::RequiredError(what); }
+
+Option add_size_option(CLI::App& command, const std::string& name, std::uint64_t& bytes,
+                       const std::string& description) {
+  return Option(command.add_option(name, bytes, description)->type_name("SIZE")).rewrite(normalise_size);
+}
+
+Option add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,
+                       const std::string& description) {
+  return Option(command.add_option(name, bytes, description)->type_name("SIZE")).rewrite(normalise_size_or_zero);
+}
+
+Option add_time_option(CLI::App& command, const std::string& name, std::uint64_t& milliseconds,
+                       const std::string& description) {
+  return Option(command.add_option(name, milliseconds, description)->type_name("TIME")).rewrite(normalise_time);
 }
 
 void add_store_options(CLI::App& command, StoreOptions& options) {
@@ -81,17 +150,15 @@ void add_store_options(CLI::App& command, StoreOptions& options) {
       ->type_name("uring|posix|auto")
       ->group("Machine");
   add_size_option(command, "--cache", options.cache_bytes, "Memory for cached blocks (default 256M, at least 128M)")
-      ->check(CLI::Validator(
-          [](std::string& text) {
-            const auto bytes = parse_size(text);
-            const bool enough = bytes && *bytes >= limits::smallest_cache;
-            return enough ? std::string() : std::string("the cache has to have at least 128M");
-          },
-          ""))
-      ->group("Machine");
+      .check([](std::string& text) {
+        const auto bytes = parse_size(text);
+        const bool enough = bytes && *bytes >= limits::smallest_cache;
+        return enough ? std::string() : std::string("the cache has to have at least 128M");
+      })
+      .under("Machine");
   add_size_option(command, "--memory", options.memory_bytes,
                   "Memory for devices in memory (default half of this computer's)")
-      ->group("Machine");
+      .under("Machine");
   command
       .add_option("--attach", options.folder,
                   "The folder below which devices may be files that are served in place (kind=file,path=PATH)")

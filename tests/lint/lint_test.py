@@ -6,6 +6,7 @@ import unittest
 import arrows
 import named_tests
 import text
+import tidy
 
 
 class Arrows(unittest.TestCase):
@@ -68,6 +69,36 @@ class NamedTests(unittest.TestCase):
     def test_a_file_that_is_not_there_is_found(self):
         self.assertTrue(named_tests.file_problems("a.md", "`tests/cli/gone_test.py`", {"here_test.py"}))
         self.assertFalse(named_tests.file_problems("a.md", "`here_test.py`: all", {"here_test.py"}))
+
+
+class TidyUnits(unittest.TestCase):
+    def units(self, *texts, key=()):
+        return tidy.units((f"{n}.cpp", tidy.unit_key(key, text), text) for n, text in enumerate(texts))
+
+    def test_files_that_get_along_are_one(self):
+        alias = "namespace a {\nusing Bytes = std::vector<char>;\n"
+        self.assertEqual(self.units(alias + "int one() {\n", alias + "int two() {\n"), [["0.cpp", "1.cpp"]])
+        own = "namespace {\nstruct Rig {\n"
+        self.assertEqual(self.units("namespace a {\n" + own, "namespace b {\n" + own), [["0.cpp", "1.cpp"]])
+
+    def test_files_that_do_not_compile_together_are_apart(self):
+        for one, other in (
+            ("int one() {\n", "void one(int x) {\n"),
+            ("struct Rig {\n", "class Rig;\n"),
+            ("using Kind = A::Kind;\n", "using Kind = B::Kind;\n"),
+            ("constexpr int mebi = 1;\n", "constexpr int mebi = 1;\n"),
+            ("#define X 1\n", "#define X 2\n"),
+            ("using namespace a;\n", "using namespace b;\n"),
+        ):
+            self.assertEqual(self.units(one, other), [["0.cpp"], ["1.cpp"]], one)
+
+    def test_a_unit_has_an_end(self):
+        texts = [f"int f{n}() {{\n" for n in range(tidy.FILES_IN_UNIT + 1)]
+        self.assertEqual([len(paths) for paths in self.units(*texts)], [tidy.FILES_IN_UNIT, 1])
+
+    def test_of_the_compilers_arguments_those_stay_that_mean_something(self):
+        command = "c++ -Ia.p -I.. -fPIC -DX=1 -MD -MQ a.o -MF a.d -o a.o -c ../a.cpp"
+        self.assertEqual(tidy.compiler_arguments({"command": command}), (["-Ia.p", "-I.."], ("-DX=1",)))
 
 
 if __name__ == "__main__":
