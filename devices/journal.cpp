@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
@@ -19,6 +20,9 @@ constexpr std::size_t large_window_bytes = 256 << 10;
 constexpr std::size_t large_window_blocks = 1024;
 /// Copies of so many blocks, and a checkpoint begins: a record of a few bytes says what takes a replay a while.
 constexpr std::uint64_t most_copied_blocks = 1u << 18;
+/// So few blocks, in so few bytes of a window, stand in the record that somebody waits for.
+constexpr std::size_t most_blocks_inside = 4;
+constexpr std::size_t most_bytes_inside = 64 << 10;
 static_assert(sizeof(Uuid) == 16);
 
 template <typename Value>
@@ -190,20 +194,35 @@ void Journal::clear_window() {
   wanted_ = false;
 }
 
-/// Names the places of the blocks that were written whole, and has them written.
-void Journal::place_changed() {
+/// Calls visit(device, plane, blocks) for the blocks that were written whole, each once, which are forgotten then.
+template <typename Visit>
+void Journal::take_changed(Visit&& visit) {
   std::sort(changed_.begin(), changed_.end());
   changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
-  std::vector<BlockCache::Placed> to_write;
   const std::span<const Changed> all(changed_);
   for (std::size_t first = 0; first < all.size();) {
     std::size_t last = first + 1;
     while (last < all.size() && all[last].number == all[first].number && all[last].plane == all[first].plane) ++last;
-    place(*devices_.at(all[first].number), all[first].plane, all.subspan(first, last - first), to_write);
+    visit(*devices_.at(all[first].number), all[first].plane, all.subspan(first, last - first));
     first = last;
   }
   changed_.clear();
+}
+
+/// Names the places of the blocks that were written whole, and has them written.
+void Journal::place_changed() {
+  std::vector<BlockCache::Placed> to_write;
+  take_changed([&](PoolDevice& device, Plane plane, std::span<const Changed> blocks) {
+    place(device, plane, blocks, to_write);
+  });
   writer_.write_data(std::move(to_write));
+}
+
+/// Of many blocks the look-ups miss the processor's caches: so many miss them together.
+void Journal::approach(PoolDevice& device, Plane plane, std::span<const Changed> changed) {
+  std::array<Device::Place, side_by_side> places;
+  for (std::size_t n = 0; n < changed.size(); ++n) places[n] = device.locate(plane, changed[n].index);
+  for (std::size_t n = 0; n < changed.size(); ++n) device.approach(places[n]);
 }
 
 void Journal::place(PoolDevice& device, Plane plane, std::span<const Changed> changed,
@@ -211,22 +230,54 @@ void Journal::place(PoolDevice& device, Plane plane, std::span<const Changed> ch
   std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
   put(operands, static_cast<std::uint8_t>(plane));
   const std::size_t before = operands.size();
-  for (const Changed& block : changed) {
-    const Slot slot = device.settled_slot(plane, block.index);
-    if (slot.empty()) continue;  // cleared since
-    put(operands, JournalEntry{block.index, slot});
-    const FrameId frame = cache_.find(slot.address());
-    // A block is named once: it is not changed in place any more, nor used again before the records are superfluous.
-    assert(frame != no_frame && !cache_.named(frame));
-    if (cache_.name(frame)) to_write.push_back({slot.address(), frame});
+  for (std::size_t first = 0; first < changed.size(); first += side_by_side) {
+    const std::span<const Changed> some = changed.subspan(first, std::min(side_by_side, changed.size() - first));
+    approach(device, plane, some);
+    for (const Changed& block : some) {
+      const auto [slot, frame] = device.settled(plane, block.index);
+      if (slot.empty()) continue;  // cleared since
+      put(operands, JournalEntry{block.index, slot});
+      // It is named once: it is not changed in place any more, nor used again before the records are superfluous.
+      assert(!cache_.named(frame));
+      if (cache_.name(frame)) to_write.push_back({slot.address(), frame});
+    }
   }
   if (operands.size() == before) return;
   window_.extension(static_cast<std::uint8_t>(JournalOpcode::place_blocks), operands);
 }
 
+/// Somebody waits for few blocks: one write that is durable at once then takes the place of two writes and a flush.
+bool Journal::may_stand_inside() const {
+  // Who wrote them found as much room in the ring.
+  static_assert(most_bytes_inside <= largest_addition);
+  return wanted_ && changed_.size() <= most_blocks_inside &&
+         window_bytes() + changed_.size() * block_size <= most_bytes_inside;
+}
+
+/// The bytes of the blocks that were written whole, as they are now, become part of the window. The blocks may change
+/// in place again, and are written by the next checkpoint.
+void Journal::put_changed_inside() {
+  take_changed([&](PoolDevice& device, Plane plane, std::span<const Changed> blocks) {
+    for (const Changed& block : blocks) {
+      const auto [slot, frame] = device.settled(plane, block.index);
+      if (slot.empty()) continue;  // cleared since
+      const std::uint64_t offset = block.index * block_size;
+      // A device that has become shorter since must not grow again by this.
+      const std::uint64_t size =
+          plane == Plane::data ? std::min(block_size, device.length() - std::min(device.length(), offset)) : block_size;
+      const auto* const bytes = reinterpret_cast<const std::uint8_t*>(cache_.bytes(frame));
+      write_piece(device, plane, offset, {bytes, static_cast<std::size_t>(size)});
+    }
+  });
+}
+
 /// All effects so far are said by instructions.
 void Journal::drain() {
   place_changed();
+  put_lengths();
+}
+
+void Journal::put_lengths() {
   for (const std::uint32_t number : lengths_) {
     const PoolDevice& device = *devices_.at(number);
     std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
@@ -239,7 +290,12 @@ void Journal::drain() {
 
 void Journal::seal() {
   assert(state_ == State::on);
-  drain();
+  if (may_stand_inside()) {
+    put_changed_inside();
+    put_lengths();
+  } else {
+    drain();
+  }
   writer_.append(window_.bytes());
   clear_window();
 }

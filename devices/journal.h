@@ -3,9 +3,10 @@
 // one moment to the next are collected in a window; a window is sealed into a record, and a record is durable as soon
 // as it and the blocks that it refers to are on the medium, without a checkpoint.
 //
-// Small payloads stand in the record. Whole blocks are written to their place in the pool, where the next checkpoint
-// wants them too, and the record says where that is (7F 80). A block that a record names is not changed any more, and
-// not used again before the record is superfluous.
+// Small payloads stand in the record, and so do whole blocks if they are few and somebody waits for them. Other whole
+// blocks are written to their place in the pool, where the next checkpoint wants them too, and the record says where
+// that is (7F 80). A block that a record names is not changed any more, and not used again before the record is
+// superfluous.
 //
 // What takes a record that is too long (a snapshot of very many devices) is not written down: after one of these
 // nothing is recorded until a checkpoint has begun, and nothing sealed until it is published, so that no record has a
@@ -128,9 +129,16 @@ class Journal {
   [[nodiscard]] bool window_empty() const { return window_.empty() && changed_.empty() && lengths_.empty(); }
   [[nodiscard]] std::uint64_t window_bytes() const;
   void write_piece(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes);
+  template <typename Visit>
+  void take_changed(Visit&& visit);
   void place_changed();
+  static constexpr std::size_t side_by_side = 8;
+  static void approach(PoolDevice& device, Plane plane, std::span<const Changed> changed);
   void place(PoolDevice& device, Plane plane, std::span<const Changed> changed,
              std::vector<BlockCache::Placed>& to_write);
+  [[nodiscard]] bool may_stand_inside() const;
+  void put_changed_inside();
+  void put_lengths();
   void drain();
   void seal();
   void clear_window();

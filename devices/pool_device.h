@@ -27,7 +27,9 @@ class PoolDevice final : public Device {
   /// The part of a device that is a file (devices/file_device.h): the file's path, else empty.
   [[nodiscard]] const std::string& path() const { return path_; }
   /// The slot of a block that has changed since the last checkpoint began, its checksum up to date.
-  [[nodiscard]] Slot settled_slot(Plane plane, std::uint64_t index) { return tree(plane).settled_slot(index); }
+  [[nodiscard]] Tree::Settled settled(Plane plane, std::uint64_t index) { return tree(plane).settled(index); }
+  /// As Device::locate, of any plane.
+  [[nodiscard]] Place locate(Plane plane, std::uint64_t block) { return tree(plane).locate(block); }
   /// Replay: puts blocks of a plane where the journal says that they are. Waits as often as it needs; what has been
   /// put already stays when it is called again.
   Outcome place(Waiter&, Plane, std::span<const JournalEntry> entries);

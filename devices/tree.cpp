@@ -387,7 +387,7 @@ void Tree::clear(std::uint64_t first, std::uint64_t last, Tree& grave) {
   if (root_.slot.empty()) root_.height = 0;
 }
 
-Slot Tree::settled_slot(std::uint64_t index) {
+Tree::Settled Tree::settled(std::uint64_t index) {
   FrameId* hint = nullptr;
   Slot* const slot = find(index, hint);
   if (slot == nullptr) return {};
@@ -400,7 +400,7 @@ Slot Tree::settled_slot(std::uint64_t index) {
   if (slot->unsettled()) {
     slot->settle(block_checksum(slot->address(), slot->generation(), blocks_->cache().bytes(frame)));
   }
-  return *slot;
+  return {*slot, frame};
 }
 
 bool Tree::settle(Slot& slot, unsigned level, std::size_t& budget) {

@@ -39,8 +39,12 @@ class Tree {
   [[nodiscard]] const std::byte* block(std::uint64_t index);
   /// The slot of a block whose maps have been fetched; an empty one for a hole.
   [[nodiscard]] Slot slot(std::uint64_t index);
-  /// The same with its checksum up to date.
-  [[nodiscard]] Slot settled_slot(std::uint64_t index);
+  struct Settled {
+    Slot slot;
+    FrameId frame = no_frame;
+  };
+  /// The slot, its checksum up to date, and the frame of a block that has been written; an empty slot for a hole.
+  [[nodiscard]] Settled settled(std::uint64_t index);
   /// The bytes of a prepared block, to be changed; `whole`: all of them will be, so they are undefined.
   [[nodiscard]] std::byte* writable(std::uint64_t index, bool whole);
   /// Overwrites a whole prepared block; its checksum is taken while the bytes are in the processor's cache.

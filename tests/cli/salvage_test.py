@@ -248,7 +248,8 @@ class Salvage(ChimeraTest):
 
     def test_a_damaged_block_that_a_record_names(self):
         self.format()
-        blocks = self.write_file("blocks", os.urandom(3 * BLOCK))
+        # Fewer would stand in the record.
+        blocks = self.write_file("blocks", os.urandom(6 * BLOCK))
         self.send_and_kill([f'create device "d" ""\nwrite bytes @0 file"{blocks}"\n',
                             'open device "d"\nwrite metadata @0 1\n'])
         place = self.store.read_bytes().rindex(blocks.read_bytes()[BLOCK:2 * BLOCK]) // BLOCK
@@ -257,7 +258,7 @@ class Salvage(ChimeraTest):
         [lost] = self.salvage()["lost_ranges"]
         self.assertEqual((lost["offset"], lost["size"], lost["block"]), (BLOCK, BLOCK, place))
         content = blocks.read_bytes()
-        self.assertEqual(self.read("d", 0, 3 * BLOCK), content[:BLOCK] + bytes(BLOCK) + content[2 * BLOCK:])
+        self.assertEqual(self.read("d", 0, 6 * BLOCK), content[:BLOCK] + bytes(BLOCK) + content[2 * BLOCK:])
 
     # What is left alone.
 

@@ -61,11 +61,13 @@ std::string simulate() {
   return {};
 }
 
-std::string run_some_sequences() {
+std::string run_each(std::uint64_t step) {
   CrashCounts counts;
   const auto ignore = [](std::uint64_t) {};
-  return simulation::run_sequences(0, simulation::sequence_count(), 97, ignore, counts);
+  return simulation::run_sequences(0, simulation::sequence_count(), step, ignore, counts);
 }
+std::string run_some_sequences() { return run_each(97); }
+std::string run_more_sequences() { return run_each(7); }
 
 const Mutant mutants[] = {
     {"blocks are not compared with their checksums", safeguards::blocks_are_verified, damage},
@@ -81,7 +83,7 @@ const Mutant mutants[] = {
     {"freed blocks are used again before the checkpoint is published", safeguards::freed_blocks_are_held,
      [] { return crash(Work::large, 12); }},
     {"a checkpoint publishes half an instruction", safeguards::pieces_are_hidden,
-     [] { return crash(Work::long_copies, 12); }},
+     [] { return crash(Work::long_copies, 40); }},
     {"a record counts as durable before it is flushed", safeguards::records_are_flushed,
      [] { return crash(Work::small, 8); }},
     {"records that are damaged count", safeguards::records_are_verified, [] { return crash(Work::small, 40); }},
@@ -107,7 +109,7 @@ const Mutant simulated_mutants[] = {
     {"the superblock is written before the first flush", safeguards::blocks_are_flushed_first, run_some_sequences},
     {"a checkpoint counts before its last flush", safeguards::superblocks_are_flushed, simulate},
     {"freed blocks are used again before the checkpoint is published", safeguards::freed_blocks_are_held,
-     run_some_sequences},
+     run_more_sequences},
     {"a record counts as durable before it is flushed", safeguards::records_are_flushed, run_some_sequences},
     {"records that are damaged count", safeguards::records_are_verified, simulate},
     {"records count without the blocks that they name", safeguards::record_data_is_verified, run_some_sequences},

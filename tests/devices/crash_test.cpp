@@ -45,7 +45,7 @@ TEST_CASE("a crash while much is written") {
 }
 
 TEST_CASE("a crash of a store that is full again and again") {
-  const CrashCounts counts = run(1001, 4, {.steps = 1500, .choice = {.boundary_percent = 10}});
+  const CrashCounts counts = run(1001, 5, {.steps = 1500, .choice = {.boundary_percent = 10}});
   CHECK_GT(counts.images, 1000 / share);
 }
 

@@ -44,7 +44,8 @@ TEST_CASE("the journal cannot be written: flushes say so, nothing more is taken,
     journal.disk.fails_at = [&](const io::DiskRequest& request) { return failure.hits(request, superblock); };
     rig.run_well(Program().write_bytes(device, 100, pattern(2, 50)));
     allowed.push_back(journal.content());
-    rig.run_well(Program().write_bytes(device, 4000, pattern(3, 20'000)));
+    // Of so many blocks that the record names them.
+    rig.run_well(Program().write_bytes(device, 4000, pattern(3, 40'000)));
     allowed.push_back(journal.content());
 
     // Two who wait for the same record.

@@ -54,7 +54,8 @@ TEST_CASE("a read under way to an address that is freed and used again is not ta
   PoolRig rig;
   const Uuid device = rig.create("d");
   const Uuid other = rig.create("other");
-  rig.run_well(Program().write_block(device, 0, Program::Block(pattern(1, block_size))).sync());
+  rig.run_well(Program().write_block(device, 0, Program::Block(pattern(1, block_size))));
+  rig.checkpoint();
   rig.close();
 
   HoldingDisk disk(rig.disk);

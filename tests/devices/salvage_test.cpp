@@ -74,7 +74,8 @@ Sample make_sample() {
     rig.settle();
   }
   for (std::uint64_t n = 1; n <= 4; ++n) rig.run_well(commit_of(counter, n));
-  rig.run_well(Program().write_bytes(table, 8 * block_size, pattern(5, 2 * block_size)).sync());
+  // So many blocks that a record names them.
+  rig.run_well(Program().write_bytes(table, 8 * block_size, pattern(5, 6 * block_size)).sync());
   rig.run_well(commit_of(counter, 5));
   // Its outcome is kept in a device that is in no list, whose name another one may have.
   rig.create("outcomes of tokens");

@@ -1,0 +1,79 @@
+// Whole blocks that stand in the record itself.
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/devices/journal_rig.h"
+
+namespace chimera::devices::testing {
+namespace {
+
+using Kind = io::DiskRequest::Kind;
+
+std::vector<std::uint8_t> blocks_of(std::uint64_t seed, std::size_t count) {
+  return pattern(static_cast<std::uint8_t>(seed), count * block_size);
+}
+
+TEST_CASE("few blocks that somebody waits for are durable with one write, more with their own and a flush") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(Program().write_bytes(device, 0, blocks_of(1, 16)).sync());
+  rig.checkpoint();
+  rig.settle();
+  for (const std::size_t count : {1u, 4u, 5u}) {
+    CAPTURE(count);
+    const std::uint64_t writes = rig.disk.started(Kind::write);
+    const std::uint64_t flushes = rig.disk.started(Kind::flush);
+    rig.run_well(Program().write_bytes(device, block_size, blocks_of(2 + count, count)).flush_device(device));
+    const bool inside = count <= 4;
+    CHECK_EQ(rig.disk.started(Kind::write) - writes, inside ? 1 : 2);
+    CHECK_EQ(rig.disk.started(Kind::flush) - flushes, inside ? 0 : 1);
+    check_crash(journal);
+  }
+}
+
+TEST_CASE("a block that stands in a record does not make its device longer again") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(Program().write_bytes(device, 0, blocks_of(1, 2)).sync());
+  rig.run_well(Program().write_bytes(device, block_size, blocks_of(2, 1)).write_length(device, 5000).sync());
+  check_crash(journal);
+  rig.run_well(Program().write_bytes(device, 0, blocks_of(3, 1)).write_length(device, 0).sync());
+  check_crash(journal);
+}
+
+/// Beside a checkpoint that does not end, until there is no room: first some commits of one block, then of four.
+void fill_the_ring(unsigned small_commits) {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(Program().write_bytes(device, 0, blocks_of(0, 4)).sync());
+  rig.checkpoint();
+  rig.settle();
+  journal.disk.hold = true;
+  const auto commit = [&](std::uint64_t n) {
+    return Program().begin().write_bytes(device, 0, blocks_of(n, n <= small_commits ? 1 : 4)).commit();
+  };
+  constexpr std::uint64_t many = 3000;
+  std::uint64_t last = 0;
+  while (last < many && journal.try_run(commit(last + 1))) ++last;
+  CHECK(journal.disk.holding());
+  REQUIRE_LT(last, many);
+  check_crash(journal);
+  journal.disk.release();
+  CHECK(journal.wait());
+  CHECK(journal.all_well(commit(last + 1)));
+  check_crash(journal);
+}
+
+TEST_CASE("records with blocks in them find room up to the end of the ring") {
+  for (unsigned small_commits = 0; small_commits < 5; ++small_commits) fill_the_ring(small_commits);
+}
+
+}  // namespace
+}  // namespace chimera::devices::testing
