@@ -14,6 +14,9 @@ using Bytes = std::span<const std::uint8_t>;
 /// Of a block status: how far it shall reach, and contexts. More than that names some twice.
 constexpr std::uint64_t longest_contexts = 4096;
 
+/// Of longer transfers the look-ups are not what counts.
+constexpr std::uint64_t longest_approached = 16 << 10;
+
 /// The first failure among answers without results, or the last answer.
 Answer overall(Bytes answers) {
   Answer answer;
@@ -72,13 +75,35 @@ Transmission::~Transmission() = default;
 
 std::size_t Transmission::take(Bytes input) {
   std::size_t taken = 0;
+  std::size_t approached = 0;
   while (!has_ended_) {
     const Bytes rest = input.subspan(taken);
+    if (taken >= approached && payload_left_ == 0) approached = taken + approach(rest);
     const std::size_t consumed = payload_left_ > 0 ? take_payload(rest) : take_header(rest);
     if (consumed == 0) break;
     taken += consumed;
   }
   return has_ended_ ? input.size() : taken;
+}
+
+/// The next few short transfers, if they have come whole: what their look-ups need is fetched side by side. Returns the
+/// size of those that it has looked at.
+std::size_t Transmission::approach(Bytes input) {
+  const std::size_t header = agreement_.has_extended_headers ? extended_request_size : request_size;
+  std::array<std::uint64_t, vm::Session::most_approached> offsets;
+  std::size_t count = 0;
+  std::size_t size = 0;
+  while (count < offsets.size() && input.size() - size >= header && !is_full()) {
+    const std::optional<Request> request = parse_request(input.subspan(size), agreement_.has_extended_headers);
+    if (!request || request->length > longest_approached) break;
+    if (request->command != Command::read && request->command != Command::write) break;
+    const std::uint64_t whole = header + payload_of(*request, agreement_.has_extended_headers);
+    if (input.size() - size < whole) break;
+    offsets[count++] = request->offset;
+    size += whole;
+  }
+  if (count > 1) at_once_->approach(agreement_.target.device, std::span(offsets).first(count));
+  return size;
 }
 
 std::size_t Transmission::take_header(Bytes input) {

@@ -69,6 +69,7 @@ class Transmission {
   using Bytes = std::span<const std::uint8_t>;
 
   [[nodiscard]] bool is_filling() const { return filling_ != nullptr; }
+  std::size_t approach(Bytes input);
   std::size_t take_header(Bytes input);
   std::size_t take_payload(Bytes input);
   std::size_t begin(const Request& request, Bytes behind);

@@ -59,6 +59,10 @@ class Session {
   /// What `write bytes` does.
   [[nodiscard]] virtual bool write_at_once(const Uuid& device, std::uint64_t offset,
                                            std::span<const std::uint8_t> bytes) = 0;
+  static constexpr std::size_t most_approached = 8;
+  /// Several of them are about to begin at these offsets, so many at most: what their look-ups need is brought near the
+  /// processor, side by side. Nothing else happens; any offset is fine.
+  virtual void approach(const Uuid& device, std::span<const std::uint64_t> offsets) = 0;
 
   /// Called (from the machine's run) when input has been consumed, answers have come or the session has become idle.
   /// For servers.

@@ -1,6 +1,8 @@
 // What a session runs between the machine's turns, because it has to wait for nothing.
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <cstring>
 
 #include "isa/limits.h"
@@ -56,6 +58,17 @@ bool StreamSession::write_at_once(const Uuid& uuid, std::uint64_t offset, std::s
   if (has_run) answers_.truncate(answered);
   core_.note_work();
   return has_run;
+}
+
+void StreamSession::approach(const Uuid& uuid, std::span<const std::uint64_t> offsets) {
+  assert(offsets.size() <= most_approached);
+  const Handle* const handle = registers_.find(uuid);
+  if (handle == nullptr) return;
+  std::array<devices::Device::Place, most_approached> places;
+  for (std::size_t n = 0; n < offsets.size(); ++n) {
+    places[n] = handle->device->locate(offsets[n] / limits::block_size);
+  }
+  for (std::size_t n = 0; n < offsets.size(); ++n) handle->device->approach(places[n]);
 }
 
 }  // namespace chimera::vm

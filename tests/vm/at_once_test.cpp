@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "tests/devices/pool_rig.h"
 #include "tests/vm/conversation.h"
@@ -37,6 +38,9 @@ TEST_CASE("reads and writes at once agree with the stream, and what is refused h
     const std::uint64_t unit = is_aligned ? block_size : 1;
     const std::uint64_t offset = random.below(length / unit) * unit;
     const std::size_t size = std::min<std::uint64_t>((1 + random.below(20'000 / unit)) * unit, length - offset);
+    // Of whatever it is told: nothing of it can be seen.
+    const std::array<std::uint64_t, 3> near{offset, random.below(2 * length), ~random.below(length)};
+    if (random.chance(50)) quick->approach(device, near);
     if (random.chance(50)) {
       std::vector<std::uint8_t> out(size);
       const bool has_read = quick->read_at_once(device, offset, out);
