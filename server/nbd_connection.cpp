@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t smallest_receive = 4096;
 constexpr std::size_t largest_receive = 512 * 1024;
 
+// From this size on it is worth more to move nothing than to receive much at once.
+constexpr std::size_t long_request = 128 * 1024;
+
 // So many pieces of output may leave before others have their turn.
 constexpr unsigned most_rounds = 16;
 
@@ -79,8 +82,12 @@ void NbdConnection::receive() {
   // While one is under way the input stays as it is. So there is one only where nothing of it could be taken.
   if (has_input_ended_ || receiving_.is_under_way() || !takes_input()) return;
   const std::size_t wanted = conversation_->wanted();
-  std::uint8_t* const room = input_.room(std::max(receive_size_, wanted - std::min(wanted, input_.size())));
-  loop_.receive(socket_.get(), room, std::min(input_.room_size(), largest_receive), receiving_.begin());
+  const std::size_t missing = wanted - std::min(wanted, input_.size());
+  // The rest of a long request comes alone: what follows finds the queue empty, and need not be moved to its front.
+  const bool is_long = missing > 0 && wanted >= long_request;
+  std::uint8_t* const room = input_.room(is_long ? missing : std::max(receive_size_, missing));
+  const std::size_t size = std::min(is_long ? missing : input_.room_size(), largest_receive);
+  loop_.receive(socket_.get(), room, size, receiving_.begin());
 }
 
 void NbdConnection::on_received(int result) {

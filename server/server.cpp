@@ -112,6 +112,7 @@ bool Server::has_room(Protocol protocol) const {
 
 void Server::accepted(Socket socket, Protocol protocol) {
   tune_tcp(socket);
+  widen_unix(socket);
   bound_silence(socket, options_.stall_timeout_ms);
   std::unique_ptr<Connection> connection = converse(std::move(socket), protocol);
   connection->index = connections_.size();

@@ -156,6 +156,14 @@ void tune_tcp(const Socket& socket) {
   ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
+void widen_unix(const Socket& socket) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return;
+  const int bytes = widened_bytes / 2;  // the kernel doubles it, for its own books
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 void bound_silence(const Socket& socket, std::uint64_t timeout_ms) {
   if (timeout_ms == 0) return;
   const auto set = [&](int option, std::uint64_t value, std::uint64_t least, std::uint64_t most) {

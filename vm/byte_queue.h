@@ -53,8 +53,9 @@ class ByteQueue {
   void clear() { drop(size()); }
 
  private:
-  /// An empty queue gives larger storage back, or thousands of sessions would each keep what one transfer took.
-  static constexpr std::size_t kept_capacity = 1 << 20;
+  /// An empty queue gives larger storage back, or thousands of sessions would each keep what one transfer took. A
+  /// transfer of 1 MiB fits in with its header: with new memory each time, the kernel's clearing of it would be felt.
+  static constexpr std::size_t kept_capacity = (1 << 20) + 4096;
   static constexpr std::size_t smallest_capacity = 4096;
 
   void make_room(std::size_t size) {
