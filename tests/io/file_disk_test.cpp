@@ -38,6 +38,8 @@ class StingyLoop final : public KernelLoop {
   std::size_t most_bytes = 1'000'000;  ///< of each transfer
   int next_result = 0;                 ///< if negative, the next transfer ends with it
   std::size_t transfers = 0;
+  std::size_t written_through = 0;
+  std::size_t syncs = 0;
 
   void readv(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Completion& completion) override {
     if (fail(completion)) return;
@@ -48,6 +50,7 @@ class StingyLoop final : public KernelLoop {
               Completion& completion) override {
     if (fail(completion)) return;
     cut(parts, count);
+    written_through += durable ? 1 : 0;
     inner_.writev(fd, cut_.data(), cut_count_, offset, durable, completion);
   }
   std::size_t step(int timeout_ms) override {
@@ -55,7 +58,10 @@ class StingyLoop final : public KernelLoop {
     std::exchange(failing_, nullptr)->complete(std::exchange(next_result, 0));
     return 1;
   }
-  void sync_data(int fd, Completion& completion) override { inner_.sync_data(fd, completion); }
+  void sync_data(int fd, Completion& completion) override {
+    ++syncs;
+    inner_.sync_data(fd, completion);
+  }
   void after(std::uint64_t milliseconds, Completion& completion) override { inner_.after(milliseconds, completion); }
   void accept(int, Completion&) override {}
   void receive(int, void*, std::size_t, Completion&) override {}
@@ -91,6 +97,31 @@ class StingyLoop final : public KernelLoop {
 };
 
 }  // namespace
+
+TEST_CASE("a durable write is written through, or followed by a flush, and others are not") {
+  for (const LoopKind kind : {LoopKind::uring, LoopKind::posix}) {
+    const auto loop = loop_of(kind);
+    if (!loop) continue;
+    const ScratchDirectory scratch(scratch_parents().front());
+    StingyLoop stingy(*loop);
+    const auto disk = opened(stingy, scratch.file("disk"), OpenMode::create, 8);
+    const Blocks memory(4);
+    for (const bool durable : {true, false}) {
+      for (const std::size_t count : {1u, 4u}) {
+        stingy.most_bytes = 4096;  // of several blocks each goes alone
+        stingy.written_through = stingy.syncs = 0;
+        std::vector<std::byte*> buffers;
+        for (std::size_t n = 0; n < count; ++n) buffers.push_back(memory.at(n));
+        Request request(Kind::write, 1, buffers);
+        request.durable = durable;
+        disk->start(request);
+        CHECK(finish(stingy, request) == 0);
+        CHECK(stingy.written_through == (durable && count == 1 ? 1 : 0));
+        CHECK(stingy.syncs == (durable && count > 1 ? 1 : 0));
+      }
+    }
+  }
+}
 
 TEST_CASE("random requests, many under way, whatever the loop and the file system: the file is as the model") {
   for (const std::string& parent : scratch_parents()) {
