@@ -18,6 +18,7 @@
 #include "cli/memory_plan.h"
 #include "cli/render.h"
 #include "cli/terminal.h"
+#include "isa/text.h"
 #include "server/inherited_sockets.h"
 #include "server/server.h"
 #include "server/service_manager.h"
@@ -103,6 +104,7 @@ int run(Options& options) {
   if (options.config.check || !options.config_faults.empty()) {
     return report_config(options.config.path, options.config_faults);
   }
+  give_memory_back();
   hold_stop_signals();
   auto manager = server::ServiceManager::from_environment();
   if (!manager) return fail(manager.error());
@@ -174,6 +176,14 @@ void add_server_options(CLI::App& command, server::Options& options) {
   add_count_option(command, "--connections", options.most_connections, 1, limits::most_sessions,
                    "Most connections at a time; more wait until one goes")
       .with_default_shown();
+  add_size_option(command, "--transfer-memory", options.transfer_memory_bytes,
+                  "Memory for large payloads and answers of all clients together; beyond it they wait for their turn "
+                  "(default 256M, at least 100M)")
+      .check([](std::string& text) {
+        const auto bytes = parse_size(text);
+        const bool is_enough = bytes && *bytes >= limits::smallest_transfer_memory;
+        return is_enough ? std::string() : std::string("the largest instruction needs 100M");
+      });
   add_time_option(command, "--idle-timeout", options.idle_timeout_ms,
                   "Let a client go that asks for nothing for so long (default 0: never)");
   add_time_option(command, "--stall-timeout", options.stall_timeout_ms,

@@ -1,6 +1,7 @@
 #include "cli/memory_plan.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -36,7 +37,8 @@ std::uint64_t most_for_maps(std::uint64_t store_blocks) {
 }  // namespace
 
 std::uint64_t MemoryPlan::total() const {
-  return cache + books + maps + journal + transactions + memory_devices + files + connections * connection + program;
+  return cache + books + maps + journal + transactions + memory_devices + files + transfers + handles +
+         connections * connection + program;
 }
 
 std::string MemoryPlan::text() const {
@@ -46,19 +48,26 @@ std::string MemoryPlan::text() const {
                         human_size(maps), human_size(journal));
   }
   if (files != 0) line += fmt::format("files {}, ", human_size(files));
-  return line + fmt::format("transactions {}, devices in memory {}, {} connections of {}, program {}",
-                            human_size(transactions), human_size(memory_devices), grouped(connections),
-                            human_size(connection), human_size(program));
+  return line + fmt::format(
+                    "transactions {}, devices in memory {}, transfers {}, open devices {}, {} connections of {}, "
+                    "program {}",
+                    human_size(transactions), human_size(memory_devices), human_size(transfers), human_size(handles),
+                    grouped(connections), human_size(connection), human_size(program));
 }
 
 MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_options,
                        const server::Options& server_options, bool serves_nbd) {
-  const std::uint64_t nbd_connection = serves_nbd ? server::NbdConnection::most_memory(server_options) : 0;
-  MemoryPlan plan{.transactions = vm::Transactions::most_bytes,
+  const std::uint64_t nbd_connection = serves_nbd ? server::NbdConnection::most_memory() : 0;
+  // A table of them, and its copy at the begin of a transaction; twice, since tables double.
+  constexpr std::uint64_t of_a_handle = 4 * 32;
+  MemoryPlan plan{.transactions = vm::Transactions::most_bytes + 2 * vm::Machine::most_kept_bytes,
+                  .transfers = server_options.transfer_memory_bytes,
                   .memory_devices = store_options.memory_bytes,
                   .connections = server_options.most_connections,
                   .connection = std::max(server::StreamConnection::most_memory(server_options), nbd_connection),
-                  .program = 16 << 20};
+                  .handles = vm::Machine::most_open_handles * of_a_handle,
+                  // Itself, and what the C library keeps at hand.
+                  .program = 32 << 20};
   if (devices::Pool* const pool = store.pool(); pool != nullptr) {
     const std::uint64_t ring = pool->journal().writer().block_count();
     plan.cache = store_options.cache_bytes;
@@ -69,6 +78,14 @@ MemoryPlan plan_memory(const devices::Store& store, const StoreOptions& store_op
     plan.journal = ring == 0 ? 0 : (ring + devices::longest_record(ring)) * block;
   }
   return plan;
+}
+
+void give_memory_back() noexcept {
+  // Beneath it stands what comes and goes with every request of some clients, and should not cost a system call.
+  constexpr int large = 4 << 20;
+  constexpr int kept_free = 16 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, large);
+  ::mallopt(M_TRIM_THRESHOLD, kept_free);
 }
 
 std::size_t provide_descriptors(std::size_t connections) {

@@ -52,6 +52,8 @@ class Store final : public Catalogue {
   [[nodiscard]] std::size_t device_count() const;
   /// Nothing of it may be changed.
   [[nodiscard]] bool read_only() const;
+  /// Devices may be files.
+  [[nodiscard]] bool serves_files() const { return folder_ != nullptr; }
   /// Its maps have been found to contradict each other: nothing is to be taken from what is in memory unasked.
   [[nodiscard]] bool contradictory() const;
   /// The journal's records are still to be run (vm::Machine::open).

@@ -13,6 +13,7 @@
 #include "io/seeded_random.h"
 #include "io/simulated_loop.h"
 #include "isa/builder.h"
+#include "isa/limits.h"
 #include "nbd/conversation.h"
 #include "tests/nbd/client_bytes.h"
 
@@ -121,7 +122,7 @@ class Talk {
       : machine_(machine),
         random_(choices.seed),
         piece_(choices.piece),
-        conversation_(machine, choices.options, statistics_, [this] { is_changed_ = true; }) {}
+        conversation_(machine, choices.options, transfers_, statistics_, [this] { is_changed_ = true; }) {}
 
   /// All of it, in pieces, with turns of the machine between them.
   void say(View bytes) {
@@ -168,6 +169,7 @@ class Talk {
   std::size_t piece_;
   bool is_changed_ = false;
   Statistics statistics_;
+  vm::TransferBudget transfers_{limits::smallest_transfer_memory};
   Conversation conversation_;
   Bytes input_;
   Bytes output_;

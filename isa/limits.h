@@ -25,6 +25,10 @@ inline constexpr std::uint32_t most_sessions = 4096;       ///< one machine
 /// A cache must hold the largest transfer beside another one that is on its way to the disk.
 inline constexpr std::uint64_t smallest_cache = 128ull << 20;
 
+/// What a server needs for the transfers of its clients: the largest instruction takes a payload, an answer, and as
+/// much of a device that is a file.
+inline constexpr std::uint64_t smallest_transfer_memory = 100ull << 20;
+
 /// What one transaction may write, as long as it is not committed.
 inline constexpr std::uint64_t most_transaction_bytes = 64ull << 20;
 
@@ -33,6 +37,7 @@ inline constexpr std::uint64_t smallest_journal = 2ull << 20;
 inline constexpr std::uint64_t largest_journal = 112ull << 20;
 
 static_assert(smallest_cache >= 3ull * largest_transfer);
+static_assert(smallest_transfer_memory >= 3ull * largest_transfer + 3ull * instruction_overhead);
 static_assert(most_transaction_bytes >= largest_transfer);
 static_assert(greatest_length % block_size == 0);
 static_assert(largest_transfer % block_size == 0);

@@ -4,9 +4,9 @@
 
 namespace chimera::nbd {
 
-Conversation::Conversation(vm::Machine& machine, const Options& options, Statistics& statistics,
-                           std::function<void()> changed)
-    : machine_(machine), statistics_(statistics), changed_(std::move(changed)) {
+Conversation::Conversation(vm::Machine& machine, const Options& options, vm::TransferBudget& transfers,
+                           Statistics& statistics, std::function<void()> changed)
+    : machine_(machine), transfers_(transfers), statistics_(statistics), changed_(std::move(changed)) {
   negotiation_.emplace(machine, options, output_, changed_);
 }
 
@@ -16,7 +16,14 @@ std::size_t Conversation::take(std::span<const std::uint8_t> input) {
 
 bool Conversation::takes_input() const {
   if (!negotiation_) return !transmission_->is_full();
-  return negotiation_->phase() == Negotiation::Phase::talking && negotiation_->is_waiting_for_client();
+  const bool is_talking = negotiation_->phase() == Negotiation::Phase::talking && !negotiation_->is_full();
+  return is_talking && negotiation_->is_waiting_for_client();
+}
+
+void Conversation::sent(std::size_t size) {
+  if (transmission_) return transmission_->sent(size);
+  output_.drop(size);
+  proceed();
 }
 
 void Conversation::proceed() {
@@ -27,7 +34,7 @@ void Conversation::proceed() {
 
 void Conversation::begin_transmission() {
   holder_ = negotiation_->take_search();
-  transmission_.emplace(machine_, negotiation_->agreement(), statistics_, output_, changed_);
+  transmission_.emplace(machine_, negotiation_->agreement(), transfers_, statistics_, output_, changed_);
   negotiation_.reset();
 }
 

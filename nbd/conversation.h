@@ -7,21 +7,23 @@
 #include <optional>
 #include <span>
 
-#include "isa/limits.h"
 #include "nbd/negotiation.h"
 #include "nbd/options.h"
 #include "nbd/statistics.h"
 #include "nbd/transmission.h"
 #include "vm/byte_queue.h"
 #include "vm/machine.h"
+#include "vm/transfer_budget.h"
 
 namespace chimera::nbd {
 
 class Conversation {
  public:
-  /// `machine`, `options` and `statistics`, where requests are counted, must outlive it. `changed` is called, while the
-  /// machine runs, whenever `proceed` is to be called before the machine runs next.
-  Conversation(vm::Machine& machine, const Options& options, Statistics& statistics, std::function<void()> changed);
+  /// `machine`, `options`, `transfers`, which large requests are asked of, and `statistics`, where requests are
+  /// counted, must outlive it. `changed` is called, while the machine runs or memory is given back, whenever `proceed`
+  /// is to be called before the machine runs next.
+  Conversation(vm::Machine& machine, const Options& options, vm::TransferBudget& transfers, Statistics& statistics,
+               std::function<void()> changed);
 
   /// Consumes what it can of the input and returns how much; the rest is to be given again, with what comes behind it,
   /// when `proceed` has been called.
@@ -38,26 +40,29 @@ class Conversation {
   }
   /// So much of it that the client should have it before more is done.
   [[nodiscard]] bool is_worth_sending() const { return transmission_ && transmission_->is_worth_sending(); }
-  void sent(std::size_t size) { transmission_ ? transmission_->sent(size) : output_.drop(size); }
+  void sent(std::size_t size);
 
   /// The client has to send something before anything else happens.
   [[nodiscard]] bool is_waiting_for_client() const;
   /// And is not amid a request. Before an export is agreed upon it always is amid the handshake.
   [[nodiscard]] bool is_idle() const { return transmission_ && transmission_->is_idle(); }
   [[nodiscard]] bool is_negotiating() const { return negotiation_.has_value(); }
+  /// It has been given memory that others may be waiting for.
+  [[nodiscard]] bool holds_transfer() const { return transmission_ && transmission_->holds_transfer(); }
   /// Nothing more is taken; when the output has been sent and nothing is under way the connection is to be closed.
   [[nodiscard]] bool has_ended() const;
 
-  /// Most bytes of memory that it takes: what is under way, in the sessions or on its way out, where a queue that grows
-  /// has its bytes thrice for a moment; and what sessions and their queues keep when nothing is.
-  static constexpr std::uint64_t kept_by_request = 2 << 20;
-  static constexpr std::uint64_t most_memory = 3 * (Transmission::most_bytes + limits::largest_transfer) +
-                                               (Transmission::most_requests + 1) * (kept_by_request + (64 << 10));
+  /// Most bytes of memory that it takes beside what it is given of the transfers: what is under way without having been
+  /// asked for, output that is worth sending and one more reply, sessions that wait for their next request.
+  static constexpr std::uint64_t most_memory = Transmission::free_bytes +
+                                               (Transmission::worthwhile + Transmission::free_bytes) +
+                                               (Transmission::most_free_works + 2) * Transmission::session_bytes;
 
  private:
   void begin_transmission();
 
   vm::Machine& machine_;
+  vm::TransferBudget& transfers_;
   Statistics& statistics_;
   std::function<void()> changed_;
   vm::ByteQueue output_;

@@ -92,18 +92,14 @@ void ExportList::ask(const std::string& after) {
   run(asked_);
 }
 
-bool ExportList::proceed() {
-  if (is_running()) return false;
+std::optional<std::vector<std::string>> ExportList::take_page() {
   const std::vector<Answer> answers = parse_answers(asked_, this->answers());
-  is_complete_ = answers.at(0).ok();
-  const std::size_t before = names_.size();
-  if (is_complete_) {
-    for (const ListedDevice& device : devices_of(answers[0])) names_.emplace_back(device.name);
-  }
+  if (!answers.at(0).ok()) return std::nullopt;
+  std::vector<std::string> names;
+  for (const ListedDevice& device : devices_of(answers[0])) names.emplace_back(device.name);
   take();
-  if (names_.size() - before < page) return true;
-  ask(names_.back());
-  return false;
+  if (names.size() == page) ask(names.back());
+  return names;
 }
 
 bool ExportSearch::may_create() const {

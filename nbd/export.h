@@ -57,27 +57,23 @@ class ExportSearch final : private Errand {
   std::string message_;
 };
 
-/// Asks the machine for the names of all devices.
+/// Asks the machine for the names of all devices, a page at a time.
 class ExportList final : private Errand {
  public:
   ExportList(vm::Machine& machine, std::function<void()> changed);
 
-  /// As above.
-  [[nodiscard]] bool proceed();
-  /// False if the machine has refused.
-  [[nodiscard]] bool is_complete() const { return is_complete_; }
-  [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+  /// Nothing is to be taken before the machine has answered.
+  [[nodiscard]] bool has_page() const { return !is_running(); }
+  /// The names of the next page; less than a whole one is the last. Nothing if the machine has refused.
+  [[nodiscard]] std::optional<std::vector<std::string>> take_page();
+  static constexpr std::size_t page = 1024;
 
  private:
-  static constexpr std::uint32_t page = 1024;
-
   void ended() override { changed_(); }
   void ask(const std::string& after);
 
   std::function<void()> changed_;
   Program asked_;
-  std::vector<std::string> names_;
-  bool is_complete_ = true;
 };
 
 }  // namespace chimera::nbd

@@ -94,7 +94,7 @@ void Negotiation::reply(OptionReply type, std::string_view text) { reply(type, b
 
 std::size_t Negotiation::take(Bytes input) {
   std::size_t taken = 0;
-  while (phase_ == Phase::talking && is_waiting_for_client()) {
+  while (phase_ == Phase::talking && is_waiting_for_client() && !is_full()) {
     const Bytes rest = input.subspan(taken);
     if (to_skip_ > 0) {
       const std::size_t skipped = std::min<std::uint64_t>(to_skip_, rest.size());
@@ -219,21 +219,23 @@ void Negotiation::search(Query query) {
 // What the machine has answered.
 
 void Negotiation::proceed() {
-  if (list_ != nullptr && list_->proceed()) finish_list();
+  while (list_ != nullptr && list_->has_page() && !is_full()) go_on_with_list();
   if (search_ != nullptr && phase_ == Phase::talking && search_->proceed()) finish_search();
 }
 
-void Negotiation::finish_list() {
-  const std::unique_ptr<ExportList> list = std::move(list_);
-  if (!list->is_complete()) return reply(OptionReply::shutdown, "the server is shutting down");
+void Negotiation::go_on_with_list() {
+  const std::optional<std::vector<std::string>> names = list_->take_page();
+  const bool is_last = !names || names->size() < ExportList::page;
+  if (is_last) list_.reset();
+  if (!names) return reply(OptionReply::shutdown, "the server is shutting down");
   std::vector<std::uint8_t> entry;
-  for (const std::string& name : list->names()) {
+  for (const std::string& name : *names) {
     entry.resize(sizeof(std::uint32_t));
     store_big(entry.data(), static_cast<std::uint32_t>(name.size()));
     entry.insert(entry.end(), name.begin(), name.end());
     reply(OptionReply::server, entry);
   }
-  reply(OptionReply::ack);
+  if (is_last) reply(OptionReply::ack);
 }
 
 void Negotiation::finish_search() {

@@ -43,7 +43,10 @@ class Negotiation {
   /// Consumes what it can of the input and returns how much; the rest is to be given again. None while it waits for the
   /// machine.
   std::size_t take(std::span<const std::uint8_t> input);
+  /// To be called when something has been sent, too.
   void proceed();
+  /// Nothing more is done for the client before it has taken some of what it has been told.
+  [[nodiscard]] bool is_full() const { return output_.size() >= worthwhile; }
 
   [[nodiscard]] bool is_waiting_for_client() const { return search_ == nullptr && list_ == nullptr; }
   [[nodiscard]] Phase phase() const { return phase_; }
@@ -52,6 +55,8 @@ class Negotiation {
   [[nodiscard]] std::unique_ptr<ExportSearch> take_search() { return std::move(search_); }
 
  private:
+  static constexpr std::size_t worthwhile = 32 << 10;
+
   using Bytes = std::span<const std::uint8_t>;
   /// A question about one export, while the machine is asked.
   struct Query {
@@ -70,7 +75,7 @@ class Negotiation {
   void handle_switch(Bytes data);
   void search(Query query);
 
-  void finish_list();
+  void go_on_with_list();
   void finish_search();
   void finish_export_name(const Export& found);
   void finish_info(const Export& found);

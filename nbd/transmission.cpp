@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "isa/answer.h"
+#include "isa/limits.h"
 
 namespace chimera::nbd {
 namespace {
@@ -40,6 +41,14 @@ std::uint64_t moved_bytes(const Request& request) {
   }
 }
 
+/// Of the machine's answer, of the same as numbers, and of the reply.
+std::uint64_t bytes_of_extents(const Request& request) {
+  constexpr std::uint64_t each = 12 + sizeof(Extent) + 16;
+  const bool is_in_payload = request.has(command_flags::payload_length);
+  const std::uint64_t blocks = is_in_payload ? limits::most_extents : request.length / limits::block_size + 2;
+  return each * std::min<std::uint64_t>(limits::most_extents, blocks);
+}
+
 }  // namespace
 
 /// A session, and the request that it carries out now.
@@ -50,6 +59,8 @@ class Transmission::Work final : public Errand {
   Request request;
   std::uint64_t done = 0;     ///< bytes of the request that steps have covered
   std::uint64_t covered = 0;  ///< that this one covers
+  vm::TransferBudget::Claim claim;
+  std::uint64_t free_used = 0;  ///< of free_bytes, if there is no claim
 
  private:
   void ended() override {
@@ -60,10 +71,11 @@ class Transmission::Work final : public Errand {
   Transmission& transmission_;
 };
 
-Transmission::Transmission(vm::Machine& machine, Agreement agreement, Statistics& statistics, vm::ByteQueue& output,
-                           std::function<void()> changed)
+Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::TransferBudget& transfers,
+                           Statistics& statistics, vm::ByteQueue& output, std::function<void()> changed)
     : machine_(machine),
       agreement_(std::move(agreement)),
+      transfers_(transfers),
       statistics_(statistics),
       output_(output),
       changed_(std::move(changed)),
@@ -112,11 +124,12 @@ std::size_t Transmission::take_header(Bytes input) {
   wanted_ = 0;
   if (input.size() < size || is_full()) return 0;
   const std::optional<Request> request = parse_request(input, is_extended);
-  if (request) statistics_.count(std::to_underlying(request->command));
   if (!request || request->command == Command::disconnect) {
+    if (request) statistics_.count(std::to_underlying(request->command));
     has_ended_ = true;
   } else {
     fault_ = find_fault(*request, agreement_);
+    if (fault_ == Error::none && !may_begin(*request)) return 0;
     const std::uint64_t payload = payload_of(*request, is_extended);
     if (may_be_at_once(*request) && input.size() - size < payload) {
       wanted_ = size + static_cast<std::size_t>(payload);
@@ -129,6 +142,7 @@ std::size_t Transmission::take_header(Bytes input) {
 
 /// Returns how much of what has come behind the header belongs to the request, if it is over already.
 std::size_t Transmission::begin(const Request& request, Bytes behind) {
+  statistics_.count(std::to_underlying(request.command));
   taken_ = request;
   payload_left_ = payload_of(request, agreement_.has_extended_headers);
   if (may_be_at_once(request) && answer_at_once(request, behind.first(payload_left_))) {
@@ -157,6 +171,7 @@ bool Transmission::answer_at_once(const Request& request, Bytes payload) {
   if (!at_once_->write_at_once(agreement_.target.device, request.offset, payload)) return false;
   reply_success(request);
   moved_ += request.length;
+  claim_.give_back();
   return true;
 }
 
@@ -169,6 +184,7 @@ bool Transmission::read_at_once(const Request& request) {
   put_data_head(request, size);
   output_.commit(size);
   moved_ += size;
+  output_claim_.add(std::move(claim_));
   return true;
 }
 
@@ -199,6 +215,7 @@ void Transmission::end_payload() {
     step(occupy(taken_));
   }
   contexts_.clear();
+  claim_.give_back();
 }
 
 /// The payload says how far it shall reach and which contexts are wanted.
@@ -218,6 +235,35 @@ void Transmission::begin_status_of_contexts() {
   step(occupy(request));
 }
 
+// Memory. A request that waits for it holds up those behind it of the same client, and none that has begun: all of
+// those have come whole, and need nothing more to end but the machine, and the client to take its replies.
+
+/// What a request takes at most while it is under way.
+std::uint64_t Transmission::memory_of(const Request& request) const {
+  const std::uint64_t bytes =
+      request.command == Command::block_status ? bytes_of_extents(request) : moved_bytes(request);
+  return session_bytes + (machine_.store().serves_files() ? 2 * bytes : bytes);
+}
+
+bool Transmission::may_begin(const Request& request) {
+  if (claim_.is_held()) return true;
+  const std::uint64_t bytes = memory_of(request);
+  return bytes <= free_bytes - free_used_ || claim_.ask(transfers_, bytes, *this);
+}
+
+/// Gives back what belongs to replies that have left.
+void Transmission::settle_output() {
+  if (output_.size() >= worthwhile) return;
+  output_.fit();
+  output_claim_.give_back();
+  free_used_ -= std::exchange(output_free_used_, 0);
+}
+
+bool Transmission::holds_transfer() const {
+  return claim_.is_held() || output_claim_.is_held() ||
+         std::ranges::any_of(works_, [](const auto& work) { return work->claim.is_held(); });
+}
+
 // Work.
 
 Transmission::Work& Transmission::occupy(const Request& request) {
@@ -229,6 +275,9 @@ Transmission::Work& Transmission::occupy(const Request& request) {
   free_.pop_back();
   work.request = request;
   work.done = work.covered = 0;
+  work.free_used = claim_.is_held() ? 0 : memory_of(request);
+  work.claim.add(std::move(claim_));
+  free_used_ += work.free_used;
   ++busy_;
   busy_bytes_ += moved_bytes(request);
   return work;
@@ -237,7 +286,11 @@ Transmission::Work& Transmission::occupy(const Request& request) {
 void Transmission::release(Work& work) {
   --busy_;
   busy_bytes_ -= moved_bytes(work.request);
-  free_.push_back(&work);
+  output_claim_.add(std::move(work.claim));
+  output_free_used_ += work.free_used;
+  settle_output();
+  if (free_.size() < most_free_works) return free_.push_back(&work);
+  std::erase_if(works_, [&work](const auto& one) { return one.get() == &work; });
 }
 
 void Transmission::step(Work& work) {
@@ -258,7 +311,10 @@ Transmission::Bytes Transmission::output() const {
 
 void Transmission::sent(std::size_t size) {
   moved_ = 0;
-  if (!output_.empty() || lent_ == nullptr) return output_.drop(size);
+  if (!output_.empty() || lent_ == nullptr) {
+    output_.drop(size);
+    return settle_output();
+  }
   lent_left_ -= size;
   if (lent_left_ > 0) return;
   Work& work = *std::exchange(lent_, nullptr);

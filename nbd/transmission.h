@@ -15,21 +15,29 @@
 #include "nbd/statistics.h"
 #include "vm/byte_queue.h"
 #include "vm/machine.h"
+#include "vm/transfer_budget.h"
 
 namespace chimera::nbd {
 
-class Transmission {
+class Transmission final : private vm::TransferBudget::Waiter {
  public:
   /// Under way at a time, of one client: what comes beyond waits in its socket.
   static constexpr std::size_t most_requests = 128;
   static constexpr std::uint64_t most_bytes = 64 << 20;  ///< of payloads and results; one request may pass it
+  /// What requests that are under way take of memory without asking for it, of one client; what goes beyond is asked of
+  /// the transfers' budget, request by request. Each counts its bytes, and the session that it needs.
+  static constexpr std::uint64_t free_bytes = 384 << 10;
+  static constexpr std::uint64_t session_bytes = 48 << 10;
+  /// Sessions that wait for their next request, at most.
+  static constexpr std::size_t most_free_works = 16;
   /// When so many bytes of replies wait, or have been moved by requests that were done at once, nothing more is taken
   /// before the replies are sent: they are worth a system call, and the client has something to do meanwhile.
   static constexpr std::size_t worthwhile = 32 << 10;
 
-  /// Replies go to `output`. `changed` is called, while the machine runs, whenever `proceed` is to be.
-  Transmission(vm::Machine& machine, Agreement agreement, Statistics& statistics, vm::ByteQueue& output,
-               std::function<void()> changed);
+  /// Replies go to `output`. `changed` is called, while the machine runs or memory is given back, whenever `proceed` is
+  /// to be.
+  Transmission(vm::Machine& machine, Agreement agreement, vm::TransferBudget& transfers, Statistics& statistics,
+               vm::ByteQueue& output, std::function<void()> changed);
   ~Transmission();
   Transmission(const Transmission&) = delete;
   Transmission& operator=(const Transmission&) = delete;
@@ -41,7 +49,7 @@ class Transmission {
   std::size_t take(std::span<const std::uint8_t> input);
   /// Nothing is taken until something that is under way has ended, or replies have been sent.
   [[nodiscard]] bool is_full() const {
-    if (lent_ != nullptr) return true;
+    if (lent_ != nullptr || claim_.is_waiting()) return true;
     if (payload_left_ > 0) return false;
     return busy_ >= most_requests || busy_bytes_ >= most_bytes || is_worth_sending();
   }
@@ -58,9 +66,13 @@ class Transmission {
   [[nodiscard]] std::size_t wanted() const { return wanted_; }
 
   /// Nothing is under way, nor half a request in.
-  [[nodiscard]] bool is_idle() const { return busy_ == 0 && payload_left_ == 0 && wanted_ == 0; }
+  [[nodiscard]] bool is_idle() const {
+    return busy_ == 0 && payload_left_ == 0 && wanted_ == 0 && !claim_.is_waiting();
+  }
   /// Nothing is under way, and the rest of what begun to come is the client's to send.
-  [[nodiscard]] bool is_waiting_for_client() const { return busy_ == (is_filling() ? 1 : 0); }
+  [[nodiscard]] bool is_waiting_for_client() const { return busy_ == (is_filling() ? 1 : 0) && !claim_.is_waiting(); }
+  /// It has been given memory that others may be waiting for.
+  [[nodiscard]] bool holds_transfer() const;
   /// The client wants no more, or has sent what is no request: when it is idle the connection ends.
   [[nodiscard]] bool has_ended() const { return has_ended_; }
 
@@ -73,6 +85,10 @@ class Transmission {
   std::size_t take_header(Bytes input);
   std::size_t take_payload(Bytes input);
   std::size_t begin(const Request& request, Bytes behind);
+  [[nodiscard]] std::uint64_t memory_of(const Request& request) const;
+  bool may_begin(const Request& request);
+  void transfer_granted() override { changed_(); }
+  void settle_output();
   [[nodiscard]] bool may_be_at_once(const Request& request) const;
   bool answer_at_once(const Request& request, Bytes payload);
   bool read_at_once(const Request& request);
@@ -96,11 +112,16 @@ class Transmission {
 
   vm::Machine& machine_;
   const Agreement agreement_;
+  vm::TransferBudget& transfers_;
   Statistics& statistics_;
   vm::ByteQueue& output_;
   std::function<void()> changed_;
-  std::unique_ptr<vm::Session> at_once_;  ///< for what is not an errand
-  Program program_;                       ///< used again for each step
+  std::unique_ptr<vm::Session> at_once_;    ///< for what is not an errand
+  Program program_;                         ///< used again for each step
+  vm::TransferBudget::Claim claim_;         ///< for the request that is to begin
+  vm::TransferBudget::Claim output_claim_;  ///< of requests that are over, whose replies are still here
+  std::uint64_t free_used_ = 0;             ///< of free_bytes
+  std::uint64_t output_free_used_ = 0;      ///< of that: what output_claim_ is for those that were given more
   std::vector<std::unique_ptr<Work>> works_;
   std::vector<Work*> free_;
   std::vector<Work*> finished_;

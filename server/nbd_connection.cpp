@@ -10,10 +10,6 @@
 namespace chimera::server {
 namespace {
 
-// What an idle connection holds, and what one receive of a busy one brings at most.
-constexpr std::size_t smallest_receive = 4096;
-constexpr std::size_t largest_receive = 512 * 1024;
-
 // From this size on it is worth more to move nothing than to receive much at once.
 constexpr std::size_t long_request = 128 * 1024;
 
@@ -26,20 +22,23 @@ std::array<std::uint8_t, 16 * 1024> rubbish;
 }  // namespace
 
 NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
-                             vm::Machine& machine, nbd::Statistics& statistics)
+                             vm::Machine& machine, vm::TransferBudget& transfers, nbd::Statistics& statistics)
     : host_(host),
       loop_(loop),
       options_(options),
       socket_(std::move(socket)),
-      conversation_(std::in_place, machine, options.nbd, statistics, [this] { host_.connection_changed(*this); }),
-      receive_size_(smallest_receive) {
+      transfers_(transfers),
+      conversation_(std::in_place, machine, options.nbd, transfers, statistics,
+                    [this] { host_.connection_changed(*this); }) {
   if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, timer_.begin());
   host_.connection_changed(*this);
 }
 
-std::uint64_t NbdConnection::most_memory(const Options& options) {
-  return nbd::Conversation::most_memory +
-         3 * (options.answer_cap_bytes + largest_receive + nbd::Transmission::most_at_once);
+std::uint64_t NbdConnection::most_memory() {
+  // A request that is to be done at once has to come whole; a queue that grows doubles.
+  constexpr std::uint64_t input =
+      std::max(2 * nbd::Transmission::free_bytes, nbd::Transmission::free_bytes + std::uint64_t{ReceiveSize::largest});
+  return input + nbd::Conversation::most_memory;
 }
 
 void NbdConnection::advance(bool is_machine_busy) {
@@ -85,8 +84,8 @@ void NbdConnection::receive() {
   const std::size_t missing = wanted - std::min(wanted, input_.size());
   // The rest of a long request comes alone: what follows finds the queue empty, and need not be moved to its front.
   const bool is_long = missing > 0 && wanted >= long_request;
-  std::uint8_t* const room = input_.room(is_long ? missing : std::max(receive_size_, missing));
-  const std::size_t size = std::min(is_long ? missing : input_.room_size(), largest_receive);
+  std::uint8_t* const room = input_.room(is_long ? missing : std::max(receive_size_.get(), missing));
+  const std::size_t size = std::min(is_long ? missing : input_.room_size(), ReceiveSize::largest);
   loop_.receive(socket_.get(), room, size, receiving_.begin());
 }
 
@@ -101,13 +100,9 @@ void NbdConnection::on_received(int result) {
     return;
   }
   const auto size = static_cast<std::size_t>(result);
-  has_moved_ = true;
+  patience_.note(size);
   input_.commit(size);
-  if (size >= receive_size_) {
-    receive_size_ = std::min(2 * receive_size_, largest_receive);
-  } else if (size < receive_size_ / 4) {
-    receive_size_ = std::max(receive_size_ / 2, smallest_receive);
-  }
+  receive_size_.note(size);
   // Before the machine has its turn.
   static_cast<void>(take_input());
 }
@@ -132,7 +127,7 @@ void NbdConnection::send_output(bool may_wait) {
     }
     const ssize_t sent = ::send(socket_.get(), output.data(), output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
-      has_moved_ = true;
+      patience_.note(static_cast<std::size_t>(sent));
       conversation_->sent(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN) {
       loop_.wait_writable(socket_.get(), awaiting_room_.begin());
@@ -182,8 +177,8 @@ void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
   const std::uint64_t patience = conversation_->is_idle() && conversation_->output().empty()
                                      ? options_.idle_timeout_ms
                                      : options_.stall_timeout_ms;
-  quiet_ms_ = std::exchange(has_moved_, false) || patience == 0 || is_ours ? 0 : quiet_ms_ + elapsed_ms;
-  if (patience != 0 && quiet_ms_ >= patience) drop();
+  const bool is_waited_for = conversation_->holds_transfer() && transfers_.waiting() > 0;
+  if (patience_.is_over(elapsed_ms, is_ours ? 0 : patience, is_waited_for)) drop();
 }
 
 void NbdConnection::drop() {

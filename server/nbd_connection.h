@@ -9,6 +9,8 @@
 #include "nbd/conversation.h"
 #include "server/connection.h"
 #include "server/options.h"
+#include "server/patience.h"
+#include "server/receive_size.h"
 #include "server/socket.h"
 #include "vm/byte_queue.h"
 #include "vm/machine.h"
@@ -19,9 +21,9 @@ class NbdConnection final : public Connection {
  public:
   /// All that is given must outlive the connection, which must be gone before it is destroyed.
   NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket, vm::Machine& machine,
-                nbd::Statistics& statistics);
-  /// What one connection takes at most, in bytes of memory.
-  [[nodiscard]] static std::uint64_t most_memory(const Options& options);
+                vm::TransferBudget& transfers, nbd::Statistics& statistics);
+  /// What one connection takes at most of memory, in bytes, beside what it is given of the transfers' budget.
+  [[nodiscard]] static std::uint64_t most_memory();
 
   void advance(bool is_machine_busy) override;
   void end_input() override;
@@ -46,17 +48,17 @@ class NbdConnection final : public Connection {
   io::KernelLoop& loop_;
   const Options& options_;
   Socket socket_;
+  const vm::TransferBudget& transfers_;
   std::optional<nbd::Conversation> conversation_;  ///< none when all is said
   vm::ByteQueue input_;
-  std::size_t receive_size_;
+  ReceiveSize receive_size_;
   bool has_input_ended_ = false;
   bool has_client_closed_ = false;
   bool is_lingering_ = false;  ///< all is said, and the client has been told: it shall close its side
   bool is_closing_ = false;    ///< operations that are under way end
   bool is_gone_ = false;
   bool is_send_postponed_ = false;
-  bool has_moved_ = false;      ///< bytes, either way, since the last look
-  std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
+  Patience patience_;
 
   io::Callback<&NbdConnection::on_received> receiving_{*this};
   io::Callback<&NbdConnection::on_writable> awaiting_room_{*this};

@@ -21,6 +21,9 @@ struct Options {
   /// So is one that stops within an instruction or a transaction, does not take its answers, or whose computer has
   /// gone; 0: never.
   std::uint64_t stall_timeout_ms = 300'000;
+  /// What large instructions of all clients may take of memory, in bytes: their payloads on the way in, their answers
+  /// on the way out. At least limits::smallest_transfer_memory fits the largest.
+  std::uint64_t transfer_memory_bytes = 256 << 20;
   std::uint64_t stop_deadline_ms = 10'000;    ///< how long a stop waits for what runs and for clients to take answers
   std::uint64_t linger_ms = 2'000;            ///< how long a connection that we have ended waits for its client to go
   std::size_t most_metrics_connections = 16;  ///< beside the others

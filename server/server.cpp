@@ -76,7 +76,8 @@ Server::Server(vm::Machine& machine, io::KernelLoop& loop, const Options& option
       loop_(loop),
       options_(options),
       look_interval_ms_(look_interval_ms(options)),
-      stop_event_(std::move(stop_event)) {
+      stop_event_(std::move(stop_event)),
+      transfers_(options.transfer_memory_bytes) {
   machine_.add_source(*this);
 }
 
@@ -126,12 +127,13 @@ void Server::accepted(Socket socket, Protocol protocol) {
 std::unique_ptr<Connection> Server::converse(Socket socket, Protocol protocol) {
   Connection::Host& host = *this;
   if (protocol == Protocol::nbd) {
-    return std::make_unique<NbdConnection>(host, loop_, options_, std::move(socket), machine_, nbd_statistics_);
+    return std::make_unique<NbdConnection>(host, loop_, options_, std::move(socket), machine_, transfers_,
+                                           nbd_statistics_);
   }
   if (protocol == Protocol::metrics) {
     return std::make_unique<MetricsConnection>(host, loop_, options_, std::move(socket), machine_);
   }
-  return std::make_unique<StreamConnection>(host, loop_, options_, std::move(socket), machine_.connect());
+  return std::make_unique<StreamConnection>(host, loop_, options_, std::move(socket), machine_.connect(), transfers_);
 }
 
 void Server::watch_clients() {
@@ -168,6 +170,18 @@ void Server::measure(std::vector<vm::Measurement>& all) const {
   all.push_back(std::move(open));
   all.push_back(std::move(accepted));
   all.push_back(std::move(requests));
+  all.push_back({"transfer_bytes",
+                 Kind::gauge,
+                 "Memory that large transfers of clients have been given",
+                 {},
+                 false,
+                 {{{}, transfers_.held_bytes()}}});
+  all.push_back({"transfers_waiting",
+                 Kind::gauge,
+                 "Clients that wait for memory for a large transfer",
+                 {},
+                 false,
+                 {{{}, transfers_.waiting()}}});
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   const auto nanoseconds = [](const timeval& time) {
@@ -288,6 +302,8 @@ void Server::finish() {
   manager_.tell(fmt::format("STOPPING=1\nSTATUS=finishing what {} clients have asked for", connections_.size()));
   for (const auto& listener : listeners_) listener->stop();
   machine_.shut_down();
+  // What has not begun by now takes nothing any more.
+  transfers_.lift();
   for (const auto& connection : connections_) connection->end_input();
   loop_.after(options_.stop_deadline_ms, deadline_.begin());
 }

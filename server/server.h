@@ -87,6 +87,7 @@ class Server final : private Connection::Host, private Listener::Host, private v
   ServiceManager manager_;
   Phase phase_ = Phase::serving;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  vm::TransferBudget transfers_;  ///< must outlive the connections
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> changed_;
   std::vector<Connection*> advancing_;  ///< what was `changed_`, while it is gone through

@@ -10,9 +10,6 @@
 namespace chimera::server {
 namespace {
 
-// What an idle connection holds, and what one receive of a busy one brings at most.
-constexpr std::size_t smallest_receive = 4096;
-constexpr std::size_t largest_receive = 512 * 1024;
 // While a session waits for its blocks, the machine looks so far ahead.
 constexpr std::size_t read_ahead = 256 * 1024;
 // So many are sent although the session goes on: the client has something to do meanwhile.
@@ -24,27 +21,27 @@ std::array<std::uint8_t, 16 * 1024> rubbish;
 }  // namespace
 
 StreamConnection::StreamConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
-                                   std::unique_ptr<vm::Session> session)
+                                   std::unique_ptr<vm::Session> session, vm::TransferBudget& transfers)
     : host_(host),
       loop_(loop),
       options_(options),
       socket_(std::move(socket)),
       session_(std::move(session)),
-      receive_size_(smallest_receive) {
+      transfers_(transfers) {
+  session_->ask_before_transfers(transfers);
   session_->cap_answers(options_.answer_cap_bytes);
   session_->listen(this);
   receive();
 }
 
 std::uint64_t StreamConnection::most_memory(const Options& options) {
-  constexpr std::uint64_t largest_instruction = limits::largest_transfer + limits::instruction_overhead;
-  // A queue that grows has its bytes twice for a moment; a queue that is empty keeps a little.
-  constexpr std::uint64_t kept = 1 << 20;  // of a transaction, to run it again
-  constexpr std::uint64_t input = largest_instruction + largest_receive + kept;
-  const std::uint64_t answers = limits::largest_transfer + options.answer_cap_bytes;
-  constexpr std::uint64_t handles = limits::most_open_devices * std::uint64_t{128};
-  constexpr std::uint64_t session = 64 * 1024;  // itself, its run-ahead, its pending flushes
-  return input + std::max(input, answers) + handles + session;
+  // A small instruction that has begun to come, or what the machine looks ahead; and what one receive brings.
+  constexpr std::uint64_t begun = std::max<std::uint64_t>(vm::TransferBudget::free_bytes, read_ahead);
+  constexpr std::uint64_t input = begun + ReceiveSize::largest + 2 * ReceiveSize::smallest;
+  const std::uint64_t answers = options.answer_cap_bytes + vm::TransferBudget::free_bytes;
+  constexpr std::uint64_t handles = vm::Machine::freely_open_handles * 2 * std::uint64_t{128};
+  constexpr std::uint64_t session = 48 * 1024;  // itself, its run-ahead, its pending flushes, this
+  return input + answers + handles + session;
 }
 
 void StreamConnection::session_changed(vm::Session&) { host_.connection_changed(*this); }
@@ -79,7 +76,7 @@ void StreamConnection::send_some(std::span<const std::uint8_t> answers) {
   const ssize_t sent =
       is_output_lost_ ? -1 : ::send(socket_.get(), answers.data(), answers.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent >= 0) {
-    has_moved_ = true;
+    patience_.note(static_cast<std::size_t>(sent));
     return session_->take_answers(static_cast<std::size_t>(sent));
   }
   if (!is_output_lost_ && errno == EINTR) return;
@@ -99,8 +96,8 @@ void StreamConnection::receive() {
   if (has_input_ended_ || receiving_.is_under_way() || receiving_piece_.is_under_way() || session_->ended()) return;
   if (session_->answers().size() >= options_.answer_cap_bytes) return;
   if (session_->idle()) {
-    const std::span<std::uint8_t> space = session_->input_space(receive_size_);
-    loop_.receive(socket_.get(), space.data(), std::min(space.size(), largest_receive), receiving_.begin());
+    const std::span<std::uint8_t> space = session_->input_space(receive_size_.get());
+    loop_.receive(socket_.get(), space.data(), std::min(space.size(), ReceiveSize::largest), receiving_.begin());
   } else if (session_->unread_input() < read_ahead) {
     // The session may run at any moment, so nothing can be under way into its input.
     loop_.receive(socket_.get(), piece_.data(), piece_.size(), receiving_piece_.begin());
@@ -110,8 +107,9 @@ void StreamConnection::receive() {
 /// What has come already, right into the session's input.
 void StreamConnection::receive_directly() {
   if (has_input_ended_ || session_->ended() || session_->unread_input() >= read_ahead) return;
-  const std::span<std::uint8_t> space = session_->input_space(receive_size_);
-  const ssize_t received = ::recv(socket_.get(), space.data(), std::min(space.size(), largest_receive), MSG_DONTWAIT);
+  const std::span<std::uint8_t> space = session_->input_space(receive_size_.get());
+  const ssize_t received =
+      ::recv(socket_.get(), space.data(), std::min(space.size(), ReceiveSize::largest), MSG_DONTWAIT);
   take_input(received < 0 ? -errno : static_cast<int>(received));
 }
 
@@ -119,16 +117,12 @@ void StreamConnection::receive_directly() {
 void StreamConnection::take_input(int result) {
   const auto size = static_cast<std::size_t>(std::max(result, 0));
   session_->commit_input(size);
-  if (size >= receive_size_) {
-    receive_size_ = std::min(2 * receive_size_, largest_receive);
-  } else if (size < receive_size_ / 4) {
-    receive_size_ = std::max(receive_size_ / 2, smallest_receive);
-  }
+  receive_size_.note(size);
   note_received(result);
 }
 
 void StreamConnection::note_received(int result) {
-  has_moved_ = has_moved_ || result > 0;
+  patience_.note(static_cast<std::size_t>(std::max(result, 0)));
   // A connection that breaks ends the input just as one that is closed: what arrived whole is run.
   const bool is_over = result <= 0 && result != -EINTR && result != -EAGAIN && result != -ECANCELED;
   has_client_closed_ = has_client_closed_ || is_over;
@@ -173,9 +167,8 @@ std::uint64_t StreamConnection::patience_ms() const {
 
 void StreamConnection::check_patience(std::uint64_t elapsed_ms) {
   if (state_ != State::open) return;
-  const std::uint64_t patience = patience_ms();
-  quiet_ms_ = std::exchange(has_moved_, false) || patience == 0 ? 0 : quiet_ms_ + elapsed_ms;
-  if (patience != 0 && quiet_ms_ >= patience) drop();
+  const bool is_waited_for = session_->holds_transfer() && transfers_.waiting() > 0;
+  if (patience_.is_over(elapsed_ms, patience_ms(), is_waited_for)) drop();
 }
 
 void StreamConnection::linger() {

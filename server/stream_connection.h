@@ -10,6 +10,8 @@
 #include "io/loop.h"
 #include "server/connection.h"
 #include "server/options.h"
+#include "server/patience.h"
+#include "server/receive_size.h"
 #include "server/socket.h"
 #include "vm/machine.h"
 
@@ -19,9 +21,9 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
  public:
   /// All that is given must outlive the connection, which must be gone before it is destroyed.
   StreamConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
-                   std::unique_ptr<vm::Session> session);
-  /// What one connection takes at most, in bytes of memory: an instruction of the largest size on its way in, the
-  /// answer to it on its way out, and its session.
+                   std::unique_ptr<vm::Session> session, vm::TransferBudget& transfers);
+  /// What one connection takes at most of memory, in bytes, beside what it is given of the transfers' budget and what
+  /// all sessions share (vm::Machine).
   [[nodiscard]] static std::uint64_t most_memory(const Options& options);
 
   void advance(bool is_machine_busy) override;
@@ -60,15 +62,15 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   const Options& options_;
   Socket socket_;
   std::unique_ptr<vm::Session> session_;
+  const vm::TransferBudget& transfers_;
   State state_ = State::open;
   bool has_input_ended_ = false;  ///< the session knows
   bool is_input_ending_ = false;  ///< it shall, when the receive that is under way has ended
   bool has_client_closed_ = false;
   bool is_output_lost_ = false;  ///< the client takes no answers any more; what it has sent is run all the same
   bool is_gone_ = false;
-  bool has_moved_ = false;      ///< bytes, either way, since the last look
-  std::uint64_t quiet_ms_ = 0;  ///< how long we have been waiting for the client, as far as looks tell
-  std::size_t receive_size_;
+  Patience patience_;
+  ReceiveSize receive_size_;
   std::array<std::uint8_t, 4096> piece_;  ///< what comes while the session runs
 
   io::Callback<&StreamConnection::on_received> receiving_{*this};

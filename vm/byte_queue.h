@@ -51,11 +51,16 @@ class ByteQueue {
     end_ = begin_ + size;
   }
   void clear() { drop(size()); }
+  /// Gives back what storage is left over from more than there is now. What `bytes` gave before is no longer valid.
+  void fit() {
+    const std::size_t capacity = std::max(kept_capacity, size());
+    if (capacity_ > 2 * capacity) move_to(capacity);
+  }
 
  private:
-  /// An empty queue gives larger storage back, or thousands of sessions would each keep what one transfer took. A
-  /// transfer of 1 MiB fits in with its header: with new memory each time, the kernel's clearing of it would be felt.
-  static constexpr std::size_t kept_capacity = (1 << 20) + 4096;
+  /// An empty queue gives larger storage back, or thousands of sessions would each keep what one transfer took. A server
+  /// sees to it that the C library keeps some of it at hand: cleared anew by the kernel each time it would be felt.
+  static constexpr std::size_t kept_capacity = 16 << 10;
   static constexpr std::size_t smallest_capacity = 4096;
 
   void make_room(std::size_t size) {
@@ -63,13 +68,19 @@ class ByteQueue {
     // Moving what is held to the front pays only where that is little beside what becomes free.
     if (begin_ >= held && capacity_ - held >= size) {
       std::memcpy(storage_.get(), storage_.get() + begin_, held);
+      begin_ = 0;
+      end_ = held;
     } else {
-      const std::size_t capacity = std::max({smallest_capacity, held + size, 2 * held});
-      auto storage = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
-      if (held > 0) std::memcpy(storage.get(), storage_.get() + begin_, held);
-      storage_ = std::move(storage);
-      capacity_ = capacity;
+      move_to(std::max({smallest_capacity, held + size, 2 * held}));
     }
+  }
+
+  void move_to(std::size_t capacity) {
+    const std::size_t held = size();
+    auto storage = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
+    if (held > 0) std::memcpy(storage.get(), storage_.get() + begin_, held);
+    storage_ = std::move(storage);
+    capacity_ = capacity;
     begin_ = 0;
     end_ = held;
   }

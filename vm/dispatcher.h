@@ -64,6 +64,8 @@ class Dispatcher {
   }
   /// An instruction has been run, and waits.
   [[nodiscard]] bool has_begun() const { return begun_; }
+  /// Of what the instruction's device has; the most that there can be where that is not easily told.
+  [[nodiscard]] std::uint64_t columns_length(const Instruction& instruction);
   void set_session_number(std::uint64_t number) { session_number_ = number; }
 
  private:

@@ -185,6 +185,14 @@ Outcome Dispatcher::read_columns(const Instruction& instruction) {
   return Outcome::ready();
 }
 
+std::uint64_t Dispatcher::columns_length(const Instruction& instruction) {
+  if (transaction_ != nullptr) return limits::largest_transfer;
+  const Handle* const current = registers_.current();
+  const Device* device = current != nullptr ? current->device : nullptr;
+  if (instruction.has_device) device = core_.store().find(instruction.device);
+  return device != nullptr ? device->columns_length() : 0;
+}
+
 Outcome Dispatcher::write_columns(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;

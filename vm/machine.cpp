@@ -94,6 +94,14 @@ Status MachineCore::sync() {
   }
 }
 
+std::size_t MachineCore::open_handles() const {
+  std::size_t sum = 0;
+  for (const StreamSession* session : sessions_) {
+    sum += session->open_count() - std::min(session->open_count(), Machine::freely_open_handles);
+  }
+  return sum;
+}
+
 bool MachineCore::open_elsewhere(const StreamSession& asking, const devices::Device& device) const {
   return std::ranges::any_of(sessions_,
                              [&](StreamSession* other) { return other != &asking && other->has_open(device); });

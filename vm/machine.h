@@ -14,6 +14,7 @@
 #include "devices/store.h"
 #include "io/loop.h"
 #include "vm/measurements.h"
+#include "vm/transfer_budget.h"
 
 namespace chimera::vm {
 
@@ -27,6 +28,8 @@ class Session {
 
   /// Appends bytes of the stream; whole instructions in them run at the machine's next turn. Copies.
   virtual void feed(std::span<const std::uint8_t> bytes) = 0;
+  /// More than this is not received at a time, so that large instructions are received where they are to stay.
+  static constexpr std::size_t largest_receive = 512 << 10;
   /// Space of at least `size` bytes at the end of the unread input, to receive into; `commit_input` says how many
   /// arrived. Nothing else may be called on the session in between.
   virtual std::span<std::uint8_t> input_space(std::size_t size) = 0;
@@ -75,6 +78,12 @@ class Session {
   };
   virtual void listen(Listener* listener) = 0;
 
+  /// For servers of many: what is over TransferBudget::free_bytes, of instruction and answer together, is asked for
+  /// before it is received or made. The budget must outlive the session. Nobody is asked unless this is called.
+  virtual void ask_before_transfers(TransferBudget& budget) = 0;
+  /// It has been given a part of the budget, and others may be waiting for that.
+  [[nodiscard]] virtual bool holds_transfer() const = 0;
+
   /// For embedding: runs `program` to its end, driving the machine and its loop, and appends the answers.
   /// Half an instruction at the end is dropped. False if the stream ended in it (illegal instruction).
   virtual bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) = 0;
@@ -82,6 +91,12 @@ class Session {
 
 class Machine {
  public:
+  /// Bytes of input that all sessions together keep to run transactions again that lose.
+  static constexpr std::size_t most_kept_bytes = 64 << 20;
+  /// Devices that each session may have open whatever others have, and those that all of them may have beside.
+  static constexpr std::size_t freely_open_handles = 256;
+  static constexpr std::size_t most_open_handles = 1 << 19;
+
   /// The loop must outlive the machine. The store may hold a pool on a disk of the same loop; it comes from
   /// vm::open_store then.
   Machine(io::Loop& loop, std::unique_ptr<devices::Store> store);

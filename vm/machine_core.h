@@ -11,6 +11,7 @@
 
 #include "devices/store.h"
 #include "io/loop.h"
+#include "vm/machine.h"
 #include "vm/measurements.h"
 #include "vm/statistics.h"
 #include "vm/transactions.h"
@@ -54,6 +55,14 @@ class MachineCore {
   void run_alone(StreamSession& session);
   void end_alone(StreamSession& session);
   [[nodiscard]] bool somebody_runs_alone() const { return alone_ != nullptr; }
+  /// Input that sessions keep to run their transactions again, all of them together. False: there is no room for so
+  /// many bytes more, and nothing is counted.
+  [[nodiscard]] bool may_keep(std::size_t bytes) {
+    if (bytes > Machine::most_kept_bytes - kept_bytes_) return false;
+    kept_bytes_ += bytes;
+    return true;
+  }
+  void keep_no_more(std::size_t bytes) { kept_bytes_ -= bytes; }
   void turn(int timeout_ms);
   /// Makes everything durable and leaves the store in order, driving the loop.
   [[nodiscard]] Status sync();
@@ -63,6 +72,8 @@ class MachineCore {
   void shut_down() { shutting_down_ = true; }
   [[nodiscard]] bool shutting_down() const { return shutting_down_; }
 
+  /// Devices that sessions have open, as far as each has more than its free ones.
+  [[nodiscard]] std::size_t open_handles() const;
   [[nodiscard]] bool open_elsewhere(const StreamSession& asking, const devices::Device& device) const;
   /// Instructions of other sessions that wait and may use the device let go of what they hold and begin again.
   void interrupt_users(const StreamSession& asking, const devices::Device& device);
@@ -79,6 +90,7 @@ class MachineCore {
   std::deque<StreamSession*> ready_;
   StreamSession* alone_ = nullptr;
   unsigned turns_alone_ = 0;
+  std::size_t kept_bytes_ = 0;
   bool has_new_work_ = false;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;

@@ -59,7 +59,13 @@ void Dispatcher::uses_length(const Target& target) {
 }
 
 Outcome Dispatcher::check_may_open() {
-  if (registers_.open_count() < limits::most_open_devices || core_.store().needs_replay()) return Outcome::ready();
+  const std::size_t open = registers_.open_count();
+  if (open < Machine::freely_open_handles || core_.store().needs_replay()) return Outcome::ready();
+  if (core_.open_handles() >= Machine::most_open_handles) {
+    return fail(Status::too_many_open, "all sessions together have {} devices open, the most that they may; close some",
+                core_.open_handles());
+  }
+  if (open < limits::most_open_devices) return Outcome::ready();
   return fail(Status::too_many_open, "this session has {} devices open, the most that it may; close some first",
               registers_.open_count());
 }

@@ -28,6 +28,7 @@ StreamSession::StreamSession(MachineCore& core)
 
 StreamSession::~StreamSession() {
   core_.store().release(*this);
+  core_.keep_no_more(counted_);
   core_.leave(*this);
 }
 
@@ -57,6 +58,7 @@ void StreamSession::take_answers(std::size_t size) {
   answers_.drop(size);
   if (keeping_) kept_answers_ -= size;
   flushes_.taken(size);
+  settle_transfer();
   enqueue_if_runnable();
 }
 
@@ -70,7 +72,7 @@ std::span<const std::uint8_t> StreamSession::stream() const {
 }
 
 bool StreamSession::runnable() const {
-  if (ended_ || parked_ || answers_.size() > answer_cap_) return false;
+  if (ended_ || parked_ || claim_.is_waiting() || answers_.size() > answer_cap_) return false;
   const std::size_t unread = stream().size();
   if (to_skip_ > 0 && unread > 0) return true;
   return (to_skip_ == 0 && unread >= needed_) || input_ended_;
@@ -99,7 +101,7 @@ void StreamSession::turn() {
   flushes_.work();
   run_quantum();
   // Somebody has to see the answers before it goes on.
-  if (keeping_ && !parked_ && !runnable()) stop_keeping();
+  if (keeping_ && !parked_ && !claim_.is_waiting() && !runnable()) stop_keeping();
   enqueue_if_runnable();
   // Behind a pending flush input is consumed and nothing answered: whoever feeds the session wants to know that too.
   core_.statistics().consumed_bytes += consumed_ - std::min(consumed_, consumed);
@@ -134,7 +136,9 @@ StreamSession::Step StreamSession::run_one() {
   Instruction instruction;
   const Decoded decoded = decode(stream(), instruction);
   switch (decoded.kind) {
-    case Decoded::Kind::complete: return run_instruction(instruction, decoded.size);
+    case Decoded::Kind::complete:
+      if (!may_transfer(instruction, decoded.size)) return Step::stuck;
+      return run_instruction(instruction, decoded.size);
     case Decoded::Kind::too_large: return begin_to_skip(instruction, decoded);
     case Decoded::Kind::illegal:
       dispatcher_.refuse_illegal(stream().front());
@@ -142,9 +146,21 @@ StreamSession::Step StreamSession::run_one() {
       return Step::stuck;
     case Decoded::Kind::incomplete: break;
   }
-  needed_ = static_cast<std::size_t>(decoded.size);
-  if (input_ended_) end_stream();  // half an instruction, or none
+  if (input_ended_) {
+    end_stream();  // half an instruction, or none
+  } else if (may_transfer(instruction, decoded.size)) {
+    needed_ = static_cast<std::size_t>(decoded.size);
+    expect_rest();
+  }
   return Step::stuck;
+}
+
+/// Makes room for the rest of an instruction that comes in many pieces, so that nothing is moved while they come.
+void StreamSession::expect_rest() {
+  const std::size_t arrived = stream().size();
+  if (program_.empty() && needed_ > arrived + largest_receive) {
+    static_cast<void>(input_.room(needed_ - arrived + largest_receive));
+  }
 }
 
 StreamSession::Step StreamSession::run_instruction(const Instruction& instruction, std::uint64_t size) {
@@ -164,6 +180,8 @@ StreamSession::Step StreamSession::run_instruction(const Instruction& instructio
       flushes_.hold_behind(answers_before());
       stop_keeping();
     }
+    is_claim_in_front_ = false;
+    settle_transfer();
     return Step::done;
   }
   parked_ = !woken_;
@@ -221,7 +239,10 @@ void StreamSession::consume(std::size_t size) {
   needed_ = 1;
   if (!keeping_) return drop_input(size);
   kept_ += size;
-  if (kept_ > most_kept) stop_keeping();
+  // What is run again has been counted before.
+  const std::size_t more = kept_ - std::min(kept_, counted_);
+  if (kept_ > most_kept || !core_.may_keep(more)) return stop_keeping();
+  counted_ += more;
 }
 
 void StreamSession::drop_input(std::size_t size) {
@@ -236,6 +257,8 @@ void StreamSession::end_stream() {
   drop_rest();
   dispatcher_.abandon_transaction();
   ended_ = true;
+  is_claim_in_front_ = false;
+  settle_transfer();
 }
 
 void StreamSession::drop_rest() {

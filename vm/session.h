@@ -21,10 +21,11 @@
 #include "vm/pending_flushes.h"
 #include "vm/registers.h"
 #include "vm/run_ahead.h"
+#include "vm/transfer_budget.h"
 
 namespace chimera::vm {
 
-class StreamSession final : public Session, private devices::Waiter {
+class StreamSession final : public Session, private devices::Waiter, private TransferBudget::Waiter {
  public:
   explicit StreamSession(MachineCore& core);
   ~StreamSession() override;
@@ -42,10 +43,14 @@ class StreamSession final : public Session, private devices::Waiter {
   }
   void take_answers(std::size_t size) override;
   void cap_answers(std::size_t bytes) override;
-  [[nodiscard]] bool idle() const override { return !parked_ && !runnable() && flushes_.empty(); }
+  [[nodiscard]] bool idle() const override {
+    return !parked_ && !claim_.is_waiting() && !runnable() && flushes_.empty();
+  }
   [[nodiscard]] bool in_transaction() const override { return dispatcher_.in_transaction(); }
   [[nodiscard]] bool ended() const override { return ended_ && flushes_.empty(); }
   void listen(Listener* listener) override { listener_ = listener; }
+  void ask_before_transfers(TransferBudget& budget) override;
+  [[nodiscard]] bool holds_transfer() const override { return claim_.is_held(); }
   [[nodiscard]] bool read_at_once(const Uuid& device, std::uint64_t offset, std::span<std::uint8_t> out) override;
   [[nodiscard]] bool write_at_once(const Uuid& device, std::uint64_t offset,
                                    std::span<const std::uint8_t> bytes) override;
@@ -56,6 +61,7 @@ class StreamSession final : public Session, private devices::Waiter {
 
   /// Runs a quantum and goes back to the queue if there is more. May tell the listener, who may end the session.
   void turn();
+  [[nodiscard]] std::size_t open_count() const { return registers_.open_count(); }
   [[nodiscard]] bool has_open(const devices::Device& device) { return dispatcher_.has_open(device); }
   /// Lets go of what a waiting instruction holds; it begins again from its start.
   void interrupt();
@@ -77,6 +83,7 @@ class StreamSession final : public Session, private devices::Waiter {
   Step begin_to_skip(const Instruction& instruction, const Decoded& decoded);
   Step begin_to_skip_options();
   void skip();
+  void expect_rest();
   void consume(std::size_t size);
   void end_stream();
   void drop_rest();
@@ -84,6 +91,13 @@ class StreamSession final : public Session, private devices::Waiter {
   void drop_input(std::size_t size);
 
   [[nodiscard]] bool may_run_at_once() const;  // session_at_once.cpp
+
+  // session_transfer.cpp: what a large instruction takes of memory is asked for before.
+  [[nodiscard]] std::uint64_t largest_answer(const Instruction& instruction, std::uint64_t size);
+  [[nodiscard]] std::uint64_t largest_touch(const Instruction& instruction, std::uint64_t size);
+  [[nodiscard]] bool may_transfer(const Instruction& instruction, std::uint64_t size);
+  void transfer_granted() override;
+  void settle_transfer();
 
   // session_transaction.cpp: a transaction that loses is run again, unseen, as long as nothing of it has left.
   void keep_transaction(std::size_t answered);
@@ -101,6 +115,9 @@ class StreamSession final : public Session, private devices::Waiter {
   FastPath fast_path_;
   RunAhead run_ahead_;
   Listener* listener_ = nullptr;
+  TransferBudget* transfers_ = nullptr;  ///< null: nobody has to be asked
+  TransferBudget::Claim claim_;          ///< for the instruction in front, then for its answer
+  bool is_claim_in_front_ = false;       ///< for the instruction
 
   ByteQueue input_;
   std::span<const std::uint8_t> program_;  ///< what `run` runs where it is, instead of from input_
@@ -110,8 +127,11 @@ class StreamSession final : public Session, private devices::Waiter {
   Instruction skipped_;                    ///< answered when they have passed
   bool options_follow_ = false;            ///< behind them stand a u16 length and options, to be skipped as well
   std::size_t answer_cap_ = 64 << 20;
+  /// Unread bytes that a session holds without having asked: a small instruction, and what comes behind it at once.
+  static constexpr std::size_t most_unread = TransferBudget::free_bytes + largest_receive;
   bool keeping_ = false;          ///< a transaction is open whose bytes and answers are still all here
   std::size_t kept_ = 0;          ///< its bytes, in front of the unread ones
+  std::size_t counted_ = 0;       ///< the most of them that there were, as far as others shall know
   std::size_t kept_answers_ = 0;  ///< answers in front of its own, in bytes, as long as none of them is replaced
   std::uint64_t shifted_ = 0;     ///< PendingFlushes::shifted at its begin
   unsigned losses_ = 0;           ///< how often it has been run in vain

@@ -22,6 +22,7 @@ void StreamSession::keep_transaction(std::size_t answered) {
 void StreamSession::stop_keeping() {
   keeping_ = false;
   drop_input(std::exchange(kept_, 0));
+  core_.keep_no_more(std::exchange(counted_, 0));
   losses_ = 0;
   core_.end_alone(*this);
 }

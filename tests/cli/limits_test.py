@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import struct
+import threading
 import unittest
 
 import harness
@@ -114,19 +115,46 @@ class Memory(ChimeraTest):
                 parts[name] = size_of(size)
         return size_of(total), parts
 
+    def peak(self, server):
+        with open(f"/proc/{server.process.pid}/status") as status:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) << 10
+
+    def most(self, server):
+        """Of what it has said, without what the test does not use."""
+        total, parts = self.plan(server)
+        return total - sum(parts[name] for name in ("transactions", "open devices", "devices in memory"))
+
     def test_it_is_said_at_the_start_and_follows_the_options(self):
         self.chimera("format", self.store, "--size", "64M", "--journal", "4M")
         server = self.serve(options=["--cache", "200M", "--memory", "50M", "--connections", "3"])
         total, parts = self.plan(server)
         self.assertEqual((parts["cache"], parts["devices in memory"]), (200 << 20, 50 << 20))
         self.assertGreaterEqual(parts["journal"], 4 << 20)
-        self.assertGreaterEqual(parts["connection"], 64 << 20)
+        self.assertLess(parts["connection"], 2 << 20)
+        self.assertEqual(parts["transfers"], 256 << 20)
         self.assertAlmostEqual(sum(parts.values()) - parts["connection"], total, delta=total / 50)
         self.assertEqual(server.stop()[0], 0)
         server = self.serve(":memory:", options=["--memory", "50M"])
         total, parts = self.plan(server)
         self.assertNotIn("cache", parts)
         self.assertAlmostEqual(parts["connections"], 4096 * parts["connection"])
+        # What it takes beside the devices is no more than a small computer has.
+        self.assertLess(total, 7 << 30)
+        self.assertEqual(server.stop()[0], 0)
+        server = self.serve(":memory:", options=["--memory", "50M", "--transfer-memory", "100M", "--connections", "10"],
+                            nbd=[f"unix:{self.folder}/nbd"])
+        total, parts = self.plan(server)
+        self.assertEqual(parts["transfers"], 100 << 20)
+        self.assertLess(parts["connection"], 3 << 20)
+        self.assertIn("100M", self.fails("serve", ":memory:", "--listen", f"unix:{self.folder}/other",
+                                         "--transfer-memory", "99M", status=2))
+
+    def test_the_readme_shows_what_is_said(self):
+        self.chimera("format", self.store)
+        server = self.serve()
+        shown, = re.findall(r"^ +memory: \S+ at most: (.*)…$", (harness.ROOT / "README.md").read_text(), re.MULTILINE)
+        self.assertIn(f"at most: {shown}", server.banner[1])
+        self.assertEqual(server.stop()[0], 0)
 
     def test_devices_in_memory_have_that_much_and_no_more(self):
         for store in (":memory:", self.format()):
@@ -141,7 +169,8 @@ class Memory(ChimeraTest):
     @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer takes memory of its own")
     def test_what_is_said_is_what_is_taken_at_most(self):
         self.format("512M")
-        server = self.serve(options=["--cache", "128M", "--memory", "1M", "--connections", "4"])
+        server = self.serve(options=["--cache", "128M", "--memory", "1M", "--connections", "4",
+                                     "--transfer-memory", "300M"])
         total, _ = self.plan(server)
         connections = [self.connect(server.addresses[0]) for _ in range(4)]
         largest = 32 << 20
@@ -157,10 +186,36 @@ class Memory(ChimeraTest):
             for number, connection in enumerate(connections):
                 self.assertEqual(connection.answer()[0], harness.OK)
                 self.assertEqual(connection.answer(largest), (harness.OK, bytes([number]) * largest))
-        with open(f"/proc/{server.process.pid}/status") as status:
-            peak = int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) << 10
+        peak = self.peak(server)
         self.assertLess(peak, total)
         self.assertGreater(peak, 200 << 20)  # it was worth the trouble
+
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer takes memory of its own")
+    def test_many_clients_with_the_largest_transfers_take_turns(self):
+        self.format("1G")
+        server = self.serve(options=["--cache", "128M", "--connections", "16", "--transfer-memory", "100M"])
+        largest, faults = 32 << 20, []
+
+        def transfer(number):
+            try:
+                connection = self.connect(server.addresses[0])
+                connection.send(create_device(f"d{number}") + write_bytes_at(0, bytes([number]) * largest))
+                assert [connection.answer(16)[0], connection.answer()[0]] == [harness.OK, harness.OK]
+                connection.send(b"\x9a" + struct.pack("<QI", 0, largest) + bytes([number + 1]) * largest)
+                assert connection.answer(largest) == (harness.OK, bytes([number]) * largest)
+                connection.send(read_bytes_at(0, largest))
+                assert connection.answer(largest) == (harness.OK, bytes([number + 1]) * largest)
+            except BaseException as fault:
+                faults.append(fault)
+
+        threads = [threading.Thread(target=transfer, args=[number]) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(faults, [])
+        self.assertLess(self.peak(server), self.most(server))
+        self.assertEqual(server.stop(), (0, ""))
 
 
 if __name__ == "__main__":

@@ -218,6 +218,9 @@ class NbdTest(harness.ChimeraTest):
         client.size, client.flags = client.go(name)
         return client
 
-    def memory_bytes(self):
+    def memory_bytes(self, line="VmRSS:"):
         status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) << 10
+        return int(status.split(line)[1].split()[0]) << 10
+
+    def peak_bytes(self):
+        return self.memory_bytes("VmHWM:")

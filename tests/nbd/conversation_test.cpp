@@ -29,7 +29,8 @@ struct Rig {
     std::vector<std::uint8_t> answers;
     machine.connect()->run(program.bytes(), answers);
     REQUIRE(answers.at(0) == 0);
-    conversation = std::make_unique<Conversation>(machine, options, statistics, [this] { is_changed = true; });
+    conversation =
+        std::make_unique<Conversation>(machine, options, transfers, statistics, [this] { is_changed = true; });
     say(client_flags());
     drop_output(greeting_size);
   }
@@ -62,6 +63,7 @@ struct Rig {
   io::SimulatedLoop loop{1};
   vm::Machine machine{loop, std::make_unique<devices::Store>()};
   Options options;
+  vm::TransferBudget transfers{limits::smallest_transfer_memory};
   Statistics statistics;
   bool is_changed = false;
   std::unique_ptr<Conversation> conversation;

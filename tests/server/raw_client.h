@@ -59,6 +59,7 @@ class RawClient {
     std::uint8_t byte = 0;
     return ::recv(socket_.get(), &byte, 1, 0);
   }
+  [[nodiscard]] int descriptor() const { return socket_.get(); }
   void shut_down_sending() const { ::shutdown(socket_.get(), SHUT_WR); }
   void close() { socket_.close(); }
 
