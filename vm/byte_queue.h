@@ -58,8 +58,9 @@ class ByteQueue {
   }
 
  private:
-  /// An empty queue gives larger storage back, or thousands of sessions would each keep what one transfer took. A server
-  /// sees to it that the C library keeps some of it at hand: cleared anew by the kernel each time it would be felt.
+  /// An empty queue gives larger storage back, or thousands of sessions would each keep what one transfer took. A
+  /// server sees to it that the C library keeps some of it at hand: cleared anew by the kernel each time it would be
+  /// felt.
   static constexpr std::size_t kept_capacity = 16 << 10;
   static constexpr std::size_t smallest_capacity = 4096;
 
