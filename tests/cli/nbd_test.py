@@ -248,6 +248,32 @@ assert h.pread(2, 0) == b"\\0\\0"
 h.flush()
 """, "disk@now")
 
+    def test_the_largest_requests_of_many_take_turns(self):
+        self.assertEqual(self.server.stop()[0], 0)
+        self.serve_nbd(":memory:", options=["--transfer-memory", "100M"],
+                       prepare='create device "large" "" "size=32M"\n')
+        self.nbdsh("""
+largest = 32 << 20
+handles = [nbd.NBD() for _ in range(8)]
+for one in handles:
+    one.connect_uri(sys.argv[1])
+def go_on():
+    while any(one.aio_in_flight() for one in handles):
+        for one in handles:
+            one.poll(1)
+def well(error):
+    assert error.value == 0
+    return 1
+for n, one in enumerate(handles):
+    one.aio_pwrite(nbd.Buffer.from_bytearray(bytearray([n]) * largest), 0, well)
+go_on()
+buffers = [nbd.Buffer(largest) for _ in handles for _ in range(2)]
+for n, buffer in enumerate(buffers):
+    handles[n % 8].aio_pread(buffer, 0, well)
+go_on()
+assert len({bytes(buffer.to_bytearray()) for buffer in buffers}) == 1
+""", "large")
+
     def test_many_in_flight(self):
         self.nbdsh("""
 ended = []
