@@ -87,8 +87,9 @@ void put_store(Screen& screen) {
   const auto human = [](double bytes) { return human_size(static_cast<std::uint64_t>(bytes)); };
   const double full = part_of(used, size);
   screen.fact("store",
-              fmt::format("{} {:3.0f} %   {} of {}, {} free, {:.0f} devices", bar(full, 20), full * 100, human(used),
-                          human(size), human(screen.number("store_free_bytes")), screen.number("devices")),
+              fmt::format("{} {:3.0f} %   {} of {}, {} free, {:.0f} device{}", bar(full, 20), full * 100, human(used),
+                          human(size), human(screen.number("store_free_bytes")), screen.number("devices"),
+                          screen.number("devices") == 1 ? "" : "s"),
               full > 0.95 ? Colour::red : Colour::none);
   if (!screen.view().now.has("cache_size_bytes")) return;
   const double found = screen.rate("cache_found_total");

@@ -206,3 +206,18 @@ TEST_CASE("a TCP client whose computer has gone is given up by the kernel in goo
     CHECK(tcp_option(*socket, TCP_KEEPIDLE) > 0);
   }
 }
+
+TEST_CASE("who asks for figures has one deadline, whatever it does") {
+  for (const io::LoopKind kind : kinds) {
+    HandClock clock;
+    const Options options;
+    RunningServer server({.kind = kind, .options = options, .protocol = Protocol::metrics, .clock = &clock});
+    if (!server.is_running()) continue;
+    const RawClient client(server);
+    client.send({'G', 'E', 'T'});
+    clock.pass(options.metrics_ms / 2);
+    client.send({' '});
+    clock.pass(options.metrics_ms);  // it may have been let in only in the middle of the last time
+    CHECK(client.receive_end() == 0);
+  }
+}
