@@ -140,7 +140,10 @@ Done format_disk(io::Loop& loop, io::FileDisk& disk, const Options& options, boo
     const auto show = [&bar](std::uint64_t done, std::uint64_t) { bar.show(done); };
     if (auto written = devices::preallocate(loop, disk, show); !written) return written;
   }
-  if (auto formatted = devices::format(loop, disk, {.journal_bytes = options.journal}); !formatted) return formatted;
+  if (auto formatted =
+          devices::format(loop, disk, {.journal_bytes = options.journal, .keeps_space = options.preallocate});
+      !formatted)
+    return formatted;
   const auto store = vm::open_store(loop, disk, {.read_only = true});
   if (!store) return std::unexpected(store.error());
   return report(options, **store,

@@ -28,7 +28,7 @@ struct Options {
 
 /// The values that are sizes; every other number is a count.
 bool is_size(std::string_view key) {
-  constexpr std::array sizes{"size", "used", "free", "kept_back", "dirty"};
+  constexpr std::array sizes{"size", "used", "free", "kept_back", "given_back", "dirty"};
   return std::ranges::find(sizes, key) != sizes.end();
 }
 

@@ -41,6 +41,7 @@ struct Command {
 [[nodiscard]] Command make_snapshot_command(CLI::App& program);
 [[nodiscard]] Command make_stats_command(CLI::App& program);
 [[nodiscard]] Command make_top_command(CLI::App& program);
+[[nodiscard]] Command make_trim_command(CLI::App& program);
 
 /// Adds a subcommand with a footer of examples.
 CLI::App& add_command(CLI::App& program, const std::string& name, const std::string& description,

@@ -92,10 +92,13 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
   auto disk = io::FileDisk::open(*opened.loop, path, mode);
   if (!disk) return std::unexpected(disk.error());
   opened.disk = std::move(*disk);
+  // A block device is given nothing back unless somebody says so: `chimera trim`.
+  const bool discards = !options.keep_space && !opened.disk->is_block_device();
   auto store = vm::open_store(*opened.loop, *opened.disk,
                               {.cache_bytes = options.cache_bytes,
                                .read_only = options.read_only,
                                .without_journal = options.without_journal,
+                               .discards = discards ? devices::Discards::of_files : devices::Discards::Options{},
                                .most_memory_bytes = options.memory_bytes,
                                .folder = folder});
   if (!store) return std::unexpected(fmt::format("Cannot open the store {}: {}", path, store.error()));

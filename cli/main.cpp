@@ -72,7 +72,7 @@ int run_chosen(int argument_count, char** arguments) {
       make_journal_command(program),    make_snapshot_command(program), make_clone_command(program),
       make_rollback_command(program),   make_diff_command(program),     make_isa_command(program),
       make_completion_command(program), make_manual_command(program),   make_stats_command(program),
-      make_top_command(program),
+      make_top_command(program),        make_trim_command(program),
   };
   try {
     program.parse(argument_count, arguments);

@@ -169,6 +169,10 @@ void add_store_options(CLI::App& command, StoreOptions& options) {
       .add_flag("--without-journal", options.without_journal,
                 "Open the state of the last checkpoint, for reading only: where the journal is damaged")
       ->group("Machine");
+  command
+      .add_flag("--keep-space", options.keep_space,
+                "Do not give the space of what is deleted back to the file system, as in a preallocated store")
+      ->group("Machine");
 }
 
 }  // namespace chimera::cli

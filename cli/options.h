@@ -28,6 +28,7 @@ struct StoreOptions {
   std::string folder;  ///< below which devices may be files; empty: none
   bool read_only = false;
   bool without_journal = false;  ///< the state of the last checkpoint, to be looked at
+  bool keep_space = false;       ///< free space is not given back to the file system
 };
 
 /// Looks at the text of a value. Returns what is wrong with it, or nothing.
@@ -80,7 +81,7 @@ void once_read(CLI::App& command, std::function<void()> action);
 /// To be called from there: ends as wrong usage, for `what` has to be given.
 [[noreturn]] void refuse_without(const std::string& what);
 
-/// `--io`, `--cache`, `--memory` and `--without-journal`.
+/// `--io`, `--cache`, `--memory`, `--keep-space` and `--without-journal`.
 void add_store_options(CLI::App& command, StoreOptions& options);
 
 /// An option whose value is a size: a whole number with an optional K, M, G or T behind it.

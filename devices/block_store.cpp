@@ -14,6 +14,8 @@ namespace {
 
 /// An instruction that waited this often for space, with nothing more to come, has waited long enough.
 constexpr unsigned most_space_waits = 4;
+/// Blocks more than somebody has asked for, since nobody counts to the last one.
+constexpr std::size_t slack = 16;
 
 }  // namespace
 
@@ -115,7 +117,6 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
       return Outcome::fail(Status::too_large);
     }
   }
-  constexpr std::size_t slack = 16;
   const std::size_t busy = cache_.dirty_count() + cache_.frozen_count() + needs.frames;
   if (cache_.dirty_count() + needs.frames > cache_.frame_count() / 4) want_checkpoint();
   const bool too_dirty = busy > cache_.frame_count() / 4 * 3 && cache_.dirty_count() + cache_.frozen_count() > 0;
@@ -125,6 +126,12 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
 
   const std::uint64_t wanted = needs.blocks + slack + checkpoint_needs() + kept_for(purpose);
   if (needs.blocks > 0 && space_.available() < wanted) {
+    if (space_.available() + space_.discarding_count() >= wanted) {
+      // It ends soon, and later ones leave enough.
+      missed_ = std::max(missed_, wanted);
+      wait_for_event(waiter);
+      return Outcome::wait();
+    }
     const bool more = space_.more_to_come() || is_freeing();
     if (!can_clean()) want_checkpoint();
     if (!more || !can_clean() || waiter.space_waits > most_space_waits) return fail_for_space(waiter, wanted);
@@ -148,6 +155,8 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
   waiter.message = "the map of free space could not be read; run `chimera check`";
   return Outcome::fail(Status::io_error);
 }
+
+std::uint64_t BlockStore::kept_from_discards() const { return std::max(checkpoint_needs() + slack, missed_); }
 
 bool BlockStore::is_worth_a_checkpoint() const {
   constexpr std::size_t worth = 4096;

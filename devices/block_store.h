@@ -81,6 +81,9 @@ class BlockStore {
   /// The slot's block becomes one of the current generation with the same bytes (`keep_bytes`) or undefined ones.
   FrameId renew(Slot& slot, FrameId old_frame, bool shared, bool keep_bytes, SpaceMap::Use use);
 
+  /// A discard leaves so many blocks, so that nobody finds too few while it is under way.
+  [[nodiscard]] std::uint64_t kept_from_discards() const;
+
   /// The waiter's instruction has ended, however it did.
   void release_waiter(Waiter& waiter);
   /// Wakes whoever waits for space, a bitmap or a checkpoint, and the first that waits for memory.
@@ -124,6 +127,7 @@ class BlockStore {
   std::vector<Waiter*> events_;
   bool contradictory_ = false;
   bool space_is_wanted_ = false;  ///< by one of those that wait for an event
+  std::uint64_t missed_ = 0;      ///< the most blocks that somebody did not find because of a discard
   std::uint64_t unreal_ = 0;      ///< addresses given out that are on no disk
 };
 

@@ -168,6 +168,7 @@ void FileBlocks::finished(Request& request) {
     case io::DiskRequest::Kind::read: return loaded(request);
     case io::DiskRequest::Kind::write: return written(request);
     case io::DiskRequest::Kind::flush: return flushed(request);
+    case io::DiskRequest::Kind::discard: assert(false && "a served file is punched at once");
   }
 }
 

@@ -174,7 +174,11 @@ struct Superblock {
   /// The blocks that later records of the journal name are booked as used already.
   static constexpr std::uint8_t amid_replay = 1;
   std::uint8_t flags;
-  std::array<std::uint8_t, 6> reserved2;
+  /// Free blocks keep their space on the host: nobody discards them without being told to. Whoever does not know of
+  /// options keeps them as they are.
+  static constexpr std::uint8_t keeps_space = 1;
+  std::uint8_t options;
+  std::array<std::uint8_t, 5> reserved2;
   JournalPosition journal;     ///< of the first record that is not part of this state
   std::uint64_t journal_done;  ///< amid a replay: bytes of that record's instructions that are part of this state
   std::array<std::uint8_t, block_size - 4 - 160> reserved3;

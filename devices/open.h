@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "devices/discards.h"
 #include "devices/store.h"
 #include "io/disk.h"
 #include "io/loop.h"
@@ -20,6 +21,8 @@ struct OpenOptions {
   bool read_only = false;                    ///< nothing is written to the disk; writing instructions answer 17
   bool without_journal = false;              ///< the state of the last checkpoint, to be looked at
   bool salvage = false;                      ///< what is damaged is given up first (devices/salvage.h)
+  /// What is freed is given back to the disk, unless the store is to keep its space (FormatOptions).
+  Discards::Options discards;
   std::uint64_t most_memory_bytes = MemoryOptions::half_of_memory();  ///< for devices in memory
   std::shared_ptr<io::Folder> folder;  ///< below which devices are files; null: those that there are cannot be reached
 };
@@ -36,6 +39,8 @@ struct FormatOptions {
   /// Bytes of the journal: 0 for none (a flush is a checkpoint then), else from limits::smallest_journal to
   /// limits::largest_journal and a quarter of the store. By default a sixteenth of the store within 2 to 64 MiB.
   std::optional<std::uint64_t> journal_bytes;
+  /// Free space is never given back to the disk of itself: the store was preallocated.
+  bool keeps_space = false;
 };
 /// Makes an empty store that fills the disk (at least 16 MiB). Overwrites without asking.
 [[nodiscard]] std::expected<void, std::string> format(io::Loop&, io::Disk&, const FormatOptions& = {});
@@ -44,6 +49,10 @@ struct FormatOptions {
 [[nodiscard]] std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop&, io::Disk&, const OpenOptions&);
 /// Takes the disk's present size into use, on an open store; durable when it returns.
 [[nodiscard]] std::expected<void, std::string> grow(io::Loop&, Store&);
+
+/// Gives all free blocks back to the disk, on an open store that nobody else uses; what is deleted is freed first. How
+/// many bytes that were. Blocks that were given back before count again.
+[[nodiscard]] std::expected<std::uint64_t, std::string> trim(io::Loop&, Store&);
 
 /// A record of the journal that is not part of the last checkpoint's state: opening the store runs it again.
 struct WaitingRecord {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/uuid/random_generator.hpp>
+#include <cstring>
 #include <optional>
 
 #include "devices/crc32c.h"
@@ -141,6 +142,7 @@ std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk, const Fo
   blank.magic = Superblock::right_magic;
   blank.version = Superblock::version_without_files;
   blank.store = boost::uuids::random_generator()();
+  blank.options = options.keeps_space ? Superblock::keeps_space : 0;
   if (const auto placed = place_journal(blank, disk.block_count(), options); !placed) return placed;
   if (const std::string error = pool.make(blank); !error.empty()) return std::unexpected(error);
   // Twice, so that both places hold a superblock from the first day.
@@ -180,12 +182,35 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   if (options.without_journal) pool->leave_journal();
   if (options.salvage) pool->set_salvaging();
   if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
+  if (pool->may_change() && (superblock.options & Superblock::keeps_space) == 0)
+    pool->enable_discards(options.discards);
   // The damaged place is the next one's: from then on there are two again. Behind a replay there is a checkpoint
   // anyway, and in its middle only between two instructions.
   const bool wants_two = found->one_is_damaged || options.salvage;
   if (wants_two && pool->may_change() && !pool->replaying()) pool->want_checkpoint();
   return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}},
                                  options.folder);
+}
+
+std::expected<std::uint64_t, std::string> trim(io::Loop& loop, Store& store) {
+  Pool* const pool = store.pool();
+  if (pool == nullptr) return std::unexpected("a store in memory has no free space to give back");
+  if (!pool->may_change()) return std::unexpected("the store was opened for reading only");
+  if (const auto settled = settle_store(loop, *pool); !settled) return std::unexpected(settled.error());
+  pool->enable_discards({.least_blocks = 1});
+  const std::uint64_t before = pool->discards().blocks_given_back();
+  pool->discard_all_free();
+  while (pool->is_giving_back()) {
+    while (pool->work()) {
+    }
+    if (!pool->io_pending()) break;
+    loop.step(io::Loop::forever);
+  }
+  if (const int error = pool->discards().refusal(); error != 0) {
+    return std::unexpected(fmt::format("free space cannot be given back here: {}", std::strerror(error)));
+  }
+  if (const auto settled = settle_store(loop, *pool); !settled) return std::unexpected(settled.error());
+  return (pool->discards().blocks_given_back() - before) * block_size;
 }
 
 std::expected<WaitingJournal, std::string> read_journal(io::Loop& loop, Store& store) {

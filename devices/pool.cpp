@@ -20,7 +20,6 @@ constexpr std::size_t most_pending = 1u << 20;
 constexpr std::size_t most_pending_groups = 1024;
 /// So many pages of the manifest, and a checkpoint writes them before they use up what is kept back for them.
 constexpr std::size_t most_changed_pages = 100;
-constexpr unsigned reaps_at_once = 16;
 
 }  // namespace
 
@@ -29,7 +28,8 @@ Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
       disk_(disk),
       blocks_(disk, cache_bytes),
       checkpoint_(disk, blocks_, manifest_, *this),
-      journal_(disk, blocks_.cache(), devices_) {
+      journal_(disk, blocks_.cache(), devices_),
+      discards_(disk, blocks_) {
   journal_.writer().progressed = [this] {
     if (!blocks_.contradictory()) journal_.work();
     checkpoint_.go_on();
@@ -256,42 +256,8 @@ void Pool::release(Waiter& waiter) {
   std::erase(record_waiters_, &waiter);
 }
 
-/// Frees a piece of a grave. False if there is none, or it has to wait.
-bool Pool::reap() {
-  if (!may_change()) {
-    // Others are not to queue behind what will never go on.
-    blocks_.release_waiter(reaper_);
-    return false;
-  }
-  if (reaper_.waits) return false;
-  const auto found = std::find_if(graves_.begin(), graves_.end(), [](const auto& grave) { return !grave.second.held; });
-  if (found == graves_.end()) return false;
-  auto& [number, grave] = *found;
-  // Before it waits it may have copied nodes on its way down.
-  manifest_.mark(number);
-  const Outcome outcome = grave.tree.empty() ? Outcome::ready() : grave.tree.reap(reaper_);
-  if (outcome.waits()) {
-    reaper_.waits = true;
-    return false;
-  }
-  blocks_.release_waiter(reaper_);
-  if (!outcome.is_ready()) {
-    // Damaged: what cannot be read cannot be freed. It stays booked; the check names it.
-    grave.held = true;
-    return true;
-  }
-  if (grave.tree.empty()) {
-    manifest_.remove(number);
-    graves_.erase(found);
-    if (graves_.empty()) blocks_.wake_waiting();
-  }
-  return true;
-}
-
 bool Pool::work() {
-  bool more = false;
-  for (unsigned n = 0; n < reaps_at_once && (more = reap()); ++n) {
-  }
+  bool more = reap_some();
   blocks_.look_for_space();
   // Counts that have all come back to zero leave a tree of zeros behind.
   ReferenceCounts& references = blocks_.references();
@@ -312,7 +278,8 @@ bool Pool::work() {
     if (journal_.wants_checkpoint() && !checkpoint_.refused()) checkpoint_.want();
     journal_.work();
   }
-  return checkpoint_.work() || more;
+  more = checkpoint_.work() || more;
+  return give_back() || more;
 }
 
 bool Pool::at_rest() const {
@@ -322,7 +289,7 @@ bool Pool::at_rest() const {
 }
 
 bool Pool::io_pending() const {
-  return !checkpoint_.at_rest() || !journal_.at_rest() || blocks_.cache().any_loading() ||
+  return !checkpoint_.at_rest() || !journal_.at_rest() || discards_.under_way() || blocks_.cache().any_loading() ||
          blocks_.space().any_loading();
 }
 
@@ -353,6 +320,7 @@ std::string Pool::describe(std::size_t device_count) const {
         {"dirty", (cache.dirty_count() + cache.frozen_count()) * block_size},
         {"misses", cache.misses()}}},
       {"journal", journal},
+      {"given_back", discards_.blocks_given_back() * block_size},
       {"checkpoint", {{"generation", checkpoint_.published()}, {"since_open", checkpoint_.count()}}},
   };
   return description.dump();

@@ -15,6 +15,7 @@
 #include "devices/block_store.h"
 #include "devices/catalogue.h"
 #include "devices/checkpoint.h"
+#include "devices/discards.h"
 #include "devices/journal.h"
 #include "devices/journal_scan.h"
 #include "devices/manifest.h"
@@ -124,6 +125,15 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] bool salvaging() const { return salvaging_; }
   /// One begins soon, even if nothing has changed.
   void want_checkpoint() { checkpoint_.want_even_if_unchanged(); }
+  /// Free space is given back to the disk (Discards). Before anything has happened.
+  void enable_discards(const Discards::Options& options) { discards_.enable(options); }
+  [[nodiscard]] const Discards& discards() const { return discards_; }
+  /// What is free now is given back too, whoever has freed it, behind two checkpoints more.
+  void discard_all_free();
+  /// From now on little is enough: nobody will come back for it.
+  void give_back_at_end() { is_ending_ = discards_.enabled(); }
+  /// Something that was deleted is on its way to be given back.
+  [[nodiscard]] bool is_giving_back() const;
   /// Every tree of the store with its share generation, for the check.
   void each_tree(const std::function<void(const std::string& name, Tree&)>& visit);
 
@@ -167,6 +177,9 @@ class Pool final : private Checkpoint::Source {
   void mark_holds(PoolDevice& hidden);
   void drop_holds(PoolDevice& hidden);
   bool reap();
+  bool reap_some();
+  bool give_back();
+  [[nodiscard]] bool is_worth_giving_back() const;
 
   class Reaper final : public Waiter {
    public:
@@ -182,6 +195,11 @@ class Pool final : private Checkpoint::Source {
   std::unordered_map<std::uint32_t, PoolDevice*> devices_;  ///< by record number
   Journal journal_;
   JournalLog log_;
+  Discards discards_;
+  std::uint64_t reclaimed_ = 0;                      ///< blocks freed by graves that no checkpoint was asked for yet
+  unsigned ripening_ = 0;                            ///< checkpoints that are to be made until they may be given back
+  std::uint64_t gives_back_until_ = 0;               ///< so many checkpoints, while others write
+  bool is_ending_ = false;                           ///< and what else was freed of late is to be given back, too
   std::unordered_map<std::uint32_t, Grave> graves_;  ///< by record number
   bool is_settling_ = false;                         ///< settle_some has been called, and has not come to its end
   std::vector<std::uint32_t> unsettled_;             ///< devices that are left to it, by record number

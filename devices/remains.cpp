@@ -53,6 +53,7 @@ bool Remains::choose(const std::vector<Candidate>& candidates) {
     if (!candidate.is_good) {
       superblock.reserved1 = {}, superblock.reserved2 = {}, superblock.reserved3 = {};
       superblock.flags &= Superblock::amid_replay;
+      superblock.options &= Superblock::keeps_space;
       superblock.references_height = std::min<std::uint8_t>(superblock.references_height, most_height);
     }
     limit_to_disk();

@@ -25,6 +25,10 @@ CHIMERA_SAFEGUARD blocks_are_flushed_first = true;
 CHIMERA_SAFEGUARD superblocks_are_flushed = true;
 /// A block that a checkpoint frees is not used again before that is published.
 CHIMERA_SAFEGUARD freed_blocks_are_held = true;
+/// A block is discarded only when no published state needs it.
+CHIMERA_SAFEGUARD discards_wait_for_publication = true;
+/// A block that is being discarded is nobody's to write.
+CHIMERA_SAFEGUARD discarded_blocks_are_held = true;
 /// An instruction in pieces works on a copy of the device's map until it is done.
 CHIMERA_SAFEGUARD pieces_are_hidden = true;
 

@@ -7,35 +7,15 @@
 
 #include "devices/crc32c.h"
 #include "devices/safeguards.h"
+#include "devices/space_group.h"
 
 namespace chimera::devices {
 namespace {
 
-constexpr std::uint32_t words_in_bitmap = block_size / 8;
 /// Bitmaps in memory beyond those that are needed at the moment.
 constexpr std::size_t most_idle_groups = 512;
 
-using Bitmap = std::array<std::uint64_t, words_in_bitmap>;
-
-bool test(const Bitmap& bitmap, std::uint32_t bit) { return (bitmap[bit / 64] >> bit % 64 & 1) != 0; }
-void set(Bitmap& bitmap, std::uint32_t bit) { bitmap[bit / 64] |= std::uint64_t{1} << bit % 64; }
-void reset(Bitmap& bitmap, std::uint32_t bit) { bitmap[bit / 64] &= ~(std::uint64_t{1} << bit % 64); }
-
-std::uint32_t group_of(std::uint64_t address) { return static_cast<std::uint32_t>(address / group_blocks); }
-std::uint32_t bit_of(std::uint64_t address) { return static_cast<std::uint32_t>(address % group_blocks); }
-
 }  // namespace
-
-struct SpaceMap::Group {
-  Bitmap used{};
-  Bitmap held{};
-  std::uint32_t held_count = 0;
-  bool dirty = false;
-  bool reserved = false;
-  bool passed = false;                      ///< the searches have met: time for an emptier group
-  std::uint32_t data_next = 0;              ///< data is looked for from here upwards
-  std::uint32_t nodes_next = group_blocks;  ///< nodes are looked for below
-};
 
 class SpaceMap::GroupLoad final : public io::DiskRequest {
  public:
@@ -89,6 +69,7 @@ void SpaceMap::grow(std::uint64_t block_count) {
   Group& group = *groups_.at(old_groups - 1);
   block_count_ = block_count;
   shape_levels();
+  if (notes_freed_) freed_.resize(block_count);
   const std::uint32_t gained = blocks_in(old_groups - 1) - old_last;
   SpaceEntry& last = levels_[0][old_groups - 1];
   last.free_and_flags += gained << 2;
@@ -363,6 +344,7 @@ std::vector<SpaceMap::Image> SpaceMap::images(std::uint64_t generation, SpaceEnt
       continue;
     }
     reset(group.used, bit_of(address));
+    if (notes_freed_) freed_.note(address);
     levels_[0][number].free_and_flags += 4;
     ++free_;
     mark_dirty(number, group);
@@ -372,7 +354,8 @@ std::vector<SpaceMap::Image> SpaceMap::images(std::uint64_t generation, SpaceEnt
     }
     set(group.held, bit_of(address));
     ++held_;
-    if (group.held_count++ == 0) held_groups_.push_back(number);
+    ++group.held_count;
+    if (!std::exchange(group.awaits_publication, true)) held_groups_.push_back(number);
   }
   pending_.clear();
   has_pending_.assign(group_count(), false);
@@ -417,9 +400,13 @@ void SpaceMap::published() {
     held_ -= group.held_count;
     group.held_count = 0;
     group.held = {};
+    group.awaits_publication = false;
+    if (discarding_.count > 0 && group_of(discarding_.first) == number) hold_discarded(group);
   }
   held_groups_.clear();
-  assert(held_ == 0);
+  if (notes_freed_) freed_.published();
+  next_discard_ = 0;
+  nothing_ripe_ = false;
   unload_surplus();
 }
 

@@ -14,10 +14,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "devices/device.h"
+#include "devices/freed_chunks.h"
 #include "devices/io_buffer.h"
 #include "devices/layout.h"
 #include "io/disk.h"
@@ -52,7 +54,7 @@ class SpaceMap {
   /// Blocks that may be allocated now, in whatever group.
   [[nodiscard]] std::uint64_t available() const { return free_ - held_; }
   /// Whether waiting for a checkpoint would make more available.
-  [[nodiscard]] bool more_to_come() const { return held_ != 0 || !pending_.empty(); }
+  [[nodiscard]] bool more_to_come() const { return held_ != discarding_count() || !pending_.empty(); }
   /// Free blocks of groups whose bitmaps are damaged.
   [[nodiscard]] std::uint64_t lost_count() const { return lost_; }
   [[nodiscard]] std::size_t pending_count() const { return pending_.size(); }
@@ -89,6 +91,29 @@ class SpaceMap {
   [[nodiscard]] bool contradicts() const { return contradicts_; }
   [[nodiscard]] bool any_loading() const { return !loads_.empty(); }
   [[nodiscard]] bool dirty() const { return !dirty_groups_.empty() || !pending_.empty(); }
+
+  // Discards (space_discard.cpp): free blocks whose space the store's host may have back.
+  struct Run {
+    std::uint64_t first = 0, count = 0;
+  };
+  struct DiscardLimits {
+    std::uint64_t least, most;  ///< blocks of a run
+    bool whole_chunks;          ///< only chunks that are free altogether, and in memory: while others write
+  };
+  /// From now on it is noted where blocks are freed.
+  void note_freed();
+  /// The same of all blocks that are free now, whoever has freed them.
+  void note_all_free();
+  /// There may be more to discard, or some is under way.
+  [[nodiscard]] bool any_discardable() const;
+  /// A run of blocks that are free in both published states; nobody gets them before `discarded`. Nothing, if there is
+  /// none, or a bitmap has to be loaded, or (`more`) others should have their turn.
+  [[nodiscard]] std::optional<Run> take_discardable(const DiscardLimits& limits, bool& more);
+  void discarded();
+  /// Blocks that are held until the discard that is under way has ended.
+  [[nodiscard]] std::uint64_t discarding_count() const;
+  /// Blocks that were freed of late, which no discard may have yet.
+  [[nodiscard]] std::uint64_t unripe_count() const { return freed_.unripe(); }
 
   // For the check.
   [[nodiscard]] std::uint32_t group_count() const { return static_cast<std::uint32_t>(levels_.front().size()); }
@@ -134,6 +159,10 @@ class SpaceMap {
   void mark_dirty(std::uint32_t group, Group& state);
   void take(std::uint32_t number, Group& group, std::uint32_t bit);
   void unload_surplus();
+  [[nodiscard]] std::uint64_t open_run(const Group& group, std::uint64_t first, std::uint64_t most) const;
+  [[nodiscard]] Run find_discardable(const Group& group, std::uint64_t chunk, const DiscardLimits& limits);
+  void pass_discardable(std::uint64_t next);
+  void hold_discarded(Group& group);
 
   io::Disk& disk_;
   std::function<void()> changed_;
@@ -158,6 +187,11 @@ class SpaceMap {
   std::uint64_t failures_ = 0;
   std::uint64_t lost_ = 0;
   bool contradicts_ = false;
+  bool notes_freed_ = false;
+  FreedChunks freed_;
+  Run discarding_;                  ///< the run that was taken and is not `discarded` yet
+  std::uint64_t next_discard_ = 0;  ///< runs are looked for from this block on
+  bool nothing_ripe_ = true;        ///< until a checkpoint is published
 };
 
 }  // namespace chimera::devices

@@ -257,6 +257,11 @@ bool Store::work() {
   for (FileDevice* file : files_) more |= file->work();
   return pool_ != nullptr && (pool_->work() || more);
 }
+void Store::give_back_at_end() {
+  if (pool_ != nullptr) pool_->give_back_at_end();
+}
+bool Store::is_giving_back() const { return pool_ != nullptr && pool_->is_giving_back(); }
+bool Store::io_pending() const { return pool_ != nullptr && pool_->io_pending(); }
 
 std::string Store::describe() const {
   if (pool_ != nullptr) return pool_->describe(device_count());

@@ -127,6 +127,12 @@ class Store final : public Catalogue {
   /// Background work (the walk that frees deleted devices, a checkpoint that is due). True while some is left that
   /// could go on at once; I/O that is under way is not counted.
   bool work();
+  /// Something that was deleted is on its way to be given back to the disk's host, by `work`.
+  [[nodiscard]] bool is_giving_back() const;
+  /// What is too little to be given back otherwise is worth it now: at an orderly end.
+  void give_back_at_end();
+  /// Requests are under way on the disk.
+  [[nodiscard]] bool io_pending() const;
   /// A JSON object for `describe store`: size, used, free, devices, cache, journal, checkpoint.
   [[nodiscard]] std::string describe() const;
   /// A JSON object for `describe device`: name, uuid, kind, length, fixed_length, read_only, columns_length, family.

@@ -26,7 +26,8 @@ int kind_of(io::DiskRequest::Kind kind) {
   switch (kind) {
     case io::DiskRequest::Kind::read: return CHIMERA_DISK_READ;
     case io::DiskRequest::Kind::write: return CHIMERA_DISK_WRITE;
-    case io::DiskRequest::Kind::flush: return CHIMERA_DISK_FLUSH;
+    case io::DiskRequest::Kind::flush:
+    case io::DiskRequest::Kind::discard: break;
   }
   return CHIMERA_DISK_FLUSH;
 }
@@ -109,6 +110,8 @@ void CallerDisk::launch(std::unique_ptr<Flight> flight) {
     const std::scoped_lock lock(mutex_);
     flights_.emplace(launched.seen.ticket, std::move(flight));
     if (is_shut_ || !is_inside) return end(launched, EIO);
+    // Callers know nothing of discards.
+    if (launched.request->kind == io::DiskRequest::Kind::discard) return end(launched, EOPNOTSUPP);
   }
   const std::uint64_t ticket = launched.seen.ticket;
   try {

@@ -11,12 +11,17 @@ namespace chimera::io {
 
 /// One transfer of whole blocks of 4096 bytes that lie side by side on the disk, each with a buffer of its own,
 /// aligned to 4096 bytes. Owned by the caller; it and its buffers live until `finished` has been called.
+///
+/// A discard has no buffers: what its blocks hold is not needed any more, and whoever lends their space (a file system,
+/// a disk) may take it back. Until they are written again nobody can rely on what they hold: what they held, or zeros,
+/// and a crash may change that. Who cannot discard answers with an error, and nothing has happened.
 class DiskRequest {
  public:
-  enum class Kind : std::uint8_t { read, write, flush };
+  enum class Kind : std::uint8_t { read, write, flush, discard };
   Kind kind = Kind::read;
   std::uint64_t first_block = 0;
-  std::span<std::byte* const> buffers;  ///< one a block; empty for a flush
+  std::span<std::byte* const> buffers;  ///< one a block; empty for a flush or a discard
+  std::uint64_t discarded_blocks = 0;   ///< of a discard, from first_block on
   bool urgent = false;                  ///< goes before those that still wait for their turn
   /// A write that is on the medium when it has finished. It says nothing of others.
   bool durable = false;
@@ -37,11 +42,16 @@ struct DiskStatistics {
     std::uint64_t bytes = 0;
     io::Histogram duration;  ///< from `start` to `finished`, so with the wait for its turn; failed ones too
   };
-  OfKind reads, writes, flushes;
+  OfKind reads, writes, flushes, discards;
 
   [[nodiscard]] OfKind& of(DiskRequest::Kind kind) {
-    if (kind == DiskRequest::Kind::flush) return flushes;
-    return kind == DiskRequest::Kind::read ? reads : writes;
+    switch (kind) {
+      case DiskRequest::Kind::read: return reads;
+      case DiskRequest::Kind::write: return writes;
+      case DiskRequest::Kind::flush: return flushes;
+      case DiskRequest::Kind::discard: break;
+    }
+    return discards;
   }
 };
 

@@ -53,8 +53,9 @@ class FileDisk::Transfer final : public Completion {
   void complete(int result) override {
     if (refusal_ != 0) return end(std::exchange(refusal_, 0));
     if (result == -EINTR || result == -EAGAIN) return go_on();
+    if (result == -EOPNOTSUPP && request_->kind == DiskRequest::Kind::discard) return end(disk_.discard(*request_));
     if (result < 0) return end(-result);
-    if (request_->kind == DiskRequest::Kind::flush || is_syncing_) return end(0);
+    if (request_->buffers.empty() || is_syncing_) return end(0);
     const std::size_t moved = static_cast<std::size_t>(result) / sector_size * sector_size;
     if (moved == 0) return end(EIO);
     advance(moved);
@@ -92,6 +93,8 @@ class FileDisk::Transfer final : public Completion {
       case DiskRequest::Kind::write:
         return disk_.loop_.writev(disk_.fd_, parts, part_count, offset_, is_written_through(), *this);
       case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);
+      case DiskRequest::Kind::discard:
+        return disk_.loop_.punch_hole(disk_.fd_, offset_, request_->discarded_blocks * block_size, *this);
     }
   }
 
@@ -113,7 +116,7 @@ class FileDisk::Transfer final : public Completion {
     DiskRequest& request = *request_;
     DiskStatistics::OfKind& statistics = disk_.statistics_.of(request.kind);
     statistics.duration.add(monotonic_ns() - request.started_ns);
-    if (error == 0) statistics.bytes += request.buffers.size() * block_size;
+    if (error == 0) statistics.bytes += (request.buffers.size() + request.discarded_blocks) * block_size;
     // Spare before the call: whoever is told may start the next request at once.
     disk_.spare_.push_back(this);
     request.error = error;
@@ -156,6 +159,14 @@ FileDisk::~FileDisk() {
   ::close(fd_);
 }
 
+/// A block device that could not promise zeros. It is told at once: only `trim` asks that of one, and nobody else is
+/// there to wait.
+int FileDisk::discard(const DiskRequest& request) {
+  if (!is_block_device_) return EOPNOTSUPP;
+  std::uint64_t range[] = {request.first_block * block_size, request.discarded_blocks * block_size};
+  return ::ioctl(fd_, BLKDISCARD, range) == 0 ? 0 : errno;
+}
+
 void FileDisk::abandon() { ::close(std::exchange(fd_, -1)); }
 
 int FileDisk::measure() {
@@ -190,8 +201,8 @@ void FileDisk::begin_waiting() {
 }
 
 void FileDisk::begin(DiskRequest& request) {
-  const std::size_t count = request.buffers.size();
-  assert(count <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
+  const std::uint64_t count = request.buffers.size() + request.discarded_blocks;
+  assert(request.buffers.size() <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
   if (spare_.empty()) {
     transfers_.push_back(std::make_unique<Transfer>(*this));
     spare_.reserve(transfers_.capacity());

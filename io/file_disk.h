@@ -50,6 +50,7 @@ class FileDisk final : public Disk {
 
   FileDisk(KernelLoop& loop, int fd);
   [[nodiscard]] int measure();
+  [[nodiscard]] int discard(const DiskRequest& request);
   void begin(DiskRequest& request);
   void begin_waiting();
 

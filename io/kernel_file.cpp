@@ -91,6 +91,7 @@ class KernelFile::Transfer final : public Completion {
       case DiskRequest::Kind::write:
         return file_.loop_.writev(file_.fd_, parts, part_count, offset_, request_->durable, *this);
       case DiskRequest::Kind::flush: return file_.loop_.sync_data(file_.fd_, *this);
+      case DiskRequest::Kind::discard: assert(false && "a served file is punched at once");
     }
   }
 

@@ -44,7 +44,9 @@ class KernelLoop : public Loop {
   virtual void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
                       Completion&) = 0;
   virtual void sync_data(int fd, Completion&) = 0;  ///< fdatasync: covers writes completed before this call
-  virtual void accept(int fd, Completion&) = 0;     ///< the result is the new descriptor, close-on-exec
+  /// Gives the space of a range of a file or block device back, which reads as zeros then (fallocate, punching a hole).
+  virtual void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion&) = 0;
+  virtual void accept(int fd, Completion&) = 0;  ///< the result is the new descriptor, close-on-exec
   virtual void receive(int fd, void* buffer, std::size_t size, Completion&) = 0;
   virtual void send(int fd, const void* buffer, std::size_t size, Completion&) = 0;  ///< never raises SIGPIPE
   virtual void wait_readable(int fd, Completion&) = 0;              ///< one shot; also when the other side has gone

@@ -38,6 +38,10 @@ int PosixLoop::attempt(const Operation& operation) {
       case Kind::writev: result = ::pwritev(fd, parts, part_count, offset); break;
       case Kind::write_durably: result = write_durably(fd, parts, part_count, offset); break;
       case Kind::sync_data: result = ::fdatasync(fd); break;
+      case Kind::punch_hole:
+        result =
+            ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, static_cast<off_t>(operation.size));
+        break;
       case Kind::accept: result = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); break;
       case Kind::receive: result = ::recv(fd, operation.memory, size, MSG_DONTWAIT); break;
       case Kind::send: result = ::send(fd, operation.memory, size, MSG_DONTWAIT | MSG_NOSIGNAL); break;
@@ -113,6 +117,10 @@ void PosixLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uin
 }
 
 void PosixLoop::sync_data(int fd, Completion& completion) { start({Kind::sync_data, fd, nullptr, 0, 0, &completion}); }
+
+void PosixLoop::punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) {
+  start({Kind::punch_hole, fd, nullptr, length, offset, &completion});
+}
 
 void PosixLoop::accept(int fd, Completion& completion) {
   // A connection that is gone again between poll and accept would block us otherwise.

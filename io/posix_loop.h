@@ -23,6 +23,7 @@ class PosixLoop final : public KernelLoop {
   void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
               Completion&) override;
   void sync_data(int fd, Completion&) override;
+  void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion&) override;
   /// Makes the listening descriptor non-blocking.
   void accept(int fd, Completion&) override;
   void receive(int fd, void* buffer, std::size_t size, Completion&) override;
@@ -39,7 +40,8 @@ class PosixLoop final : public KernelLoop {
     readv,
     writev,
     write_durably,
-    sync_data,  ///< the last one of disks
+    sync_data,
+    punch_hole,  ///< the last one of disks
     accept,
     receive,
     send,
@@ -50,7 +52,7 @@ class PosixLoop final : public KernelLoop {
     Kind kind;
     int fd;
     void* memory;      ///< the buffer, or the iovecs; never written through for a send or a write
-    std::size_t size;  ///< of the buffer, or the number of iovecs
+    std::size_t size;  ///< of the buffer or the hole, or the number of iovecs
     std::uint64_t offset;
     Completion* completion;
   };
@@ -58,7 +60,7 @@ class PosixLoop final : public KernelLoop {
   void start(const Operation& operation);
   void run_disk_operations();
   void run_socket_operations(std::int64_t wait_ns);
-  [[nodiscard]] static bool is_for_disk(Kind kind) { return kind <= Kind::sync_data; }
+  [[nodiscard]] static bool is_for_disk(Kind kind) { return kind <= Kind::punch_hole; }
   /// A negative errno, or what the system call returned; -EAGAIN if a socket is not ready.
   [[nodiscard]] static int attempt(const Operation& operation);
 

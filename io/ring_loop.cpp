@@ -1,5 +1,6 @@
 #include "io/ring_loop.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ constexpr unsigned setup_flags[] = {
 constexpr unsigned needed_features = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_EXT_ARG;
 constexpr int needed_operations[] = {IORING_OP_READV, IORING_OP_WRITEV,   IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
                                      IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_ACCEPT,
-                                     IORING_OP_SEND,  IORING_OP_RECV};
+                                     IORING_OP_SEND,  IORING_OP_RECV,     IORING_OP_FALLOCATE};
 
 bool has_needed_operations(io_uring& ring) {
   io_uring_probe* probe = io_uring_get_probe_ring(&ring);
@@ -202,6 +203,13 @@ void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint
 void RingLoop::sync_data(int fd, Completion& completion) {
   io_uring_sqe* slot = next_slot();
   io_uring_prep_fsync(slot, fd, IORING_FSYNC_DATASYNC);
+  io_uring_sqe_set_data(slot, &completion);
+}
+
+void RingLoop::punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) {
+  io_uring_sqe* slot = next_slot();
+  io_uring_prep_fallocate(slot, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                          static_cast<off_t>(length));
   io_uring_sqe_set_data(slot, &completion);
 }
 

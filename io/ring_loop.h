@@ -26,6 +26,7 @@ class RingLoop final : public KernelLoop {
   void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
               Completion&) override;
   void sync_data(int fd, Completion&) override;
+  void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion&) override;
   void accept(int fd, Completion&) override;
   void receive(int fd, void* buffer, std::size_t size, Completion&) override;
   void send(int fd, const void* buffer, std::size_t size, Completion&) override;

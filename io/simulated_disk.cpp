@@ -54,7 +54,8 @@ class SimulatedDisk::Flight final : public SimulatedLoop::Event {
   int take_effect() {
     switch (request.kind) {
       case DiskRequest::Kind::read: return disk_.finish_read(*this);
-      case DiskRequest::Kind::write: return disk_.finish_write(*this);
+      case DiskRequest::Kind::write:
+      case DiskRequest::Kind::discard: return disk_.finish_write(*this);
       case DiskRequest::Kind::flush: return disk_.finish_flush(*this);
     }
     return 0;
@@ -85,8 +86,8 @@ const Fault* SimulatedDisk::next_fault(DiskRequest::Kind kind) {
 }
 
 void SimulatedDisk::start(DiskRequest& request) {
-  const std::size_t count = request.buffers.size();
-  assert(count <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
+  const std::uint64_t count = request.buffers.size() + request.discarded_blocks;
+  assert(request.buffers.size() <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
   ++started_[static_cast<std::size_t>(request.kind)];
   auto flight = std::make_unique<Flight>(*this, request);
   const bool is_inside = request.first_block <= block_count() && count <= block_count() - request.first_block;
@@ -96,7 +97,8 @@ void SimulatedDisk::start(DiskRequest& request) {
     assert(reinterpret_cast<std::uintptr_t>(buffer) % DiskImage::block_size == 0 && "buffers are aligned to a block");
     if (request.kind == DiskRequest::Kind::read) std::memset(buffer, 0xDB, DiskImage::sector_size);
   }
-  if (request.kind == DiskRequest::Kind::write && !flight->is_outside && !is_off_) start_write(*flight);
+  const bool changes = request.kind == DiskRequest::Kind::write || request.kind == DiskRequest::Kind::discard;
+  if (changes && !flight->is_outside && !is_off_) start_write(*flight);
   flight->covered = state_.landed;
   loop_.post(*flight);
   flights_.push_back(std::move(flight));
@@ -108,11 +110,16 @@ void SimulatedDisk::start_write(Flight& flight) {
     flight.bytes.push_back(std::make_shared<Block>());
     std::memcpy(flight.bytes.back()->data(), buffer, DiskImage::block_size);
   }
+  if (flight.request.kind == DiskRequest::Kind::discard) {
+    flight.bytes.assign(flight.request.discarded_blocks, std::make_shared<Block>());
+  }
   const std::size_t count = flight.bytes.size();
   if (flight.has(Fault::Effect::misdirect)) flight.first_block = loop_.random().below(block_count() - count + 1);
   if (flight.has(Fault::Effect::flip_bit)) {
     const std::uint64_t bit = loop_.random().below(count * bits_per_block);
-    flip(flight.bytes[bit / bits_per_block]->data(), bit % bits_per_block);
+    auto& flipped = flight.bytes[bit / bits_per_block];
+    flipped = std::make_shared<Block>(*flipped);
+    flip(flipped->data(), bit % bits_per_block);
   }
   if (flight.has(Fault::Effect::lose)) return;
   for (std::size_t i = 0; i < count * sectors_per_block; ++i) {
@@ -125,7 +132,7 @@ void SimulatedDisk::start_write(Flight& flight) {
 
 void SimulatedDisk::check_unchanged(const Flight& flight) {
   if (flight.has(Fault::Effect::flip_bit)) return;
-  for (std::size_t i = 0; i < flight.bytes.size(); ++i) {
+  for (std::size_t i = 0; i < flight.request.buffers.size(); ++i) {
     const bool is_unchanged =
         std::memcmp(flight.request.buffers[i], flight.bytes[i]->data(), DiskImage::block_size) == 0;
     assert(is_unchanged && "the bytes of a write stay as they are until it has finished");

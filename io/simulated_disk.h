@@ -1,6 +1,6 @@
 #pragma once
 // A disk in memory that fails as disks do, all from the seed of its loop: it completes requests in any order, and
-// knows for each sector of 512 bytes what a crash at this moment might leave there.
+// knows for each sector of 512 bytes what a crash at this moment might leave there. A discard is a write of zeros.
 
 #include <cerrno>
 #include <cstdint>
@@ -59,7 +59,7 @@ class SimulatedDisk final : public Disk {
   [[nodiscard]] const DiskImage& content() const noexcept { return state_.current; }
 
   enum class Boundary : std::uint8_t { before, after };
-  /// Called before and after a write or flush takes effect, in either case before its request is told.
+  /// Called before and after a write, discard or flush takes effect, in either case before its request is told.
   using BoundaryHook = std::function<void(Boundary, const DiskRequest&)>;
   void at_boundaries(BoundaryHook hook) { hook_ = std::move(hook); }
 
@@ -103,7 +103,7 @@ class SimulatedDisk final : public Disk {
   State state_;
   std::vector<InjectedFault> faults_;
   BoundaryHook hook_;
-  std::uint64_t started_[3] = {};
+  std::uint64_t started_[4] = {};
   bool is_off_ = false;
   std::vector<std::unique_ptr<Flight>> flights_;  ///< all that are under way
 };

@@ -66,6 +66,7 @@ class MachineCore {
   void turn(int timeout_ms);
   /// Makes everything durable and leaves the store in order, driving the loop.
   [[nodiscard]] Status sync();
+  void give_back();
   /// Runs what the journal holds. An error is a sentence, and the machine must not be used.
   [[nodiscard]] std::expected<void, std::string> recover();
 

@@ -143,10 +143,10 @@ void measure_pool(const devices::Pool& pool, const devices::BlockCache& cache, c
 void measure_disk(const io::DiskStatistics& disk, std::vector<Measurement>& all) {
   all.push_back({"disk_bytes_total",
                  Kind::counter,
-                 "Bytes read from and written to the disk",
+                 "Bytes read from and written to the disk, and given back to it",
                  "request",
                  false,
-                 {{"read", disk.reads.bytes}, {"write", disk.writes.bytes}}});
+                 {{"read", disk.reads.bytes}, {"write", disk.writes.bytes}, {"discard", disk.discards.bytes}}});
   all.push_back({"disk_seconds",
                  Kind::histogram,
                  "Requests to the disk, with their wait for a place in its queue",
@@ -154,7 +154,8 @@ void measure_disk(const io::DiskStatistics& disk, std::vector<Measurement>& all)
                  false,
                  {{.label_value = "read", .histogram = &disk.reads.duration},
                   {.label_value = "write", .histogram = &disk.writes.duration},
-                  {.label_value = "flush", .histogram = &disk.flushes.duration}}});
+                  {.label_value = "flush", .histogram = &disk.flushes.duration},
+                  {.label_value = "discard", .histogram = &disk.discards.duration}}});
 }
 
 double seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }

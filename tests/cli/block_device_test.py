@@ -45,6 +45,18 @@ class BlockDevice(ChimeraTest):
         self.chimera("export", device, "back", "disk")
         self.assertEqual((self.folder / "back").read_bytes(), image.read_bytes())
 
+    def test_a_device_is_given_space_back_when_it_is_trimmed_and_not_before(self):
+        device, backing = self.make_device("disk", 64 * MIB)
+        self.chimera("format", device)
+        self.chimera("import", device, self.write_file("image", random.Random(1).randbytes(20 * MIB)), "disk")
+        taken = os.stat(backing).st_blocks * 512
+        self.assertGreater(taken, 20 * MIB)
+        self.chimera("run", device, "-", text='open device "disk"\ndelete device\n')
+        self.assertGreaterEqual(os.stat(backing).st_blocks * 512, taken)
+        self.chimera("trim", device)
+        self.assertLess(os.stat(backing).st_blocks * 512, taken - 19 * MIB)
+        self.assertIn("No problem", self.chimera("check", device))
+
     def test_a_foreign_device_is_formatted_only_by_force(self):
         device, _ = self.make_device("disk", 32 * MIB)
         with open(device, "r+b") as file:

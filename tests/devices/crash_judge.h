@@ -36,6 +36,7 @@ struct CrashCounts {
   std::uint64_t conflicts = 0;     ///< told
   std::uint64_t states = 0;        ///< different ones that the programs went through
   std::uint64_t checkpoints = 0;
+  std::uint64_t discarded_blocks = 0;
   std::uint64_t boundaries = 0;
   std::uint64_t images = 0;         ///< of different contents, opened and compared
   std::uint64_t seen_before = 0;    ///< more, the same as one of those: compared only

@@ -82,6 +82,10 @@ const Mutant mutants[] = {
      [] { return crash(Work::small, 8); }},
     {"freed blocks are used again before the checkpoint is published", safeguards::freed_blocks_are_held,
      [] { return crash(Work::large, 12); }},
+    {"blocks are discarded that a crash brings back", safeguards::discards_wait_for_publication,
+     [] { return crash(Work::small, 8); }},
+    {"a discard comes behind what is written to its blocks", safeguards::discarded_blocks_are_held,
+     [] { return crash(Work::large, 12); }},
     {"a checkpoint publishes half an instruction", safeguards::pieces_are_hidden,
      [] { return crash(Work::long_copies, 40); }},
     {"a record counts as durable before it is flushed", safeguards::records_are_flushed,
@@ -102,7 +106,7 @@ const Mutant mutants[] = {
     {"a commit is given up before its file has been flushed", safeguards::files_are_flushed_first, crash_files},
 };
 
-/// Not here: damage, copies that go on in pieces, and what takes a journal that is full.
+/// Not here: damage, copies that go on in pieces, discards that take long, and what takes a journal that is full.
 const Mutant simulated_mutants[] = {
     {"the published superblock is overwritten", safeguards::superblocks_alternate, simulate},
     {"the published free-space map is overwritten", safeguards::map_homes_alternate, simulate},
@@ -110,6 +114,7 @@ const Mutant simulated_mutants[] = {
     {"a checkpoint counts before its last flush", safeguards::superblocks_are_flushed, simulate},
     {"freed blocks are used again before the checkpoint is published", safeguards::freed_blocks_are_held,
      run_more_sequences},
+    {"blocks are discarded that a crash brings back", safeguards::discards_wait_for_publication, simulate},
     {"a record counts as durable before it is flushed", safeguards::records_are_flushed, run_some_sequences},
     {"records that are damaged count", safeguards::records_are_verified, simulate},
     {"records count without the blocks that they name", safeguards::record_data_is_verified, run_some_sequences},

@@ -38,7 +38,10 @@ std::string look(const io::DiskImage& image, const Allowed& allowed, const Recov
 class Rework {
  public:
   Rework(const io::DiskImage& image, const Content& content, const RecoveryOptions& options)
-      : options_(options), random_(options.seed), rig_(image, options.seed, options.cache_bytes) {
+      : options_(options),
+        random_(options.seed),
+        rig_(image, options.seed, options.cache_bytes,
+             {.least_blocks = options.seed % 2, .most_blocks = 8, .eager = true}) {
     states_.note(content);
     rig_.disk.at_boundaries([this](auto, const auto&) { crash_here(); });
   }

@@ -39,13 +39,20 @@ const io::DiskImage& formatted(const CrashOptions& options) {
   return made.emplace(kind, rig.disk.content()).first->second;
 }
 
+/// Small pieces, so that few sectors are unsettled at a crash.
+constexpr Discards::Options small_discards{.least_blocks = 1, .most_blocks = 8, .eager = true};
+
+Discards::Options discards_of(std::uint64_t seed, const CrashOptions& options) {
+  return options.discards.value_or(seed % 2 == 0 ? Discards::Options{} : small_discards);
+}
+
 class CrashRun {
  public:
   CrashRun(std::uint64_t seed, const CrashOptions& options, CrashCounts& counts)
       : options_(options),
         counts_(counts),
         random_(seed),
-        rig_(formatted(options), seed),
+        rig_(formatted(options), seed, limits::smallest_cache, discards_of(seed, options)),
         oracle_(tolerant_model()),
         judge_(options.choice, random_.next(), counts),
         generator_(random_.next(), {.most_devices = options.most_devices,
@@ -73,6 +80,7 @@ class CrashRun {
     counts_.transactions += oracle_.committed();
     counts_.conflicts += oracle_.conflicts();
     counts_.checkpoints += rig_.pool().checkpoint().count();
+    counts_.discarded_blocks += rig_.pool().discards().blocks_given_back();
     return problem_;
   }
 

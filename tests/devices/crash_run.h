@@ -4,6 +4,7 @@
 // worked on, and crashed again.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "devices/layout.h"
@@ -27,6 +28,8 @@ struct CrashOptions {
   std::uint64_t largest_count = 60'000;     ///< bytes of the other writes
   std::uint64_t largest_share = 24u << 20;  ///< bytes of the other copies of whole blocks
   std::size_t most_devices = 6;
+  /// Of what the store gives back to its disk. Every other seed does, if this is not told.
+  std::optional<Discards::Options> discards;
 };
 
 /// Returns an empty string, or what went wrong.

@@ -26,9 +26,9 @@ CrashCounts run(std::uint64_t first_seed, std::uint64_t count, const CrashOption
     CHECK_EQ(run_crash_test(seed, options, counts), "");
   }
   MESSAGE(counts.instructions, " instructions, ", counts.states, " states, ", counts.checkpoints, " checkpoints, ",
-          counts.boundaries, " boundaries, ", counts.images, " images and ", counts.seen_before, " seen before, ",
-          counts.reworked, " worked on, ", counts.recovered, " recovered twice, ", counts.second_images,
-          " crashes in those");
+          counts.discarded_blocks, " blocks discarded, ", counts.boundaries, " boundaries, ", counts.images,
+          " images and ", counts.seen_before, " seen before, ", counts.reworked, " worked on, ", counts.recovered,
+          " recovered twice, ", counts.second_images, " crashes in those");
   return counts;
 }
 
@@ -37,6 +37,7 @@ TEST_CASE("a crash leaves the last durable state, or a whole later one") {
       1, 8, {.store_blocks = (64u << 20) / block_size, .choice = {.boundary_percent = 40}, .transaction_percent = 30});
   CHECK_GT(counts.images, 2000 / share);
   CHECK_GT(counts.second_images, 500 / share);
+  CHECK_GT(counts.discarded_blocks, 100 / share);
 }
 
 TEST_CASE("a crash while much is written") {

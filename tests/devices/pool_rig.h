@@ -93,20 +93,22 @@ class PoolRig {
  public:
   /// A new store on a disk of so many blocks.
   explicit PoolRig(std::uint64_t blocks = smallest_store_blocks, std::uint64_t seed = 1,
-                   const FormatOptions& options = {})
-      : loop(seed), disk(loop, blocks) {
+                   const FormatOptions& options = {}, const Discards::Options& discards = {})
+      : loop(seed), disk(loop, blocks), discards_(discards) {
     const auto made = format(loop, disk, options);
     REQUIRE_MESSAGE(made.has_value(), error_of(made));
     open();
   }
   /// The store in an image.
-  explicit PoolRig(io::DiskImage image, std::uint64_t seed = 1, std::uint64_t cache_bytes = limits::smallest_cache)
-      : loop(seed), disk(loop, std::move(image)), cache_bytes_(cache_bytes) {
+  explicit PoolRig(io::DiskImage image, std::uint64_t seed = 1, std::uint64_t cache_bytes = limits::smallest_cache,
+                   const Discards::Options& discards = {})
+      : loop(seed), disk(loop, std::move(image)), cache_bytes_(cache_bytes), discards_(discards) {
     open();
   }
 
   void open(bool read_only = false) {
-    auto opened = vm::open_store(loop, disk, {.cache_bytes = cache_bytes_, .any_cache = true, .read_only = read_only});
+    auto opened = vm::open_store(
+        loop, disk, {.cache_bytes = cache_bytes_, .any_cache = true, .read_only = read_only, .discards = discards_});
     REQUIRE_MESSAGE(opened.has_value(), error_of(opened));
     machine = std::make_unique<vm::Machine>(loop, std::move(*opened));
     session = machine->connect();
@@ -176,6 +178,7 @@ class PoolRig {
 
  private:
   std::uint64_t cache_bytes_ = limits::smallest_cache;
+  Discards::Options discards_;
 };
 
 /// UUIDs that tests know beforehand.

@@ -74,6 +74,7 @@ class MemoryFile final : public io::File {
         case io::DiskRequest::Kind::read: request_.error = std::exchange(content_.read_error, 0); break;
         case io::DiskRequest::Kind::write: request_.error = std::exchange(content_.write_error, 0); break;
         case io::DiskRequest::Kind::flush: request_.error = std::exchange(content_.flush_error, 0); break;
+        case io::DiskRequest::Kind::discard: FAIL("a served file is punched at once");
       }
       for (std::size_t n = 0; n < request_.buffers.size() && request_.error == 0; ++n) transfer(n);
       request_.finished();

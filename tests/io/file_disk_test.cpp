@@ -62,6 +62,9 @@ class StingyLoop final : public KernelLoop {
     ++syncs;
     inner_.sync_data(fd, completion);
   }
+  void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) override {
+    inner_.punch_hole(fd, offset, length, completion);
+  }
   void after(std::uint64_t milliseconds, Completion& completion) override { inner_.after(milliseconds, completion); }
   void accept(int, Completion&) override {}
   void receive(int, void*, std::size_t, Completion&) override {}
@@ -166,6 +169,49 @@ TEST_CASE("random requests, many under way, whatever the loop and the file syste
           }
         }
       }
+    }
+  }
+}
+
+TEST_CASE("a discard gives a file's space back, and what it leaves reads as zeros") {
+  for (const std::string& parent : scratch_parents()) {
+    for (const LoopKind kind : {LoopKind::uring, LoopKind::posix}) {
+      const auto loop = loop_of(kind);
+      if (!loop) continue;
+      const ScratchDirectory scratch(parent);
+      const auto disk = opened(*loop, scratch.file("disk"), OpenMode::create, 300);
+      const Blocks memory(256);
+      std::vector<std::byte*> buffers;
+      for (std::size_t i = 0; i < 256; ++i) {
+        memory.fill(i, 'a');
+        buffers.push_back(memory.at(i));
+      }
+      CHECK(transfer(*loop, *disk, Kind::write, 0, buffers) == 0);
+      CHECK(transfer(*loop, *disk, Kind::flush, 0) == 0);
+      const auto blocks_of = [&] {
+        struct stat status {};
+        REQUIRE(::stat(scratch.file("disk").c_str(), &status) == 0);
+        CHECK(status.st_size == 300 * 4096);
+        return status.st_blocks / 8;
+      };
+      const auto before = blocks_of();
+      Request discard(Kind::discard, 16);
+      discard.discarded_blocks = 200;
+      disk->start(discard);
+      CHECK(discard.calls == 0);
+      const int error = finish(*loop, discard);
+      if (error == EOPNOTSUPP) {
+        MESSAGE("skipped: the file system of ", parent, " cannot punch holes");
+        continue;
+      }
+      CHECK(error == 0);
+      CHECK(blocks_of() == before - 200);
+      CHECK(transfer(*loop, *disk, Kind::read, 0, buffers) == 0);
+      for (std::size_t i = 0; i < 256; ++i) CHECK(memory.holds(i, i >= 16 && i < 216 ? 0 : 'a'));
+      Request outside(Kind::discard, 299);
+      outside.discarded_blocks = 2;
+      disk->start(outside);
+      CHECK(finish(*loop, outside) == EIO);
     }
   }
 }

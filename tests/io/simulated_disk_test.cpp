@@ -144,6 +144,30 @@ TEST_CASE("legal images: every sector, any of its versions since the flush that 
   }
 }
 
+TEST_CASE("legal images: what is discarded is there or zeros, sector by sector, until a flush") {
+  Rig rig(1, 3);
+  for (std::uint64_t block = 0; block < 3; ++block) CHECK(rig.write(block, 'a') == 0);
+  CHECK(rig.flush() == 0);
+  Request discard(Kind::discard, 1);
+  discard.discarded_blocks = 1;
+  rig.disk.start(discard);
+  CHECK(finish(rig.loop, discard) == 0);
+  CHECK(rig.read(1) == 0);
+  const std::string whole(8, 'a');
+  std::set<std::string> expected;
+  for (const std::string& middle : every_choice(std::vector<std::string>(8, std::string("a\0", 2)))) {
+    expected.insert(whole + middle + whole);
+  }
+  CHECK(all_fingerprints(rig.disk.crash_images()) == expected);
+  CHECK(rig.flush() == 0);
+  CHECK(all_fingerprints(rig.disk.crash_images()) == std::set<std::string>{whole + std::string(8, '\0') + whole});
+  Request outside(Kind::discard, 2);
+  outside.discarded_blocks = 2;
+  rig.disk.start(outside);
+  CHECK(finish(rig.loop, outside) == EIO);
+  CHECK(rig.disk.started(Kind::discard) == 2);
+}
+
 TEST_CASE("legal images: a disk that has grown may be found with its old size until it is flushed") {
   Rig rig(3, 1);
   CHECK(rig.write(0, 'a') == 0);

@@ -54,6 +54,9 @@ class ClockedLoop final : public io::KernelLoop {
     if (found == timers_.end()) return inner_->cancel(completion);
     found->is_cancelled = true;
   }
+  void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, io::Completion& completion) override {
+    held_.emplace_back([=, this, &completion] { inner_->punch_hole(fd, offset, length, completion); });
+  }
   void sync_data(int fd, io::Completion& completion) override {
     held_.emplace_back([=, this, &completion] { inner_->sync_data(fd, completion); });
   }

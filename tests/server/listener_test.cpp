@@ -35,6 +35,7 @@ class HandLoop final : public io::KernelLoop {
   void readv(int, const iovec*, unsigned, std::uint64_t, io::Completion&) override {}
   void writev(int, const iovec*, unsigned, std::uint64_t, bool, io::Completion&) override {}
   void sync_data(int, io::Completion&) override {}
+  void punch_hole(int, std::uint64_t, std::uint64_t, io::Completion&) override {}
   void receive(int, void*, std::size_t, io::Completion&) override {}
   void send(int, const void*, std::size_t, io::Completion&) override {}
   void wait_readable(int, io::Completion&) override {}
