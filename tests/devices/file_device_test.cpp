@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include "tests/devices/file_crash.h"
+#include "tests/devices/planted.h"
 #include "tests/devices/pool_rig.h"
 #include "tests/devices/served_files.h"
+#include "vm/salvage.h"
 
 namespace chimera::devices::testing {
 namespace {
@@ -130,6 +132,23 @@ TEST_CASE("a file is served once, and deleting its device leaves it") {
   files.rig.run_well(Program().delete_device_by_force(again));
   files.rig.checkpoint();
   CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("a salvage leaves files the devices that they are") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  files.rig.run_well(Program().write_bytes(file, 0, pattern(7, 5000)).flush_device(file));
+  files.rig.checkpoint();
+  files.rig.close();
+  Planted planted(files.rig.disk.content());
+  ++planted.superblock.shared_references;
+  io::SimulatedLoop loop(1);
+  io::SimulatedDisk disk(loop, planted.image());
+  const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
+  REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
+  REQUIRE(vm::salvage(loop, disk, *losses, limits::smallest_cache).has_value());
+  CHECK_EQ(Planted(disk.content()).superblock.version, Superblock::current_version);
+  CHECK_EQ(Planted(disk.content()).record("file").flags & DeviceRecord::file, DeviceRecord::file);
 }
 
 }  // namespace

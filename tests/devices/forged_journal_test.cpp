@@ -107,6 +107,7 @@ std::vector<Forgery> forgeries() {
       {"a token with more than a sequence", of_table().put(std::uint64_t{1}).put(data_plane).of(keep_outcome),
        no_operands},
       {"a sequence of 0", of_table().put(std::uint64_t{0}).of(keep_outcome), no_operands},
+      {"half a device", Operands().put(std::uint64_t{1}).of(roll_back_all), no_device},
       {"half a pair of devices", of_table().of(roll_back_all), no_device},
       {"a roll back of what is not there", Operands().put(unknown).put(table).of(roll_back_all), no_device},
       {"a roll back to what is not there", of_table().put(unknown).of(roll_back_all), no_device},

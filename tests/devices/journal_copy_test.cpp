@@ -84,6 +84,15 @@ TEST_CASE("a large copy is a record, and what its source was before others chang
     copy.rig().sync();
     CHECK(copy.rig().store().find(plain) == nullptr);
   }
+  SUBCASE("its session goes where nothing is recorded") {
+    copy.rig().pool().journal().break_off();
+    copy.rig().session = copy.rig().machine->connect();
+    copy.rig().sync();
+    CHECK_EQ(copy.rig().pool().checkpoint().count(), checkpoints + 1);
+    check_crash(copy.journal);
+    check_books(copy.journal.crash());
+    return;
+  }
   SUBCASE("its session goes") {
     copy.rig().session = copy.rig().machine->connect();
     copy.rig().sync();

@@ -266,5 +266,38 @@ TEST_CASE("what is done while something waits for a checkpoint that stands for i
   check_books(journal.crash());
 }
 
+TEST_CASE("who waits for a window that is given up waits for the checkpoint that stands for it") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.sync();
+  const auto other = rig.machine->connect();
+  // The first one's record is on its way, so the other one's window stays open.
+  rig.session->feed(Program().write_bytes(device, 0, pattern(7, 100)).sync().bytes());
+  rig.machine->run_ready();
+  other->feed(Program().write_bytes(device, 200, pattern(8, 100)).sync().bytes());
+  rig.machine->run_ready();
+  journal.disk.hold = true;
+  rig.pool().journal().break_off();
+  rig.pool().want_checkpoint();
+  rig.settle();
+  REQUIRE(journal.disk.holding());
+  CHECK_EQ(rig.session->answers().size(), 2);
+  CHECK_EQ(other->answers().size(), 1);
+  journal.disk.release();
+  rig.settle();
+  CHECK_EQ(other->answers().size(), 2);
+  rig.session->take_answers(2);
+  check_crash(journal);
+}
+
+TEST_CASE("a store without a journal has none to break off") {
+  JournalRig journal(smallest_store_blocks, {.journal_bytes = 0});
+  journal.rig.run_well(steps[0].program(journal.rig));
+  journal.rig.pool().journal().break_off();
+  journal.rig.sync();
+  check_crash(journal);
+}
+
 }  // namespace
 }  // namespace chimera::devices::testing

@@ -65,6 +65,13 @@ const Damage damages[] = {
     {"columns that are too long", [](Planted& p) { p.record("d").columns_length = limits::largest_transfer + 1; },
      "cannot be"},
     {"a device without a name", [](Planted& p) { p.record("d").name_length = 0; }, "cannot be"},
+    {"a file without a path", [](Planted& p) { p.record("d").flags |= DeviceRecord::file; }, "cannot be"},
+    {"a file whose path is longer than there is room",
+     [](Planted& p) {
+       p.record("d").flags |= DeviceRecord::file;
+       p.record("d").path_length = 255;
+     },
+     "cannot be"},
     {"two of a UUID", [](Planted& p) { p.record("d").uuid = safe; }, "cannot be"},
     {"two of a name", [](Planted& p) { p.record("d").name_length = 5, std::memcpy(p.page[1].name.data(), "other", 5); },
      "cannot be"},
