@@ -25,7 +25,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT_SECONDS = 2400
-FUZZ_SECONDS = 10
+FUZZ_SECONDS = 6
 LOG_TAIL_LINES = 60
 LONGEST_SHOWN = 8
 
