@@ -7,6 +7,7 @@
 
 #include "devices/discards.h"
 #include "tests/devices/crash_recovery.h"
+#include "tests/devices/journal_rig.h"
 #include "tests/devices/pool_rig.h"
 
 namespace chimera::devices::testing {
@@ -112,6 +113,31 @@ TEST_CASE("trim: nothing that is free holds anything") {
   CHECK_EQ(first_problem(rig.check()), "");
   rig.run_well(
       Program().write_bytes(device, 300'000, pattern(7, 700'000)).check_bytes(device, 300'000, pattern(7, 700'000)));
+}
+
+TEST_CASE("who cannot trim is told why") {
+  PoolRig rig((64u << 20) / block_size);
+  rig.run_well(Program().create_device("d").write_bytes(implied, 0, pattern(1, 300'000)).sync());
+  Recovered reader(rig.disk.content());
+  CHECK_EQ(error_of(trim(reader.loop, *reader.store)), "the store was opened for reading only");
+  rig.run_well(Program().open_device("d").write_bytes(implied, 0, pattern(2, 300'000)));
+  rig.disk.inject({io::DiskRequest::Kind::flush, 1});
+  CHECK_NE(error_of(trim(rig.loop, rig.store())), "");
+}
+
+TEST_CASE("a store that has grown gives back what is freed in its new part") {
+  PoolRig rig(smallest_store_blocks, 1, {}, {.least_blocks = 1});
+  const std::uint64_t grown = (192u << 20) / block_size;
+  REQUIRE_EQ(rig.disk.grow(grown), 0);
+  REQUIRE(grow(rig.loop, rig.store()).has_value());
+  const Uuid device = rig.create("d");
+  for (std::uint64_t n = 0; n < 90; ++n) rig.run_well(Program().write_bytes(device, n << 20, pattern(n, 1u << 20)));
+  rig.checkpoint();
+  rig.run_well(Program().delete_device(device));
+  rig.checkpoint();
+  REQUIRE(trim(rig.loop, rig.store()).has_value());
+  CHECK_EQ(free_and_held(rig), 0);
+  CHECK_EQ(first_problem(rig.check()), "");
 }
 
 TEST_CASE("the older superblock's state stays whole: it counts where the newest is damaged") {
