@@ -8,6 +8,7 @@ import struct
 BLOCK = 4096
 SHAPE = ("name", "uuid", "family", "length", "fixed_length", "read_only")
 LAST_OFFSET = (1 << 64) - 1  # of metadata
+WAITING_RECORDS = 4  # in the journal of the newest one
 
 
 def pack(store, packed):
@@ -28,6 +29,19 @@ def unpack(packed, store):
         while record := source.read(8 + BLOCK):
             target.seek(struct.unpack("<Q", record[:8])[0] * BLOCK)
             target.write(record[8:])
+
+
+def folder_of(store):
+    """The folder beside a store whose file it serves."""
+    return store.with_name("attached")
+
+
+def make_file(store):
+    """The file as it was before the commit that waits in the journal; returns its folder."""
+    folder = folder_of(store)
+    folder.mkdir(exist_ok=True)
+    (folder / "disk.img").write_bytes(bytes(range(250)) * 80)
+    return folder
 
 
 def pieces(run, head, instruction, end):
@@ -59,6 +73,8 @@ def contents(run, devices):
     for device in devices:
         head = f".device it {device['uuid']}\n"
         [columns] = run(head + "read columns it\n")
+        if device["kind"] == "file":
+            [device["length"]] = run(head + "read length it\n")
         data = pieces(run, head, "read extents", device["length"])
         digests = run(head + "".join(f"read digest it @{at} #{length}\n" for at, length in data))
         # A count has no room for all 2^64 bytes: the last one is left out, and read with its block.

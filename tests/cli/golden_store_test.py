@@ -11,7 +11,7 @@ from harness import ROOT, ChimeraTest
 from journal_reader import JournalReader
 from store_reader import BLOCK, SUPERBLOCKS, StoreReader, crc32c
 
-WAITING_RECORDS = {"1.0": 0, "1.1": 2}
+WAITING_RECORDS = {"1.0": 0, "1.1": 2, "1.2": golden_store.WAITING_RECORDS}
 STORES = sorted((ROOT / "tests" / "golden" / "store").glob("*.xz"))
 
 
@@ -25,10 +25,12 @@ class GoldenStore(ChimeraTest):
     def unpack(self, packed):
         """The store; returns what it has to hold."""
         golden_store.unpack(packed, self.store)
+        self.attached = golden_store.make_file(self.store)
         return json.loads(packed.with_suffix(".json").read_text())
 
     def run_program(self, text):
-        return golden_store.results(self.chimera("run", self.store, "-", "--json", text=text))
+        return golden_store.results(
+            self.chimera("run", self.store, "-", "--json", "--attach", self.attached, text=text))
 
     def contents(self):
         return golden_store.contents(self.run_program, json.loads(self.chimera("devices", self.store, "--json")))
@@ -38,7 +40,7 @@ class GoldenStore(ChimeraTest):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def test_there_is_one_of_every_version(self):
-        self.assertEqual(["1.0", "1.1"], [packed.stem for packed in STORES])
+        self.assertEqual(["1.0", "1.1", "1.2"], [packed.stem for packed in STORES])
 
     def test_it_is_of_its_version_and_still_being_freed(self):
         for packed in STORES:

@@ -225,8 +225,9 @@ def create(devices, opcode, operands):
     device = devices[operands[:16]] = Content(operands[18:18 + name_length].decode())
     if opcode == 0x73:
         options = operands[18 + name_length + 6:].decode()
-        assert options.startswith("size=")
-        device.length, device.fixed = int(options[5:]), True
+        if not options.startswith("kind=file,path="):
+            assert options.startswith("size=")
+            device.length, device.fixed = int(options[5:]), True
 
 
 def change(reader, device, opcode, operands):

@@ -15,7 +15,7 @@ Superblock = collections.namedtuple(
     "done")
 Position = collections.namedtuple("Position", "block sequence chain epoch")  # in the journal
 Device = collections.namedtuple(
-    "Device", "number name uuid family length columns_length share_generation flags heights roots")
+    "Device", "number name uuid family length columns_length share_generation flags heights roots path")
 
 
 def make_crc_table():
@@ -80,10 +80,12 @@ def parse_superblock(data):
 def parse_device(number, data):
     length, columns_length, share_generation = struct.unpack_from("<QQQ", data, 32)
     name_length = data[60]
-    assert not any(data[61:64]) and not any(data[112 + name_length:]), "reserved bytes of a record"
+    assert not any(data[61:64]) and not any(data[112 + name_length:367]), "reserved bytes of a record"
+    path_end = 368 + data[367]
+    assert not any(data[path_end:]) and (data[367] > 0) == bool(data[56] & 32), "the path of a file, and nothing behind it"
     roots = [parse_slot(data[at:at + 16]) for at in (64, 80, 96)]
     return Device(number, data[112:112 + name_length].decode(), data[:16], data[16:32], length, columns_length,
-                  share_generation, data[56], tuple(data[57:60]), roots)
+                  share_generation, data[56], tuple(data[57:60]), roots, data[368:path_end].decode())
 
 
 class StoreReader:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes the golden store of a version of the format: NAME.xz, and NAME.json with what it holds.
 
-    tests/golden/store/make.py build/chimera 1.1
+    tests/golden/store/make.py build/chimera 1.2
 
-(1.0 was made by a program that had no journal yet: `sync` was a checkpoint.)
+(1.0 was made by a program that had no journal yet: `sync` was a checkpoint. 1.1 had no files: it was made without what
+says so.)
 
 Only for a version that has none yet: a store that is there stays as it is for ever.
 """
@@ -32,33 +33,37 @@ def make(chimera, store, packed, expected):
                               check=True).stdout
 
     command("format", store, "--size", SIZE)
+    folder = golden_store.make_file(store)
     command("run", store, HERE / "begin.asm")
     command("run", store, HERE / "go_on.asm")
+    command("run", store, HERE / "files.asm", "--attach", folder)
     # The end of the program makes a checkpoint, which does not wait for the device's blocks to be freed.
-    command("run", store, HERE / "end.asm")
-    devices = json.loads(command("devices", store, "--json"))
-    stop_with_records(chimera, store, next(device["uuid"] for device in devices if device["name"] == "twin"))
+    command("run", store, HERE / "end.asm", "--keep-space")
+    uuids = {device["name"]: device["uuid"] for device in json.loads(command("devices", store, "--json"))}
+    stop_with_records(chimera, store, f".device twin {uuids['twin']}\n.device before {uuids['disk before']}\n")
     verify(store)
     golden_store.pack(store, packed)
+    golden_store.make_file(store)
     described = {
         "uuid": json.loads(command("info", store, "--json"))["uuid"],
         "devices": golden_store.contents(
-            lambda text: golden_store.results(command("run", store, "-", "--json", text=text)),
+            lambda text: golden_store.results(command("run", store, "-", "--json", "--attach", folder, text=text)),
             json.loads(command("devices", store, "--json"))),
     }
     expected.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
     print(f"{packed.stat().st_size} bytes, {len(described['devices'])} devices")
 
 
-def stop_with_records(chimera, store, twin):
+def stop_with_records(chimera, store, declared):
     """A server that is killed leaves records in the journal."""
     address = f"unix:{store}.socket"
-    server = subprocess.Popen([chimera, "serve", str(store), "--listen", address], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([chimera, "serve", str(store), "--listen", address, "--attach",
+                               str(golden_store.folder_of(store))], stdout=subprocess.PIPE, text=True)
     try:
         while not server.stdout.readline().startswith("listening"):
             assert server.poll() is None, "the server did not start"
-        for program in ("waiting.asm", "waiting_too.asm"):
-            text = f".device twin {twin}\n" + (HERE / program).read_text()
+        for program in ("waiting.asm", "waiting_too.asm", "waiting_copies.asm", "waiting_files.asm"):
+            text = declared + (HERE / program).read_text()
             subprocess.run([chimera, "send", address, "-"], input=text, text=True, cwd=HERE, check=True,
                            stdout=subprocess.DEVNULL)
     finally:
@@ -72,7 +77,8 @@ def verify(store):
     reader = StoreReader(store)
     reader.load()
     assert any(device.flags & 8 for device in reader.devices), "it was freed too soon; try again"
-    assert len(JournalReader(reader).records) == 2, "a checkpoint came in between; try again"
+    records = len(JournalReader(reader).records)
+    assert records == golden_store.WAITING_RECORDS, f"{records} records: a checkpoint came in between; try again"
     reader.close()
 
 
