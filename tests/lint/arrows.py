@@ -5,13 +5,15 @@ import re
 
 import sources
 
-EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "nbd", "server", "include", "embed", "cli"}
+EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "types", "tables", "nbd", "server", "include", "embed", "cli"}
 MAY_INCLUDE = {
     "isa": set(),
     "io": {"isa"},
     "assembler": {"isa"},
     "devices": {"isa", "io"},
     "vm": {"isa", "io", "devices"},
+    "types": {"isa"},
+    "tables": {"isa", "types"},
     "nbd": {"isa", "vm"},
     "server": {"isa", "io", "vm", "nbd"},
     "include": set(),

@@ -1,0 +1,46 @@
+#include "cli/session_link.h"
+
+#include <cassert>
+
+#include "tables/answers.h"
+
+namespace chimera::cli {
+namespace {
+
+/// Unread input at which the machine begins to run it, while the caller makes the next script.
+constexpr std::size_t input_worth_a_turn = 1 << 20;
+
+}  // namespace
+
+tables::Result<> SessionLink::run(const tables::Script& script, tables::Answers& answers) {
+  assert(under_way_.empty());
+  // A stream that ends in it has fewer answers, which is what they are looked at for.
+  static_cast<void>(session_->run(script.bytes(), answers.start()));
+  return answers.finish(script);
+}
+
+void SessionLink::send(tables::Script script) {
+  session_->feed(script.bytes());
+  under_way_.push_back(std::move(script));
+  if (session_->unread_input() >= input_worth_a_turn) machine_.turn(0);
+}
+
+tables::Result<> SessionLink::receive(tables::Answers& answers) {
+  assert(!under_way_.empty());
+  const tables::Script script = std::move(under_way_.front());
+  under_way_.pop_front();
+  static_cast<void>(answers.start());
+  for (;;) {
+    const auto taken = answers.take(script, session_->answers());
+    if (!taken) break;
+    session_->take_answers(*taken);
+    if (answers.size() == script.size()) break;
+    const bool more = machine_.run_ready();
+    if (!session_->answers().empty()) continue;
+    if (!more && session_->idle()) break;
+    machine_.loop().step(more ? 0 : io::Loop::forever);
+  }
+  return answers.outcome(script);
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,28 @@
+#pragma once
+// A machine in this process as a link of tables.
+
+#include <deque>
+#include <memory>
+
+#include "tables/link.h"
+#include "tables/script.h"
+#include "vm/machine.h"
+
+namespace chimera::cli {
+
+/// A session of its own, on a machine that must outlive it. The caller's thread drives the machine while it waits.
+class SessionLink final : public tables::Link {
+ public:
+  explicit SessionLink(vm::Machine& machine) : machine_(machine), session_(machine.connect()) {}
+
+  tables::Result<> run(const tables::Script& script, tables::Answers& answers) override;
+  void send(tables::Script script) override;
+  tables::Result<> receive(tables::Answers& answers) override;
+
+ private:
+  vm::Machine& machine_;
+  std::unique_ptr<vm::Session> session_;
+  std::deque<tables::Script> under_way_;
+};
+
+}  // namespace chimera::cli

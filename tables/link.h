@@ -1,0 +1,48 @@
+#pragma once
+// Where programs go: one session of a machine in this process or behind an address. tables/ compiles every operation to
+// scripts; who implements this sends them.
+
+#include <cstddef>
+#include <expected>
+#include <limits>
+#include <string>
+
+#include "isa/status.h"
+
+namespace chimera::tables {
+
+class Script;
+class Answers;
+
+/// Why something did not succeed.
+struct Failure {
+  static constexpr std::size_t nowhere = std::numeric_limits<std::size_t>::max();
+
+  Status status = Status::ok;
+  std::string words;                  ///< whole sentences for the user
+  std::size_t instruction = nowhere;  ///< the first instruction of the script that did not succeed, if that is why
+};
+
+template <typename Value = void>
+using Result = std::expected<Value, Failure>;
+
+/// One session. Scripts that only read may be sent ahead of their answers, any number of them; answers come in order.
+/// One thread at a time.
+class Link {
+ public:
+  virtual ~Link() = default;
+
+  /// Sends a script and waits for all of its answers, which replace what `answers` held. Nothing may be under way. A
+  /// failure is the first instruction's that did not succeed (`answers` has what all of them answered), or that the
+  /// other side has gone away (`io_error`, no instruction).
+  [[nodiscard]] virtual Result<> run(const Script& script, Answers& answers) = 0;
+
+  /// Sends a script and does not wait. The link keeps it until its answers are received; the caller bounds what is
+  /// under way.
+  virtual void send(Script script) = 0;
+  /// Waits for the answers to the oldest script that was sent and has none yet, of which there is one. As `run`
+  /// otherwise.
+  [[nodiscard]] virtual Result<> receive(Answers& answers) = 0;
+};
+
+}  // namespace chimera::tables

@@ -1,0 +1,44 @@
+#include "tables/version.h"
+
+#include <array>
+#include <cstring>
+
+namespace chimera::tables {
+namespace {
+
+using Number = std::array<std::uint8_t, sizeof(std::uint64_t)>;
+
+Number bytes_of(std::uint64_t number) {
+  Number bytes;
+  std::memcpy(bytes.data(), &number, sizeof number);
+  return bytes;
+}
+
+}  // namespace
+
+void Version::check(Script& script) const {
+  script.note([] { return std::string("nobody has changed the table since"); });
+  script.check_bytes(device, offset, bytes_of(number));
+}
+
+void Version::raise(Script& script) const {
+  script.note([] { return std::string("the table's next version"); });
+  script.write_bytes(device, offset, bytes_of(number + 1));
+}
+
+Reading::Reading(Script& script, const Version& version) : script_(script), version_(version) {
+  script_.clear();
+  version_.check(script_);
+}
+
+Result<> Reading::run(Link& link, Answers& answers) {
+  version_.check(script_);
+  Result<> done = link.run(script_, answers);
+  if (done || answers.size() != script_.size()) return done;
+  // If it has changed, what the reads found may have been anything.
+  const bool changed = answers.status(0) == Status::mismatch || answers.status(script_.size() - 1) == Status::mismatch;
+  if (changed) return std::unexpected(Failure{Status::conflict, "The table has been changed meanwhile."});
+  return done;
+}
+
+}  // namespace chimera::tables
