@@ -6,8 +6,8 @@
 
 #include "assembler/compose.h"
 #include "assembler/mnemonics.h"
-#include "assembler/nearest.h"
 #include "isa/limits.h"
+#include "isa/nearest.h"
 
 namespace chimera::assembler {
 namespace {

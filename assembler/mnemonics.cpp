@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "assembler/nearest.h"
+#include "isa/nearest.h"
 
 namespace chimera::assembler {
 namespace {

@@ -1,6 +1,6 @@
 #include "assembler/symbols.h"
 
-#include "assembler/nearest.h"
+#include "isa/nearest.h"
 
 namespace chimera::assembler {
 

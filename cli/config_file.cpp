@@ -12,8 +12,8 @@
 #include <map>
 #include <string_view>
 
-#include "assembler/nearest.h"
 #include "cli/commands.h"
+#include "isa/nearest.h"
 
 namespace chimera::cli {
 namespace {
@@ -88,7 +88,7 @@ class Reader {
   }
 
   void refuse(const std::string& name) {
-    assembler::Nearest nearest(name);
+    Nearest nearest(name);
     for (const auto& [known, setting] : settings_) nearest.offer(known);
     const std::string_view meant = nearest.best();
     fault(fmt::format("there is no option {}{}", name, meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));

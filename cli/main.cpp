@@ -8,9 +8,9 @@
 #include <exception>
 #include <sstream>
 
-#include "assembler/nearest.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "isa/nearest.h"
 #include "vm/version.h"
 
 namespace {
@@ -29,7 +29,7 @@ std::string what_is_wrong(const CLI::App& program, const CLI::ParseError& error)
   const auto words = program.remaining();
   if (words.empty()) return "chimera: no command was given";
   if (words.front().starts_with('-')) return fmt::format("chimera: there is no option {}", words.front());
-  chimera::assembler::Nearest nearest(words.front());
+  chimera::Nearest nearest(words.front());
   std::vector<std::string> names;
   for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
     names.push_back(command->get_name());

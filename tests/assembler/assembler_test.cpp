@@ -8,8 +8,8 @@
 #include <map>
 
 #include "assembler/disassembler.h"
-#include "assembler/nearest.h"
 #include "isa/builder.h"
+#include "isa/nearest.h"
 #include "tests/isa/sample.h"
 
 namespace chimera::assembler {

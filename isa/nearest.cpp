@@ -1,9 +1,9 @@
-#include "assembler/nearest.h"
+#include "isa/nearest.h"
 
 #include <algorithm>
 #include <vector>
 
-namespace chimera::assembler {
+namespace chimera {
 namespace {
 
 constexpr std::size_t longest_compared = 64;
@@ -45,4 +45,4 @@ void Nearest::offer(std::string_view candidate) {
   }
 }
 
-}  // namespace chimera::assembler
+}  // namespace chimera

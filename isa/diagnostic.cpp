@@ -1,4 +1,4 @@
-#include "assembler/diagnostic.h"
+#include "isa/diagnostic.h"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 #include "isa/utf8.h"
 
-namespace chimera::assembler {
+namespace chimera {
 namespace {
 
 constexpr std::size_t most_shown = 160;     ///< bytes of a line
@@ -63,4 +63,4 @@ std::string Diagnostic::text() const {
                      behind, blank_of(before), blank_of(shown.substr(0, at)), "", carets);
 }
 
-}  // namespace chimera::assembler
+}  // namespace chimera

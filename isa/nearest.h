@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace chimera::assembler {
+namespace chimera {
 
 /// The fewest insertions, removals, replacements and swaps of neighbours that turn one into the other, case apart.
 [[nodiscard]] std::size_t edit_distance(std::string_view from, std::string_view to);
@@ -25,4 +25,4 @@ class Nearest {
   std::size_t distance_;
 };
 
-}  // namespace chimera::assembler
+}  // namespace chimera
