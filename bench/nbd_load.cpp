@@ -95,7 +95,8 @@ class Load {
     const std::uint64_t start = now_ns();
     const auto end = start + static_cast<std::uint64_t>(seconds_ * 1e9);
     bool is_over = false;
-    for (std::uint64_t now = start; !is_over || under_way_ > 0; now = now_ns()) {
+    const auto is_left = [&] { return under_way_ > 0 || (is_write_ && unflushed_ > 0); };
+    for (std::uint64_t now = start; !is_over || is_left(); now = now_ns()) {
       is_over = is_over || now >= end || (most_operations_ != 0 && operations_ + under_way_ >= most_operations_);
       if (is_flush_due(is_over)) {
         begin_flush(now);

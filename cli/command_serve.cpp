@@ -193,6 +193,14 @@ void add_server_options(CLI::App& command, server::Options& options) {
                   "How long a stop waits for clients (default 10s)");
 }
 
+void add_spin_option(CLI::App& command, std::size_t& microseconds) {
+  microseconds = 50;
+  add_count_option(command, "--spin", microseconds, 0, 1000,
+                   "Microseconds to look for what comes next before sleeping, while clients ask again that soon: being "
+                   "woken takes longer; 0 never looks")
+      .with_default_shown();
+}
+
 }  // namespace
 
 Command make_serve_command(CLI::App& program) {
@@ -214,6 +222,7 @@ Command make_serve_command(CLI::App& program) {
   add_nbd_options(command, *options);
   add_metrics_option(command, *options);
   add_server_options(command, options->server);
+  add_spin_option(command, options->open.spin_us);
   add_store_options(command, options->open);
   add_config_options(command, options->config);
   once_read(command, [options, &command] { complete_options(command, *options); });

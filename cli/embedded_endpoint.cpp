@@ -68,6 +68,7 @@ std::expected<std::unique_ptr<io::KernelLoop>, std::string> open_loop(const Stor
   std::string warning;
   auto loop = io::make_loop(options.loop, warning);
   if (!warning.empty()) fmt::print(stderr, "chimera: {}\n", warning);
+  if (loop) (*loop)->look_before_sleeping(options.spin_us * 1000);
   return loop;
 }
 

@@ -28,6 +28,7 @@ struct StoreOptions {
   std::string folder;  ///< below which devices may be files; empty: none
   bool read_only = false;
   bool without_journal = false;  ///< the state of the last checkpoint, to be looked at
+  std::size_t spin_us = 0;       ///< how long the loop may look before it sleeps, where that helps
   bool keep_space = false;       ///< free space is not given back to the file system
 };
 

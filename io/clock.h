@@ -1,5 +1,6 @@
 #pragma once
-// The monotonic clock, for what is measured. Nothing is decided by it.
+// The monotonic clock, for what is measured. Nothing is decided by it but how long a loop
+// looks before it sleeps.
 
 #include <time.h>
 

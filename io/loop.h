@@ -56,6 +56,9 @@ class KernelLoop : public Loop {
   virtual void cancel(Completion&) = 0;
   /// A hint that transfers will use this memory often (page-aligned). Failing to register it costs speed only.
   virtual void register_memory(void* base, std::size_t size) = 0;
+  /// Before it sleeps, a step may look for completions that long (nanoseconds; 0, as at first: never), where that has
+  /// helped lately. It keeps a processor busy meanwhile. A loop that cannot look without a system call ignores it.
+  virtual void look_before_sleeping(std::uint64_t /*longest_ns*/) {}
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< "uring" or "posix"
   /// Can be polled for reading where a host has a loop of its own: ready when a step would deliver something that a
   /// disk has done. -1 where disks keep nothing waiting beyond a step. Belongs to the loop. The error is an errno.

@@ -10,8 +10,19 @@
 #include <cerrno>
 #include <utility>
 
+#include "io/clock.h"
+
 namespace chimera::io {
 namespace {
+
+/// Tells the processor that we are only looking, so that its other thread may have what we do not need.
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");
+#endif
+}
 
 constexpr unsigned submission_slots = 512;
 // Every socket of a full machine may have an operation or two under way beside the disk's.
@@ -123,6 +134,31 @@ void RingLoop::enter(unsigned least, std::int64_t wait_ns) {
   static_cast<void>(io_uring_submit_and_wait_timeout(&ring_, &first, least, wait_ns < 0 ? nullptr : &timeout, nullptr));
 }
 
+bool RingLoop::look(std::uint64_t begun_ns, std::uint64_t ns) const {
+  // Reading the clock costs as much as some of these turns.
+  constexpr int turns = 32;
+  do {
+    for (int turn = 0; turn < turns; ++turn) {
+      if (kernel_has_work() || io_uring_cq_ready(&ring_) > 0) return true;
+      pause();
+    }
+  } while (monotonic_ns() - begun_ns < ns);
+  return false;
+}
+
+void RingLoop::wait(std::int64_t wait_ns) {
+  if (!spinning_.is_allowed()) return enter(1, wait_ns);
+  const std::uint64_t begun_ns = monotonic_ns();
+  const std::uint64_t budget_ns = spinning_.budget_ns();
+  bool is_there = false;
+  if (budget_ns > 0) {
+    if (io_uring_sq_ready(&ring_) > 0) enter(0, 0);
+    is_there = look(begun_ns, wait_ns < 0 ? budget_ns : std::min(budget_ns, static_cast<std::uint64_t>(wait_ns)));
+  }
+  enter(is_there ? 0 : 1, wait_ns);
+  spinning_.waited(monotonic_ns() - begun_ns);
+}
+
 void RingLoop::collect() {
   unsigned head = 0;
   unsigned count = 0;
@@ -159,7 +195,7 @@ std::size_t RingLoop::step(int timeout_ms) {
   const bool has_completions = !ended_.empty() || io_uring_cq_ready(&ring_) > 0;
   const std::int64_t wait_ns = has_completions ? 0 : timers_.bound(timeout_ms);
   if (wait_ns != 0) {
-    enter(1, wait_ns);
+    wait(wait_ns);
     // The wait ends with the first few, although many may have come together.
     for (unsigned n = 0; n < 16 && kernel_has_work(); ++n) enter(0, 0);
     timers_.expire(ended_);

@@ -7,6 +7,7 @@
 
 #include "io/loop.h"
 #include "io/registered_memory.h"
+#include "io/spinning.h"
 #include "io/timers.h"
 
 namespace chimera::io {
@@ -35,6 +36,7 @@ class RingLoop final : public KernelLoop {
   void after(std::uint64_t milliseconds, Completion&) override;
   void cancel(Completion&) override;
   void register_memory(void* base, std::size_t size) override;
+  void look_before_sleeping(std::uint64_t longest_ns) override { spinning_.look_for_at_most(longest_ns); }
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
   /// Asking for it makes every step a system call slower.
   [[nodiscard]] std::expected<int, int> descriptor() override;
@@ -46,6 +48,10 @@ class RingLoop final : public KernelLoop {
   io_uring_sqe* next_slot();
   /// Enters the kernel: submits, and waits up to `wait_ns` (-1: for ever) for `least` completions.
   void enter(unsigned least, std::int64_t wait_ns);
+  /// Waits up to `wait_ns` (-1: for ever) for a completion: looks first, if that promises something, and then sleeps.
+  void wait(std::int64_t wait_ns);
+  /// True as soon as there is something, false after `ns` without.
+  [[nodiscard]] bool look(std::uint64_t begun_ns, std::uint64_t ns) const;
   void collect();
   std::size_t deliver();
   [[nodiscard]] bool kernel_has_work() const;
@@ -55,6 +61,7 @@ class RingLoop final : public KernelLoop {
   int event_ = -1;  ///< the ring rings it, if somebody has asked for a descriptor
   RegisteredMemory memory_;
   Timers timers_;
+  Spinning spinning_;
   std::vector<Ended> ended_;       ///< to be delivered by the next step
   std::vector<Ended> delivering_;  ///< being delivered; kept for its capacity
   bool is_stepping_ = false;

@@ -21,14 +21,18 @@ namespace {
 
 constexpr std::array both_kinds{LoopKind::uring, LoopKind::posix};
 
-/// Runs the body with a loop of each kind that this kernel has.
+/// Runs the body with a loop of each kind that this kernel has: one that sleeps, and one that looks first.
 template <class Body>
 void with_each_loop(const Body& body) {
   for (const LoopKind kind : both_kinds) {
-    const auto loop = loop_of(kind);
-    if (!loop) continue;
-    CAPTURE(loop->name());
-    body(*loop);
+    for (const std::uint64_t looking_ns : {0, 1'000'000}) {
+      const auto loop = loop_of(kind);
+      if (!loop) continue;
+      loop->look_before_sleeping(looking_ns);
+      CAPTURE(loop->name());
+      CAPTURE(looking_ns);
+      body(*loop);
+    }
   }
 }
 

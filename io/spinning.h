@@ -1,0 +1,48 @@
+#pragma once
+// Whether a loop looks for a while before it sleeps. Being woken takes a processor longer than many a client needs to
+// send its next request, and whoever wakes it pays too. So a loop that has been woken soon, time after time, keeps
+// looking first; one that has looked in vain becomes slower to try again, so that looking costs next to nothing where
+// it does not help. (The idea is that of the kernel's halt polling: Documentation/virt/guest-halt-polling.rst.)
+
+#include <algorithm>
+#include <cstdint>
+
+namespace chimera::io {
+
+class Spinning {
+ public:
+  /// Nanoseconds; 0: it never looks.
+  void look_for_at_most(std::uint64_t longest_ns) { longest_ns_ = longest_ns; }
+
+  [[nodiscard]] bool is_allowed() const { return longest_ns_ > 0; }
+  /// How long to look before sleeping, the next time.
+  [[nodiscard]] std::uint64_t budget_ns() const { return is_looking_ ? longest_ns_ : 0; }
+
+  /// The next wait is over and has taken so long, looking and sleeping together.
+  void waited(std::uint64_t ns) {
+    if (is_looking_) {
+      if (ns <= longest_ns_) {
+        patience_ = least_patience;
+        return;
+      }
+      is_looking_ = false;
+      soon_ = 0;
+      patience_ = std::min(2 * patience_, most_patience);
+      return;
+    }
+    // Sleeping and being woken have their share in it.
+    soon_ = ns <= 2 * longest_ns_ ? soon_ + 1 : 0;
+    is_looking_ = is_allowed() && soon_ >= patience_;
+  }
+
+  static constexpr unsigned least_patience = 2;   ///< so many short sleeps in a row before it looks
+  static constexpr unsigned most_patience = 256;  ///< after looking in vain again and again
+
+ private:
+  std::uint64_t longest_ns_ = 0;
+  bool is_looking_ = false;
+  unsigned soon_ = 0;
+  unsigned patience_ = least_patience;
+};
+
+}  // namespace chimera::io
