@@ -79,8 +79,7 @@ Result<BTreeNode*> BTreeNodes::get(std::uint64_t block, unsigned level) {
   return &node;
 }
 
-Result<BTreeNode*> BTreeNodes::trunk() {
-  const std::uint64_t block = header_.trunk;
+Result<BTreeNode*> BTreeNodes::trunk(std::uint64_t block) {
   if (!has(block)) {
     if (auto done = read({&block, 1}); !done) return std::unexpected(std::move(done.error()));
   }
@@ -131,7 +130,7 @@ Result<BTreeNode*> BTreeNodes::allocate() {
     }
     ++header_.blocks;
   } else {
-    auto found = trunk();
+    auto found = trunk(header_.trunk);
     if (!found) return found;
     BTreeNode& list = **found;
     const std::size_t count = view(list).count();
@@ -162,7 +161,7 @@ Result<BTreeNode*> BTreeNodes::allocate() {
 Result<> BTreeNodes::release(BTreeNode& node) {
   const std::uint64_t block = node.block;
   if (header_.trunk != 0) {
-    auto found = trunk();
+    auto found = trunk(header_.trunk);
     if (!found) return std::unexpected(std::move(found.error()));
     BTreeNode& list = **found;
     const std::size_t count = view(list).count();

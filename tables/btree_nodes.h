@@ -46,6 +46,8 @@ class BTreeNodes {
 
   /// A leaf or inner node of that level. `corrupt` if the block is none.
   [[nodiscard]] Result<BTreeNode*> get(std::uint64_t block, unsigned level);
+  /// A trunk. `corrupt` if the block is none.
+  [[nodiscard]] Result<BTreeNode*> trunk(std::uint64_t block);
   [[nodiscard]] bool has(std::uint64_t block) const { return nodes_.contains(block); }
   /// Reads those that are not there, in few programs.
   [[nodiscard]] Result<> load(std::span<const std::uint64_t> blocks);
@@ -69,7 +71,6 @@ class BTreeNodes {
 
  private:
   [[nodiscard]] Result<> read(std::span<const std::uint64_t> blocks);
-  [[nodiscard]] Result<BTreeNode*> trunk();
   [[nodiscard]] BTreeNode& insert(std::uint64_t block, std::unique_ptr<BTreeImage> image);
   [[nodiscard]] BTreeImage& edit(BTreeNode& node);
   [[nodiscard]] std::unique_ptr<BTreeImage> spare_image();

@@ -54,10 +54,12 @@ TEST_CASE("random batches leave what a map has") {
         }
         rig.erase(batch);
       }
+      rig.check();
       if (round % 10 == 9) rig.compare();
     }
     rig.erase(TreeRig::Map(rig.model));
     rig.compare();
+    rig.check();
   }
 }
 

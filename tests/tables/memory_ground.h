@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "cli/session_link.h"
@@ -20,6 +22,13 @@ class QuietLoop final : public io::Loop {
  public:
   std::size_t step(int) override { return 0; }
 };
+
+[[nodiscard]] inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+[[nodiscard]] inline std::string text_of(std::span<const std::uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 template <typename Value>
 [[nodiscard]] std::string words_of(const Result<Value>& result) {

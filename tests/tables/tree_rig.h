@@ -9,18 +9,11 @@
 
 #include "tables/answers.h"
 #include "tables/btree.h"
+#include "tables/btree_check.h"
 #include "tables/version.h"
+#include "tests/tables/memory_ground.h"
 
 namespace chimera::tables::testing {
-
-using Text = std::string;
-
-[[nodiscard]] inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-[[nodiscard]] inline std::string text_of(std::span<const std::uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 class TreeRig {
  public:
@@ -83,6 +76,31 @@ class TreeRig {
     const auto size = tree.size();
     REQUIRE(size.has_value());
     CHECK_EQ(*size, model.size());
+  }
+  /// What the checker finds wrong, a line each.
+  [[nodiscard]] std::vector<std::string> problems() {
+    std::vector<std::string> found;
+    const auto done = check_btree(link, version, device, "the tree",
+                                  {[&](std::string words) { found.push_back(std::move(words)); }, {}});
+    REQUIRE_MESSAGE(done.has_value(), words_of(done));
+    return found;
+  }
+  /// What is on the device is whole, and is the model.
+  void check() {
+    std::vector<std::string> found;
+    auto expected = model.begin();
+    bool same = true;
+    const auto entry = [&](const BTreeEntry& one) {
+      same = same && expected != model.end() && text_of(one.key) == expected->first &&
+             text_of(one.value) == expected->second;
+      if (same) ++expected;
+    };
+    const auto done = check_btree(link, version, device, "the tree",
+                                  {[&](std::string words) { found.push_back(std::move(words)); }, entry});
+    REQUIRE_MESSAGE(done.has_value(), words_of(done));
+    REQUIRE_MESSAGE(found.empty(), found.front());
+    REQUIRE(same);
+    REQUIRE(expected == model.end());
   }
 
   Link& link;
