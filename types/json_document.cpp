@@ -45,12 +45,12 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while …": from "syntax" on.
-    std::string_view words = error.what();
-    for (const std::string_view begin : {"syntax error", "; expected"}) {
-      const std::size_t at = words.find(begin);
-      if (at != std::string_view::npos && begin == "syntax error") words.remove_prefix(at);
-    }
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - unexpected
+    // end of input; last read: '…'; expected …": what is unexpected, without the piece of text.
+    std::string words = error.what();
+    words.erase(0, words.find(" - ") == std::string::npos ? 0 : words.find(" - ") + 3);
+    const std::size_t read = words.find("; last read: '");
+    if (read != std::string::npos) words.erase(read, words.rfind('\'') + 1 - read);
     error_ = Error{Status::bad_text, fmt::format("no JSON at byte {}: {}", position, words)};
     return false;
   }

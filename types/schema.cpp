@@ -65,11 +65,13 @@ class Printer {
  public:
   void type(const Type& type) {
     enter(module_of(type.name));
-    fmt::format_to(std::back_inserter(text_), "type {} = {}\n", last_name(type.name), type_body(type));
+    add(fmt::format("type {} = {}\n", last_name(type.name), type_body(type)));
   }
   void relation(const Relation& relation) {
     enter(module_of(relation.name));
-    append_relation(text_, relation);
+    std::string lines;
+    append_relation(lines, relation);
+    add(lines);
   }
   std::string text() && {
     close();
@@ -77,6 +79,15 @@ class Printer {
   }
 
  private:
+  /// Whole lines; in a module they are indented.
+  void add(std::string_view lines) {
+    while (!lines.empty()) {
+      const std::size_t end = lines.find('\n') + 1;
+      if (!module_.empty()) text_ += "  ";
+      text_ += lines.substr(0, end);
+      lines.remove_prefix(end);
+    }
+  }
   void close() {
     if (!module_.empty()) text_ += "}\n";
   }

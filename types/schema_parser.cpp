@@ -82,7 +82,12 @@ class Parser {
     const auto name = source_.identifier("the type's name");
     if (!name || !source_.expect("=")) return false;
     auto type = types_.type();
-    if (!type || !may_be_called(*name)) return false;
+    if (!may_be_called(*name)) return false;
+    if (!type) {
+      // Of a type that was wrong the name is known, so that its uses are not wrong as well; null is what it is made of.
+      schema_.types.push_back({.name = full(name->text)});
+      return false;
+    }
     type->name = full(name->text);
     schema_.types.push_back(*std::move(type));
     return true;
@@ -115,8 +120,7 @@ class Parser {
     columns(relation);
     if (!source_.expect("}")) return false;
     if (relation.columns.empty() && columns_are_good_) source_.report(*name, "the relation has no columns");
-    while (option(relation)) {
-    }
+    options(relation);
     if (columns_are_good_) schema_.relations.push_back(std::move(relation));
     return true;
   }
@@ -188,6 +192,7 @@ class Parser {
     if (column.default_value) source_.report(word, "'default' is there twice");
     const auto literal = json();
     if (!literal) return false;
+    if (column.type.kind == Kind::null) return true;
     // `nullable` may follow, so null is looked at when the column is complete; here it is taken as it is.
     auto value = from_json(literal->second, column.type, true);
     if (!value) {
@@ -230,18 +235,24 @@ class Parser {
     return std::pair{all, std::move(text)};
   }
 
+  void options(Relation& relation) {
+    while (true) {
+      const Token& word = source_.peek();
+      const bool is_next =
+          word.kind == Token::Kind::end || word.is("}") || word.is("type") || word.is("relation") || word.is("module");
+      if (is_next) return;
+      if (!option(relation)) source_.skip_to_option();
+    }
+  }
+
   bool option(Relation& relation) {
-    const Token word = source_.peek();
+    const Token& word = source_.peek();
     if (word.is("key")) return key(relation);
     if (word.is("index") || word.is("unique")) return index(relation, word.is("unique"));
     if (word.is("circular")) return circular(relation);
     if (word.is("append")) return append_by(relation);
-    const bool is_next =
-        word.kind == Token::Kind::end || word.is("}") || word.is("type") || word.is("relation") || word.is("module");
-    if (!is_next) {
-      source_.report_expected("key, index, unique, circular, append by or the next item");
-      source_.skip_to_item();
-    }
+    source_.report_expected("key, index, unique, circular, append by or the next item");
+    source_.next();
     return false;
   }
 
@@ -295,7 +306,7 @@ class Parser {
     const auto name = source_.identifier("the name of a column");
     if (!name) return false;
     const auto place = place_of(relation, *name);
-    if (!place) return columns_are_good_ ? false : true;
+    if (!place) return true;
     const Column& column = relation.columns[*place];
     if (column.nullable || (!is_integer(column.type.kind) && !is_time(column.type.kind))) {
       source_.report(*name, "rows are appended by a whole number, datetime or duration that is not nullable");

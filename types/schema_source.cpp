@@ -60,7 +60,9 @@ void Source::tokenize() {
       at += token.text.size();
     }
   }
-  tokens_.push_back({Form::end, text_.size(), {}});
+  // Where something lacks at the end, that is behind the last token and not behind the last newline.
+  const std::size_t end = tokens_.empty() ? text_.size() : tokens_.back().offset + tokens_.back().text.size();
+  tokens_.push_back({Form::end, end, {}});
 }
 
 Token Source::token_at(std::size_t at) {
@@ -149,8 +151,11 @@ void Source::report_expected(std::string_view what) {
 bool Source::at_item() const {
   const Token& token = peek();
   if (token.kind == Form::end) return true;
-  return (token.is("type") || token.is("relation") || token.is("module")) && peek(1).kind == Form::word &&
-         (peek(2).is("=") || peek(2).is("{") || peek(2).is("."));
+  if (!token.is("type") && !token.is("relation") && !token.is("module")) return false;
+  if (peek(1).kind != Form::word) return peek(1).is("=");
+  const std::size_t newline = text_.substr(0, token.offset).find_last_not_of(" \t");
+  const bool is_first = newline == std::string_view::npos || text_[newline] == '\n';
+  return is_first || peek(2).is("=") || peek(2).is("{") || peek(2).is(".");
 }
 
 void Source::skip_in_list() {
@@ -160,6 +165,14 @@ void Source::skip_in_list() {
     if (token.is("{") || token.is("(") || token.is("[")) ++depth;
     if (depth > 0 && (token.is("}") || token.is(")") || token.is("]"))) --depth;
   }
+}
+
+void Source::skip_to_option() {
+  const auto at_option = [this] {
+    const Token& token = peek();
+    return token.is("key") || token.is("index") || token.is("unique") || token.is("circular") || token.is("append");
+  };
+  while (!at_item() && !peek().is("}") && !at_option()) next();
 }
 
 void Source::skip_to_item() {

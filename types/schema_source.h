@@ -51,7 +51,9 @@ class Source {
 
   /// Passes over tokens up to the comma or closing bracket that belongs to what is being read, or to the next item.
   void skip_in_list();
-  /// Passes over tokens up to the next `type`, `relation` or `module`, or a closing brace.
+  /// Passes over tokens up to the next option of a relation, item or closing brace.
+  void skip_to_option();
+  /// Passes over tokens up to the next item, `type`, `relation` or `module`, or a closing brace.
   void skip_to_item();
 
   [[nodiscard]] bool ok() const { return diagnostics_.empty(); }
@@ -62,6 +64,7 @@ class Source {
   void tokenize();
   /// The length of the token at `at`, and its kind; reports what is none.
   Token token_at(std::size_t at);
+  /// Whether an item begins here, as far as that can be told where something is wrong.
   [[nodiscard]] bool at_item() const;
 
   std::string_view text_;

@@ -100,6 +100,7 @@ std::optional<Member> TypeParser::member(Kind kind, unsigned depth) {
 }
 
 std::optional<Type> TypeParser::with_members(Kind kind, unsigned depth) {
+  const Token brace = source_.peek();
   if (!source_.expect("{")) return std::nullopt;
   std::vector<Member> members;
   bool good = true;
@@ -119,7 +120,7 @@ std::optional<Type> TypeParser::with_members(Kind kind, unsigned depth) {
   }
   if (!source_.expect("}")) return std::nullopt;
   if (good && members.empty()) {
-    source_.report(source_.peek(), fmt::format("this {} has nothing in it", kind_name(kind)));
+    source_.report(brace, fmt::format("this {} has nothing in it", kind_name(kind)));
     return std::nullopt;
   }
   if (!good) return std::nullopt;
