@@ -21,6 +21,7 @@ struct Failure {
   Status status = Status::ok;
   std::string words;                  ///< whole sentences for the user
   std::size_t instruction = nowhere;  ///< the first instruction of the script that did not succeed, if that is why
+  std::size_t row = nowhere;          ///< the place of the row that is at fault, among those that were given
 };
 
 template <typename Value = void>

@@ -1,0 +1,25 @@
+#pragma once
+// Trying an operation again where it has lost a race.
+
+#include <functional>
+
+#include "tables/change.h"
+#include "tables/open_table.h"
+#include "tables/table.h"
+
+namespace chimera::tables {
+
+template <typename Value>
+Result<Value> Table::retry(const std::function<Result<Value>(OpenTable&)>& attempt) {
+  for (unsigned tries = 1;; ++tries) {
+    Result<Value> result = attempt(*open_);
+    if (result) return result;
+    if (auto again = prepare_again(result.error(), tries); !again) return std::unexpected(std::move(again.error()));
+  }
+}
+
+/// The number of the row with that primary key, whose values are brought into their columns' types; none, and that is
+/// so at this moment.
+[[nodiscard]] Result<std::optional<std::uint64_t>> find_row(OpenTable& table, types::Row& key);
+
+}  // namespace chimera::tables

@@ -1,0 +1,344 @@
+#include "tables/catalogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <thread>
+
+#include "tables/attempt.h"
+#include "tables/change.h"
+#include "tables/create.h"
+#include "tables/encoded_rows.h"
+#include "tables/insert.h"
+#include "tables/names.h"
+#include "tables/remove.h"
+#include "tables/scan.h"
+#include "types/key.h"
+
+namespace chimera::tables {
+namespace {
+
+using types::Row;
+using types::Value;
+
+constexpr std::string_view names[] = {"chimera/catalogue/namespaces", "chimera/catalogue/databases",
+                                      "chimera/catalogue/tables"};
+
+constexpr std::string_view schema_text = R"(
+relation namespaces = struct {
+  namespace: string,
+  created: datetime,
+} key (namespace)
+
+relation databases = struct {
+  namespace: string,
+  database: string,
+  created: datetime,
+} key (namespace, database)
+
+relation tables = struct {
+  namespace: string,
+  database: string,
+  table: string,
+  created: datetime,
+} key (namespace, database, table)
+)";
+
+/// The rows of a listing's key, and all of it in one string.
+std::string joined(const Row& row, std::size_t parts) {
+  std::string text;
+  for (std::size_t i = 0; i < parts; ++i) text += (i == 0 ? "" : "/") + row[i].as_bytes();
+  return text;
+}
+
+Failure bad_name(std::string words) { return {Status::bad_text, std::move(words)}; }
+
+/// `NAMESPACE`, `NAMESPACE/DATABASE` or all three parts, as many as are wanted.
+Result<Row> parts_of(std::string_view name, std::size_t count) {
+  Row parts;
+  for (std::string_view rest = name;;) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    if (!is_name_part(part)) {
+      return std::unexpected(bad_name(fmt::format("\"{}\" in \"{}\" is no identifier.", part, name)));
+    }
+    parts.push_back(Value::string(std::string(part)));
+    if (part.size() == rest.size()) break;
+    rest.remove_prefix(part.size() + 1);
+  }
+  if (parts.size() == count) return parts;
+  return std::unexpected(
+      bad_name(fmt::format("\"{}\" has {} parts, and {} were expected.", name, parts.size(), count)));
+}
+
+Result<> plan_row(OpenTable& table, Change& change, Row row) {
+  std::vector<Row> rows;
+  rows.push_back(std::move(row));
+  const auto encoded = EncodedRows::make(table.shape(), std::move(rows));
+  if (!encoded) return std::unexpected(encoded.error());
+  const std::uint32_t places[] = {0};
+  return plan_insert(table, change, *encoded, places);
+}
+
+Result<bool> is_there(OpenTable& table, Row key) {
+  const auto row = find_row(table, key);
+  if (!row) return std::unexpected(row.error());
+  return row->has_value();
+}
+
+/// Enters what is not there yet.
+Result<> plan_entry(OpenTable& table, Change& change, const Row& key, std::int64_t created) {
+  const auto there = is_there(table, key);
+  if (!there) return std::unexpected(there.error());
+  if (*there) {
+    change.join(table);
+    return {};
+  }
+  Row row = key;
+  row.push_back(Value::datetime(created));
+  return plan_row(table, change, std::move(row));
+}
+
+Result<> plan_removal(OpenTable& table, Change& change, Row key, std::string_view what) {
+  const std::string name = joined(key, key.size());
+  const auto row = find_row(table, key);
+  if (!row) return std::unexpected(row.error());
+  if (!*row) return std::unexpected(Failure{Status::not_found, fmt::format("There is no {} {}.", what, name)});
+  const std::uint64_t numbers[] = {**row};
+  return plan_remove(table, change, numbers, WhatIsGone::refused);
+}
+
+Row front_of(const Row& row, std::size_t count) {
+  return {row.begin(), row.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+/// Whether there is a row whose key begins with these values.
+Result<bool> has_below(OpenTable& table, const Row& parts) {
+  std::vector<std::uint8_t> prefix;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const types::Column& column = table.shape().relation.columns[i];
+    types::append_key(parts[i], column.type, column.nullable, prefix);
+  }
+  const KeyRange range = keys_with_prefix(std::move(prefix));
+  BTree::Range within;
+  within.low = range.low;
+  if (range.high) within.high = *range.high;
+  Entries found;
+  if (auto done = table.tree(primary_key).range(within, 1, found); !done)
+    return std::unexpected(std::move(done.error()));
+  return !found.empty();
+}
+
+}  // namespace
+
+struct Catalogue::Tables {
+  std::unique_ptr<OpenTable> spaces, databases, tables;
+};
+
+std::int64_t Catalogue::now() const {
+  if (options_.now) return options_.now();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Result<Catalogue::Tables> Catalogue::open_all() {
+  Tables all;
+  std::unique_ptr<OpenTable>* const to[] = {&all.spaces, &all.databases, &all.tables};
+  for (std::size_t i = 0; i < std::size(names); ++i) {
+    auto opened = open_table(*link_, options_.table.explained, std::string(names[i]));
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    *to[i] = std::move(*opened);
+  }
+  return all;
+}
+
+/// One transaction makes all three, and lists them in themselves.
+Result<> Catalogue::make_all() {
+  const auto schema = types::parse_schema(schema_text, "catalogue");
+  assert(schema.has_value());
+  Change change(*link_, options_.table.explained);
+  for (std::size_t i = 0; i < std::size(names); ++i) {
+    TableShape shape(schema->relations[i]);
+    shape.name = names[i];
+    plan_create(change, shape);
+  }
+  return change.commit();
+}
+
+template <typename Plan>
+Result<> Catalogue::change(Plan plan) {
+  for (unsigned tries = 1;; ++tries) {
+    auto all = open_all();
+    Result<> done = {};
+    if (!all && all.error().status == Status::not_found) {
+      done = make_all();
+      if (done || is_lost_race(done.error())) continue;
+    } else if (!all) {
+      done = std::unexpected(std::move(all.error()));
+    } else {
+      Change change(*link_, options_.table.explained);
+      done = plan(*all, change);
+      if (done) done = change.commit();
+      if (done) return done;
+    }
+    if (!is_lost_race(done.error()) || tries >= options_.table.most_tries) return done;
+    std::this_thread::sleep_for(std::chrono::microseconds(50u * std::min(tries, 100u)));
+  }
+}
+
+Result<> Catalogue::create_table(const std::string& name, const types::Relation& relation) {
+  const auto parts = parts_of(name, 3);
+  if (!parts) return std::unexpected(parts.error());
+  if (auto fit = check_relation(relation); !fit) return fit;
+  return change([&](Tables& all, Change& to) -> Result<> {
+    const auto there = is_there(*all.tables, *parts);
+    if (!there) return std::unexpected(there.error());
+    if (*there) return std::unexpected(Failure{Status::exists, fmt::format("There is a table {} already.", name)});
+    const std::int64_t created = now();
+    if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), created); !done) return done;
+    if (auto done = plan_entry(*all.databases, to, front_of(*parts, 2), created); !done) return done;
+    if (auto done = plan_entry(*all.tables, to, *parts, created); !done) return done;
+    TableShape shape(relation);
+    shape.name = name;
+    plan_create(to, shape);
+    return {};
+  });
+}
+
+Result<> Catalogue::drop_table(const std::string& name) {
+  const auto parts = parts_of(name, 3);
+  if (!parts) return std::unexpected(parts.error());
+  return change([&](Tables& all, Change& to) -> Result<> {
+    if (auto done = plan_removal(*all.tables, to, *parts, "table"); !done) return done;
+    const auto table = open_table(*link_, options_.table.explained, name);
+    if (!table) return std::unexpected(table.error());
+    (*table)->version().check(to.script);
+    plan_drop(to, (*table)->shape());
+    return {};
+  });
+}
+
+Result<> Catalogue::rename_table(const std::string& from, const std::string& to_name) {
+  const auto old_parts = parts_of(from, 3), parts = parts_of(to_name, 3);
+  if (!old_parts || !parts) return std::unexpected((old_parts ? parts : old_parts).error());
+  std::unique_ptr<OpenTable> table;
+  return change([&](Tables& all, Change& to) -> Result<> {
+    const auto there = is_there(*all.tables, *parts);
+    if (!there) return std::unexpected(there.error());
+    if (*there) return std::unexpected(Failure{Status::exists, fmt::format("There is a table {} already.", to_name)});
+    if (auto done = plan_removal(*all.tables, to, *old_parts, "table"); !done) return done;
+    const std::int64_t created = now();
+    if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), created); !done) return done;
+    if (auto done = plan_entry(*all.databases, to, front_of(*parts, 2), created); !done) return done;
+    if (auto done = plan_entry(*all.tables, to, *parts, created); !done) return done;
+    auto opened = open_table(*link_, options_.table.explained, from);
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    table = std::move(*opened);
+    plan_rename(to, *table, to_name);
+    return {};
+  });
+}
+
+Result<> Catalogue::create_namespace(std::string_view space) {
+  const auto parts = parts_of(space, 1);
+  if (!parts) return std::unexpected(parts.error());
+  return change([&](Tables& all, Change& to) { return plan_entry(*all.spaces, to, *parts, now()); });
+}
+
+Result<> Catalogue::create_database(std::string_view name) {
+  const auto parts = parts_of(name, 2);
+  if (!parts) return std::unexpected(parts.error());
+  return change([&](Tables& all, Change& to) -> Result<> {
+    if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), now()); !done) return done;
+    return plan_entry(*all.databases, to, *parts, now());
+  });
+}
+
+Result<> Catalogue::drop_namespace(std::string_view space) {
+  const auto parts = parts_of(space, 1);
+  if (!parts) return std::unexpected(parts.error());
+  return change([&](Tables& all, Change& to) -> Result<> {
+    const auto below = has_below(*all.databases, *parts);
+    if (!below) return std::unexpected(below.error());
+    if (*below) return std::unexpected(Failure{Status::denied, fmt::format("There are databases in {}.", space)});
+    to.join(*all.databases);
+    return plan_removal(*all.spaces, to, *parts, "namespace");
+  });
+}
+
+Result<> Catalogue::drop_database(std::string_view name) {
+  const auto parts = parts_of(name, 2);
+  if (!parts) return std::unexpected(parts.error());
+  return change([&](Tables& all, Change& to) -> Result<> {
+    const auto below = has_below(*all.tables, *parts);
+    if (!below) return std::unexpected(below.error());
+    if (*below) return std::unexpected(Failure{Status::denied, fmt::format("There are tables in {}.", name)});
+    to.join(*all.tables);
+    return plan_removal(*all.databases, to, *parts, "database");
+  });
+}
+
+namespace {
+
+/// The rows of one of the catalogue's tables for which a condition is true; none where there is no catalogue.
+Result<std::vector<Row>> listed(Link& link, const TableOptions& options, std::string_view name, std::string where) {
+  auto table = Table::open(link, std::string(name), options);
+  if (!table && table.error().status == Status::not_found) return std::vector<Row>();
+  if (!table) return std::unexpected(std::move(table.error()));
+  ScanOptions wanted;
+  wanted.where = std::move(where);
+  wanted.along = "key";
+  auto scan = table->scan(wanted);
+  if (!scan) return std::unexpected(std::move(scan.error()));
+  std::vector<Row> all, rows;
+  for (;;) {
+    const auto some = scan->next(rows);
+    if (!some) return std::unexpected(some.error());
+    if (!*some) return all;
+    std::ranges::move(rows, std::back_inserter(all));
+  }
+}
+
+/// A condition for what lies in a namespace or a database.
+Result<std::string> where_within(std::string_view within, std::size_t most_parts) {
+  if (within.empty()) return std::string();
+  const bool is_database = within.find('/') != within.npos && most_parts == 2;
+  const auto parts = parts_of(within, is_database ? 2 : 1);
+  if (!parts) return std::unexpected(parts.error());
+  std::string where = fmt::format("namespace = '{}'", (*parts)[0].as_bytes());
+  if (is_database) where += fmt::format(" and database = '{}'", (*parts)[1].as_bytes());
+  return where;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> Catalogue::namespaces() {
+  const auto rows = listed(*link_, options_.table, names[0], {});
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<std::string> spaces;
+  for (const Row& row : *rows) spaces.push_back(joined(row, 1));
+  return spaces;
+}
+
+Result<std::vector<std::string>> Catalogue::databases(std::string_view space) {
+  const auto where = where_within(space, 1);
+  if (!where) return std::unexpected(where.error());
+  const auto rows = listed(*link_, options_.table, names[1], *where);
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<std::string> all;
+  for (const Row& row : *rows) all.push_back(joined(row, 2));
+  return all;
+}
+
+Result<std::vector<ListedTable>> Catalogue::tables(std::string_view within) {
+  const auto where = where_within(within, 2);
+  if (!where) return std::unexpected(where.error());
+  const auto rows = listed(*link_, options_.table, names[2], *where);
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<ListedTable> all;
+  for (const Row& row : *rows) all.push_back({joined(row, 3), static_cast<std::int64_t>(row[3].as_signed())});
+  return all;
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,42 @@
+#include "tables/change.h"
+
+#include <algorithm>
+
+#include "tables/answers.h"
+
+namespace chimera::tables {
+
+Change::Change(Link& link, bool explained) : script(explained), link_(link) { script.begin(); }
+
+Change::~Change() {
+  if (committed_) return;
+  for (OpenTable* const table : tables_) table->abandon();
+}
+
+void Change::join(OpenTable& table) {
+  if (std::ranges::find(tables_, &table) != tables_.end()) return;
+  tables_.push_back(&table);
+  table.version().check(script);
+}
+
+Result<> Change::commit() {
+  for (OpenTable* const table : tables_) table->emit(script);
+  script.note([] { return std::string("all of it, or nothing"); });
+  script.commit();
+  Answers answers;
+  Result<> done = link_.run(script, answers);
+  if (!done) return done;
+  committed_ = true;
+  for (OpenTable* const table : tables_) table->keep();
+  return {};
+}
+
+bool is_lost_race(const Failure& failure) noexcept {
+  if (failure.status == Status::conflict) return true;
+  if (failure.instruction == Failure::nowhere) return false;
+  // A device that is gone, or has come: the table was dropped, made or changed in its shape.
+  return failure.status == Status::mismatch || failure.status == Status::aborted ||
+         failure.status == Status::not_found || failure.status == Status::exists;
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,41 @@
+#pragma once
+// A change of one table or several that is being made: one transaction, which happens as a whole or not at all.
+//
+//     Change change(link, explained);
+//     change.join(table);             // its version is checked
+//     …                               // plans in trees, heaps and headers; writes to columns go into `script`
+//     auto done = change.commit();    // the rest is appended, all is sent
+
+#include <vector>
+
+#include "tables/link.h"
+#include "tables/open_table.h"
+#include "tables/script.h"
+
+namespace chimera::tables {
+
+class Change {
+ public:
+  Change(Link& link, bool explained);
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  /// What has not been committed does not happen: the tables give up what they have planned.
+  ~Change();
+
+  Script script;
+
+  /// The table takes part; it must outlive this. More than once is once.
+  void join(OpenTable& table);
+  /// Sends it. After a failure nothing has happened, except that of a commit that answers `io_error` nobody knows.
+  [[nodiscard]] Result<> commit();
+
+ private:
+  Link& link_;
+  std::vector<OpenTable*> tables_;
+  bool committed_ = false;
+};
+
+/// Whether somebody else's change is why this did not succeed, so that it should be tried again from the start.
+[[nodiscard]] bool is_lost_race(const Failure& failure) noexcept;
+
+}  // namespace chimera::tables

@@ -1,0 +1,24 @@
+#pragma once
+// Contents that are kept compressed, as zstd frames.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "types/error.h"
+#include "types/type.h"
+#include "types/value.h"
+
+namespace chimera::tables {
+
+/// A frame that is shorter than the content by an eighth at least; false if there is none, and `to` is anything then.
+[[nodiscard]] bool compress(std::span<const std::uint8_t> content, std::vector<std::uint8_t>& to);
+
+/// The content of a frame at the beginning of `bytes`, of exactly `size` bytes. corrupt: it is none.
+[[nodiscard]] types::Result<std::vector<std::uint8_t>> decompress(std::span<const std::uint8_t> bytes,
+                                                                  std::uint64_t size);
+
+[[nodiscard]] types::Result<types::Value> value_of_compressed(std::span<const std::uint8_t> bytes, std::uint64_t size,
+                                                              const types::Type& type);
+
+}  // namespace chimera::tables

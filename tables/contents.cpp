@@ -1,0 +1,139 @@
+#include "tables/contents.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "isa/limits.h"
+
+namespace chimera::tables {
+namespace {
+
+/// Contents so far apart in bytes are read together with what is between them.
+constexpr std::uint64_t widest_gap = 512;
+constexpr std::uint64_t largest_read = 1 << 20;
+
+}  // namespace
+
+HeapValue heap_value(const types::Slot& slot) {
+  const Place place(slot.place());
+  // A compressed content ends where its frame does; all of the piece is read.
+  if (place.is_compressed() && place.is_sound()) return {place, place.capacity()};
+  return {place, slot.length};
+}
+
+Result<> place_contents(OpenTable& table, std::size_t heap, std::span<const LongContent> longs,
+                        std::span<const std::uint32_t> places, std::span<std::uint8_t> entries) {
+  std::vector<bool> wanted(entries.size() / types::slot_size);
+  for (const std::uint32_t place : places) wanted[place] = true;
+  for (const LongContent& of : longs) {
+    if (!wanted[of.row]) continue;
+    const Result<Place> place = table.heap(heap).put(of.content);
+    if (!place) return std::unexpected(place.error());
+    types::put_placed_slot(&entries[of.row * types::slot_size], of.content, of.content.size(), place->raw());
+  }
+  return {};
+}
+
+void ContentReader::clear() {
+  wanted_.clear();
+  joined_.clear();
+}
+
+std::size_t ContentReader::want(std::size_t heap, const types::Slot& slot) {
+  wanted_.push_back({heap, heap_value(slot), 0, 0, {}});
+  return wanted_.size() - 1;
+}
+
+Result<> ContentReader::read() {
+  if (wanted_.empty()) return {};
+  if (auto done = locate(); !done) return done;
+  plan_reads();
+  if (auto done = run(); !done) return done;
+  find_contents();
+  return {};
+}
+
+Result<> ContentReader::locate() {
+  parts_.clear();
+  for (Wanted& wanted : wanted_) {
+    if (wanted.value.size > largest) {
+      return std::unexpected(Failure{
+          Status::too_large, fmt::format("A value of {} bytes is too large to be read as a whole; read ranges of it.",
+                                         wanted.value.size)});
+    }
+    located_.clear();
+    auto done = table_.heap(wanted.heap).locate(wanted.value, 0, wanted.value.size, located_);
+    if (!done) return done;
+    wanted.first_part = parts_.size();
+    for (const HeapPart& part : located_) {
+      for (std::uint64_t at = 0; at < part.size; at += limits::largest_transfer) {
+        const std::uint64_t size = std::min<std::uint64_t>(part.size - at, limits::largest_transfer);
+        parts_.push_back({wanted.heap, {part.offset + at, size}, 0});
+      }
+    }
+    wanted.part_count = parts_.size() - wanted.first_part;
+  }
+  return {};
+}
+
+/// Neighbours are read together.
+void ContentReader::plan_reads() {
+  order_.resize(parts_.size());
+  std::iota(order_.begin(), order_.end(), 0u);
+  const auto less = [this](std::uint32_t a, std::uint32_t b) {
+    const Part &left = parts_[a], &right = parts_[b];
+    return left.heap != right.heap ? left.heap < right.heap : left.at.offset < right.at.offset;
+  };
+  if (!std::ranges::is_sorted(order_, less)) std::ranges::sort(order_, less);
+  reads_.clear();
+  for (const std::uint32_t n : order_) {
+    Part& part = parts_[n];
+    const std::uint64_t end = part.at.offset + part.at.size;
+    if (!reads_.empty()) {
+      Read& last = reads_.back();
+      const std::uint64_t size = std::max(last.size, end - last.offset);
+      const bool near = last.heap == part.heap && part.at.offset <= last.offset + last.size + widest_gap;
+      if (near && (size <= largest_read || size == last.size)) {
+        last.size = size;
+        part.read = reads_.size() - 1;
+        continue;
+      }
+    }
+    part.read = reads_.size();
+    reads_.push_back({part.heap, part.at.offset, part.at.size});
+  }
+}
+
+Result<> ContentReader::run() {
+  Reading reading(table_.script, table_.version());
+  for (const Read& read : reads_) {
+    table_.script.note([&] { return fmt::format("long values, {} bytes", read.size); });
+    table_.script.read_bytes(table_.shape().heaps[read.heap], read.offset, static_cast<std::uint32_t>(read.size));
+  }
+  return reading.run(table_.link(), answers_);
+}
+
+void ContentReader::find_contents() {
+  const auto bytes_of = [this](const Part& part) {
+    const Read& read = reads_[part.read];
+    return answers_.bytes(1 + part.read).subspan(part.at.offset - read.offset, part.at.size);
+  };
+  for (Wanted& wanted : wanted_) {
+    const std::span<const Part> parts = std::span(parts_).subspan(wanted.first_part, wanted.part_count);
+    if (parts.size() == 1) {
+      wanted.content = bytes_of(parts[0]);
+      continue;
+    }
+    std::vector<std::uint8_t>& joined = joined_.emplace_back();
+    joined.reserve(wanted.value.size);
+    for (const Part& part : parts) {
+      const std::span<const std::uint8_t> bytes = bytes_of(part);
+      joined.insert(joined.end(), bytes.begin(), bytes.end());
+    }
+    wanted.content = joined;
+  }
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,71 @@
+#pragma once
+// Contents that are too long for their slots: where they are put, and reading many of them by few instructions.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tables/encoded_rows.h"
+#include "tables/open_table.h"
+#include "types/slot.h"
+
+namespace chimera::tables {
+
+/// What a slot that is placed leads to.
+[[nodiscard]] HeapValue heap_value(const types::Slot& slot);
+
+/// Plans contents in a heap and fills their slots in `entries`, which are those of all encoded rows. Those of rows that
+/// are not among `places` are passed over.
+[[nodiscard]] Result<> place_contents(OpenTable& table, std::size_t heap, std::span<const LongContent> longs,
+                                      std::span<const std::uint32_t> places, std::span<std::uint8_t> entries);
+
+/// Used again and again it allocates little.
+class ContentReader {
+ public:
+  /// Larger contents are not read as a whole (bytes).
+  static constexpr std::uint64_t largest = 256 << 20;
+
+  explicit ContentReader(OpenTable& table) : table_(table) {}
+
+  void clear();
+  /// Returns the number of the content. The slot is placed. Its bytes must stay until `read`.
+  std::size_t want(std::size_t heap, const types::Slot& slot);
+  [[nodiscard]] bool empty() const { return wanted_.empty(); }
+  /// Reads all that is wanted.
+  [[nodiscard]] Result<> read();
+  /// A view that holds until the next `read`.
+  [[nodiscard]] std::span<const std::uint8_t> operator[](std::size_t number) const { return wanted_[number].content; }
+
+ private:
+  struct Wanted {
+    std::size_t heap;
+    HeapValue value;
+    std::size_t first_part, part_count;
+    std::span<const std::uint8_t> content;
+  };
+  struct Part {
+    std::size_t heap;
+    HeapPart at;
+    std::size_t read;  ///< which of reads_ has it
+  };
+  /// What one instruction reads.
+  struct Read {
+    std::size_t heap;
+    std::uint64_t offset, size;
+  };
+  [[nodiscard]] Result<> locate();
+  void plan_reads();
+  [[nodiscard]] Result<> run();
+  void find_contents();
+
+  OpenTable& table_;
+  std::vector<Wanted> wanted_;
+  std::vector<HeapPart> located_;
+  std::vector<Part> parts_;
+  std::vector<std::uint32_t> order_;
+  std::vector<Read> reads_;
+  std::vector<std::vector<std::uint8_t>> joined_;  ///< contents that are in several parts
+  Answers answers_;
+};
+
+}  // namespace chimera::tables

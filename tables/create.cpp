@@ -1,0 +1,83 @@
+#include "tables/create.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "tables/names.h"
+
+namespace chimera::tables {
+
+Uuid make_uuid() {
+  Uuid uuid;
+  // Of 16 bytes it never gives fewer, and fails on no kernel that runs this.
+  [[maybe_unused]] const int failed = getentropy(uuid.data, sizeof uuid.data);
+  uuid.data[6] = static_cast<std::uint8_t>((uuid.data[6] & 0x0F) | 0x40);
+  uuid.data[8] = static_cast<std::uint8_t>((uuid.data[8] & 0x3F) | 0x80);
+  return uuid;
+}
+
+Result<> check_relation(const types::Relation& relation) {
+  const auto refuse = [](std::string words) { return std::unexpected(Failure{Status::bad_text, std::move(words)}); };
+  if (relation.columns.empty()) return refuse(fmt::format("The relation {} has no columns.", relation.name));
+  if (relation.circular && (*relation.circular == 0 || *relation.circular > most_rows)) {
+    return refuse(fmt::format("A circular table has 1 to {} rows.", most_rows));
+  }
+  if (relation.append_by) {
+    const types::Column& column = relation.columns[*relation.append_by];
+    if (column.nullable || !types::fixed_width(column.type)) {
+      return refuse(fmt::format(
+          "Rows cannot be kept in the order of {}: it has to be of a fixed width and not nullable.", column.name));
+    }
+  }
+  return {};
+}
+
+void plan_index(Change& change, const TableShape& shape, const IndexFile& index, const std::string& name) {
+  change.script.note([&] { return "index " + index.name; });
+  change.script.add(Program().create_device(name, {}, {}, index.device));
+  BTree::create(change.script, index.device, shape.tree_shape(index));
+}
+
+void plan_heap(Change& change, const Uuid& heap, const std::string& name) {
+  change.script.note([] { return std::string("a heap for long values"); });
+  change.script.add(Program().create_device(name, {}, {}, heap));
+  Heap::create(change.script, heap);
+}
+
+void plan_create(Change& change, TableShape& shape) {
+  const auto devices = shape.devices();
+  for (const auto& [name, uuid] : devices) *uuid = make_uuid();
+  const auto name_of = [&devices](const Uuid& uuid) -> const std::string& {
+    return std::ranges::find(devices, &uuid, [](const auto& device) { return device.second; })->first;
+  };
+  change.script.note([&] { return fmt::format("the table {}: its schema and its header", shape.name); });
+  change.script.add(Program().create_device(shape.name, types::print(shape.relation), {}, shape.header));
+  change.script.write_bytes(shape.header, 0, TableHeader().bytes());
+  for (std::uint32_t column = 0; column < shape.columns.size(); ++column) {
+    change.script.note([&] { return "column " + shape.column_name(column); });
+    const Uuid& device = shape.columns[column].device;
+    change.script.add(Program().create_device(name_of(device), {}, {}, device));
+  }
+  for (const IndexFile& index : shape.indexes) plan_index(change, shape, index, name_of(index.device));
+  for (const Uuid& heap : shape.heaps) plan_heap(change, heap, name_of(heap));
+  change.script.note([] { return std::string("the stack of free row numbers"); });
+  change.script.add(Program().create_device(name_of(shape.free), {}, {}, shape.free));
+}
+
+void plan_drop(Change& change, const TableShape& shape) {
+  change.script.note([&] { return fmt::format("everything of {} goes", shape.name); });
+  for (const auto& [name, uuid] : shape.devices()) change.script.add(Program().delete_device_by_force(uuid));
+}
+
+void plan_rename(Change& change, OpenTable& table, const std::string& name) {
+  change.join(table);
+  change.script.note([&] { return fmt::format("{} becomes {}", table.shape().name, name); });
+  const std::size_t before = table.shape().name.size();
+  for (const auto& [device, uuid] : table.shape().devices()) {
+    change.script.add(Program().rename_device(uuid, name + device.substr(before)));
+  }
+  table.planned().shape = table.header().version + 1;
+  table.forget_when_kept();
+}
+
+}  // namespace chimera::tables

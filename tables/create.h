@@ -1,0 +1,30 @@
+#pragma once
+// Tables that are made, go, or change their names. Nothing is entered in the catalogue here.
+
+#include <string>
+
+#include "tables/change.h"
+#include "tables/open_table.h"
+#include "types/schema.h"
+
+namespace chimera::tables {
+
+/// A UUID that nobody else has.
+[[nodiscard]] Uuid make_uuid();
+
+/// What keeps a relation from being one of a table; nothing is said of what the parser of schemas has looked at.
+[[nodiscard]] Result<> check_relation(const types::Relation& relation);
+
+/// Plans the devices of an empty table, all of them new. `shape` has its name, and gets its UUIDs.
+void plan_create(Change& change, TableShape& shape);
+/// Plans that all devices go that are a table's, whoever has them open.
+void plan_drop(Change& change, const TableShape& shape);
+/// Plans that all devices of a table get the names of another. Whoever has it open notices, and has to open it by its
+/// new name.
+void plan_rename(Change& change, OpenTable& table, const std::string& name);
+
+/// Plans an empty index's or heap's device that is new.
+void plan_index(Change& change, const TableShape& shape, const IndexFile& index, const std::string& name);
+void plan_heap(Change& change, const Uuid& heap, const std::string& name);
+
+}  // namespace chimera::tables

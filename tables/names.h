@@ -1,0 +1,35 @@
+#pragma once
+// The names of a table's devices. A part of a name is an identifier, so none of them means two things.
+
+#include <expected>
+#include <string>
+#include <string_view>
+
+namespace chimera::tables {
+
+/// `NAMESPACE/DATABASE/TABLE`.
+struct TableName {
+  std::string space;
+  std::string database;
+  std::string table;
+
+  /// The name of the header's device.
+  [[nodiscard]] std::string text() const { return space + "/" + database + "/" + table; }
+  friend bool operator==(const TableName&, const TableName&) = default;
+};
+
+/// A letter or underscore, then letters, digits and underscores; at most types::limits::longest_identifier bytes.
+[[nodiscard]] bool is_name_part(std::string_view part) noexcept;
+
+/// Takes `NAMESPACE/DATABASE/TABLE` apart. The error is a whole sentence.
+[[nodiscard]] std::expected<TableName, std::string> parse_table_name(std::string_view text);
+
+/// The names of a table's devices; `header` is that of its header.
+[[nodiscard]] std::string column_device(std::string_view header, std::string_view column);
+[[nodiscard]] std::string heap_device(std::string_view header);
+[[nodiscard]] std::string key_device(std::string_view header);
+[[nodiscard]] std::string index_device(std::string_view header, std::string_view index);
+[[nodiscard]] std::string external_device(std::string_view header, std::string_view column);
+[[nodiscard]] std::string free_device(std::string_view header);
+
+}  // namespace chimera::tables

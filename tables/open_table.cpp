@@ -1,0 +1,166 @@
+#include "tables/open_table.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <span>
+
+#include "isa/limits.h"
+#include "tables/names.h"
+
+namespace chimera::tables {
+
+OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> shape, const TableHeader& header)
+    : script(explained),
+      link_(link),
+      explained_(explained),
+      shape_(std::move(shape)),
+      version_{shape_->header, TableHeader::version_offset, header.version},
+      header_(header),
+      planned_(header) {
+  const auto devices = std::as_const(*shape_).devices();
+  const auto name_of = [&devices](const Uuid& uuid) {
+    for (const auto& [name, of] : devices) {
+      if (of == uuid) return name;
+    }
+    return std::string();
+  };
+  for (const IndexFile& index : shape_->indexes)
+    trees_.emplace_back(link, version_, index.device, name_of(index.device));
+  for (const Uuid& heap : shape_->heaps) heaps_.emplace_back(link, version_, heap, name_of(heap));
+}
+
+void OpenTable::emit(Script& into) {
+  for (const BTree& tree : trees_) tree.emit(into);
+  for (const Heap& heap : heaps_) heap.emit(into);
+  planned_.version = header_.version + 1;
+  into.note([&] {
+    return fmt::format("the header of {}: version {}, {} rows", shape_->name, planned_.version, planned_.live);
+  });
+  const TableHeader::Bytes bytes = planned_.bytes();
+  into.write_bytes(shape_->header, TableHeader::version_offset, std::span(bytes).subspan(TableHeader::version_offset));
+}
+
+void OpenTable::keep() {
+  if (forgets_) {
+    forgets_ = false;
+    return renew(planned_);
+  }
+  header_ = planned_;
+  version_.number = header_.version;
+  for (BTree& tree : trees_) tree.keep();
+  for (Heap& heap : heaps_) heap.keep();
+  last_in_order = planned_last_in_order;
+}
+
+void OpenTable::abandon() {
+  forgets_ = false;
+  planned_ = header_;
+  for (BTree& tree : trees_) tree.abandon();
+  for (Heap& heap : heaps_) heap.abandon();
+  planned_last_in_order = last_in_order;
+}
+
+void OpenTable::renew(const TableHeader& header) {
+  header_ = planned_ = header;
+  version_.number = header.version;
+  for (BTree& tree : trees_) tree.forget();
+  for (Heap& heap : heaps_) heap.forget();
+  last_in_order.reset();
+  planned_last_in_order.reset();
+}
+
+Result<> OpenTable::confirm() {
+  Reading reading(script, version_);
+  return reading.run(link_, answers);
+}
+
+Result<TableHeader> read_header(OpenTable& table) {
+  table.script.clear();
+  table.script.note([&] { return fmt::format("the header of {}", table.shape().name); });
+  table.script.read_bytes(table.shape().header, 0, TableHeader::size);
+  if (auto done = table.link().run(table.script, table.answers); !done) return std::unexpected(std::move(done.error()));
+  std::expected<TableHeader, std::string> header = TableHeader::parse(table.answers.bytes(0));
+  if (header) return *header;
+  return std::unexpected(Failure{Status::corrupt, fmt::format("{}: {}", table.shape().name, header.error())});
+}
+
+namespace {
+
+/// The answers to the one program that reads everything that is known of a table by its name.
+class Opening {
+ public:
+  Opening(Link& link, bool explained, const std::string& name) : link_(link), explained_(explained), name_(name) {}
+
+  Result<std::unique_ptr<OpenTable>> run() {
+    Script script(explained_);
+    script.note([&] { return fmt::format("the table {}: its schema, its header, its devices", name_); });
+    script.add(Program()
+                   .open_device(name_)
+                   .read_columns()
+                   .read_bytes(implied, 0, TableHeader::size)
+                   .list_devices(name_ + "/", {}, limits::most_listed)
+                   .list_devices(name_ + ":", {}, limits::most_listed)
+                   .read_bytes(implied, 0, TableHeader::size));
+    if (auto done = link_.run(script, answers_); !done) return std::unexpected(no_table(std::move(done.error())));
+    const auto header = TableHeader::parse(answers_.bytes(2));
+    if (!header) return damaged(header.error());
+    const auto after = TableHeader::parse(answers_.bytes(5));
+    if (!after || after->shape != header->shape) {
+      return std::unexpected(Failure{Status::conflict, "The table has been changed meanwhile."});
+    }
+    auto shape = read_shape();
+    if (!shape) return std::unexpected(std::move(shape.error()));
+    return std::make_unique<OpenTable>(link_, explained_, std::move(*shape), *after);
+  }
+
+ private:
+  std::unexpected<Failure> damaged(const std::string& words) const {
+    return std::unexpected(Failure{Status::corrupt, fmt::format("{}: {}", name_, words)});
+  }
+  Failure no_table(Failure failure) const {
+    if (failure.status == Status::not_found) {
+      return {Status::not_found, fmt::format("There is no table {}.", name_)};
+    }
+    if (failure.status == Status::out_of_range) {
+      return {Status::bad_text, fmt::format("The device {} is no table: it has no header.", name_)};
+    }
+    return failure;
+  }
+
+  Result<std::unique_ptr<TableShape>> read_shape() {
+    const std::string text(text_of(answers_[1]));
+    auto schema = types::parse_schema(text, name_);
+    if (!schema) return damaged("its schema cannot be read: " + types::diagnostics_text(schema.error()));
+    if (schema->relations.size() != 1) return damaged("its schema has to be of one relation.");
+    auto shape = std::make_unique<TableShape>(std::move(schema->relations[0]));
+    shape->name = name_;
+    std::map<std::string_view, Uuid> found;
+    for (const std::size_t list : {3, 4}) {
+      for (const ListedDevice& device : devices_of(answers_[list])) found[device.name] = device.uuid;
+    }
+    for (const auto& [name, uuid] : shape->devices()) {
+      if (uuid == &shape->header) {
+        *uuid = uuid_of(answers_[0]);
+        continue;
+      }
+      const auto device = found.find(name);
+      if (device == found.end()) return damaged(fmt::format("its device {} is not there.", name));
+      *uuid = device->second;
+    }
+    return shape;
+  }
+
+  Link& link_;
+  bool explained_;
+  const std::string& name_;
+  Answers answers_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<OpenTable>> open_table(Link& link, bool explained, const std::string& name) {
+  return Opening(link, explained, name).run();
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,81 @@
+#pragma once
+// What is kept in memory of a table that is open: its shape, its header, and the trees and heaps with what they have
+// read, all of one version of the table. What somebody else has changed since is found out by the version, and then all
+// of it is read again.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tables/answers.h"
+#include "tables/btree.h"
+#include "tables/heap.h"
+#include "tables/link.h"
+#include "tables/script.h"
+#include "tables/table_header.h"
+#include "tables/table_shape.h"
+#include "tables/version.h"
+
+namespace chimera::tables {
+
+/// Does not move: trees and heaps refer to its version.
+class OpenTable {
+ public:
+  OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> shape, const TableHeader& header);
+  OpenTable(const OpenTable&) = delete;
+  OpenTable& operator=(const OpenTable&) = delete;
+
+  [[nodiscard]] const TableShape& shape() const { return *shape_; }
+  /// What has been committed.
+  [[nodiscard]] const TableHeader& header() const { return header_; }
+  /// What the change that is being made will leave.
+  [[nodiscard]] TableHeader& planned() { return planned_; }
+  [[nodiscard]] const Version& version() const { return version_; }
+  [[nodiscard]] BTree& tree(std::size_t index) { return trees_[index]; }
+  [[nodiscard]] Heap& heap(std::size_t number) { return heaps_[number]; }
+  [[nodiscard]] Link& link() { return link_; }
+  [[nodiscard]] bool is_explained() const { return explained_; }
+
+  /// Appends what is planned in trees, heaps and header, which gets the next version.
+  void emit(Script& script);
+  /// What is kept in memory will hold no longer when the change has been committed.
+  void forget_when_kept() { forgets_ = true; }
+  /// It has been committed.
+  void keep();
+  /// It does not happen.
+  void abandon();
+  /// The table was changed by somebody else, and has this header now.
+  void renew(const TableHeader& header);
+
+  /// `conflict` if somebody has changed the table since what is in memory was read: for answers that were found there
+  /// without asking.
+  [[nodiscard]] Result<> confirm();
+
+  /// For scripts that read, and for short answers; used again and again.
+  Script script;
+  Answers answers;
+  /// The value of the column of `append by` in the last row, if somebody has read it at this version.
+  std::optional<types::Value> last_in_order;
+  std::optional<types::Value> planned_last_in_order;
+
+ private:
+  Link& link_;
+  bool explained_;
+  std::unique_ptr<TableShape> shape_;
+  Version version_;
+  TableHeader header_, planned_;
+  bool forgets_ = false;
+  std::deque<BTree> trees_;
+  std::deque<Heap> heaps_;
+};
+
+/// Reads the shape and header of a table; `not_found` if there is no table of that name.
+[[nodiscard]] Result<std::unique_ptr<OpenTable>> open_table(Link& link, bool explained, const std::string& name);
+
+/// Reads the header of an open one.
+[[nodiscard]] Result<TableHeader> read_header(OpenTable& table);
+
+}  // namespace chimera::tables

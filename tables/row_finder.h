@@ -1,0 +1,92 @@
+#pragma once
+// Finds the rows that a predicate leaves, chunk by chunk: along an index, along the rows in the order of their numbers,
+// or of an append table along a range of time. A chunk is of one moment.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tables/key_range.h"
+#include "tables/open_table.h"
+#include "tables/predicate.h"
+#include "tables/row_reader.h"
+
+namespace chimera::tables {
+
+/// Which way rows are found.
+struct FindPlan {
+  enum class Way : std::uint8_t {
+    rows,     ///< all rows, in the order of their numbers; where rows keep their order, the oldest first
+    ordered,  ///< the same of an append table, between two places that are looked for
+    index,
+  };
+  Way way = Way::rows;
+  std::size_t index = 0;  ///< among the shape's
+  KeyRange range;         ///< of the index's keys, or of those of the column of `append by`
+  bool backwards = false;
+};
+
+/// The way with the tightest range. `along`: empty for that, "rows", "key" or an index's name for that way; the failure
+/// is that there is none such.
+[[nodiscard]] Result<FindPlan> plan_find(const TableShape& shape, const Predicate& predicate, std::string_view along,
+                                         bool backwards);
+
+/// That the table's columns or indexes are no longer those that something was bound to. Whoever has done nothing yet
+/// binds again.
+[[nodiscard]] Failure shape_changed(const TableShape& shape);
+[[nodiscard]] bool is_shape_changed(const Failure& failure) noexcept;
+
+class RowFinder {
+ public:
+  /// The predicate must outlive it.
+  RowFinder(FindPlan plan, const Predicate& predicate) : plan_(std::move(plan)), predicate_(predicate) {}
+
+  /// Where it stands: what is behind has been found. Put back where a chunk turns out to be of no one moment.
+  struct Position {
+    bool is_begun = false;
+    bool is_at_end = false;
+    std::vector<std::uint8_t> last_key;  ///< of an index
+    std::uint64_t next = 0;              ///< forwards the next place in the order of rows, backwards that behind it
+    std::uint64_t end = 0;               ///< where the way ends
+  };
+  [[nodiscard]] const Position& position() const { return position_; }
+  void put_back(Position position) { position_ = std::move(position); }
+
+  /// The next chunk, of about `most` rows that are looked at. False at the end. Reads the predicate's columns and
+  /// `also` of all of them; entry i is of row number(i), and row i is found if found()[i] is 1.
+  [[nodiscard]] Result<bool> next(OpenTable& table, RowReader& reader, std::span<const std::uint32_t> also,
+                                  std::size_t most);
+
+  [[nodiscard]] std::size_t looked_at() const { return found_.size(); }
+  [[nodiscard]] std::span<const std::uint8_t> found() const { return found_; }
+  [[nodiscard]] std::uint64_t number(std::size_t i) const { return is_run_ ? first_ + i : numbers_[i]; }
+
+ private:
+  [[nodiscard]] Result<bool> next_of_index(OpenTable& table, RowReader& reader, std::size_t most);
+  [[nodiscard]] Result<bool> next_of_rows(OpenTable& table, RowReader& reader, std::size_t most);
+  [[nodiscard]] Result<> begin_rows(OpenTable& table);
+  [[nodiscard]] Result<> judge(OpenTable& table, RowReader& reader);
+
+  FindPlan plan_;
+  const Predicate& predicate_;
+  Position position_;
+  std::vector<std::uint32_t> columns_;  ///< that are read
+  std::vector<std::uint8_t> found_;
+  std::vector<std::uint64_t> numbers_;
+  bool is_run_ = false;
+  std::uint64_t first_ = 0;
+  Entries entries_;
+  std::vector<std::vector<std::span<const std::uint8_t>>> contents_;
+  std::vector<std::vector<std::uint8_t>> decompressed_;
+};
+
+/// Of a table that keeps the order of its rows: the first place, of those from `first` to `end`, whose value in the
+/// column has a key that is not below `key`; `end` if there is none. A place is a row's number, in a circular table
+/// modulo its size. Few programs.
+[[nodiscard]] Result<std::uint64_t> find_in_order(OpenTable& table, std::uint32_t column,
+                                                  std::span<const std::uint8_t> key, std::uint64_t first,
+                                                  std::uint64_t end);
+
+}  // namespace chimera::tables

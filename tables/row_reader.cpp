@@ -1,0 +1,96 @@
+#include "tables/row_reader.h"
+
+#include <fmt/format.h>
+
+#include "tables/compression.h"
+#include "types/content.h"
+
+namespace chimera::tables {
+
+using types::Row;
+using types::Value;
+
+void RowReader::restart() {
+  contents.clear();
+  next_content_ = 0;
+}
+
+std::span<const std::uint32_t> RowReader::first_places(std::size_t count) {
+  while (all_.size() < count) all_.push_back(static_cast<std::uint32_t>(all_.size()));
+  return std::span(all_).first(count);
+}
+
+Failure RowReader::damaged(std::uint32_t column, const types::Error& error) const {
+  return {Status::corrupt,
+          fmt::format("{}, column {}: {}.", table_.shape().name, table_.shape().column_name(column), error.text())};
+}
+
+void RowReader::want(std::uint32_t column, std::span<const std::uint32_t> picked) {
+  const ColumnFile& file = table_.shape().columns[column];
+  if (!file.is_variable()) return;
+  for (const std::uint32_t i : picked) {
+    const types::Slot slot = types::read_slot(entries.entry(column, i));
+    if (slot.is_placed()) contents.want(file.heap, slot);
+  }
+}
+
+Result<> RowReader::decode(std::uint32_t column, std::span<const std::uint32_t> picked, std::span<Row> rows,
+                           std::size_t to) {
+  const ColumnFile& file = table_.shape().columns[column];
+  const types::Type& type = table_.shape().relation.columns[column].type;
+  for (std::size_t n = 0; n < picked.size(); ++n) {
+    const std::uint8_t* const entry = entries.entry(column, picked[n]);
+    if (!file.is_variable()) {
+      types::Result<Value> value = file.fixed->get(entry);
+      if (!value) return std::unexpected(damaged(column, value.error()));
+      rows[n][to] = std::move(*value);
+      continue;
+    }
+    const types::Slot slot = types::read_slot(entry);
+    if (slot.is_null()) continue;
+    const bool placed = slot.is_placed();
+    const std::span<const std::uint8_t> content = placed ? contents[next_content_++] : slot.content();
+    types::Result<Value> value = placed && Place(slot.place()).is_compressed()
+                                     ? value_of_compressed(content, slot.length, type)
+                                     : types::value_of_content(content, type);
+    if (!value) return std::unexpected(damaged(column, value.error()));
+    rows[n][to] = std::move(*value);
+  }
+  return {};
+}
+
+Result<> RowReader::read(std::span<const std::uint64_t> numbers, std::span<const std::uint32_t> columns,
+                         std::vector<Row>& rows) {
+  if (auto done = entries.read(numbers, columns); !done) return done;
+  return decode_picked(first_places(numbers.size()), columns, rows);
+}
+
+Result<> RowReader::decode_picked(std::span<const std::uint32_t> picked, std::span<const std::uint32_t> columns,
+                                  std::vector<Row>& rows) {
+  restart();
+  for (const std::uint32_t column : columns) want(column, picked);
+  if (auto done = contents.read(); !done) return done;
+  const std::size_t first = rows.size();
+  rows.resize(first + picked.size());
+  for (std::size_t i = first; i < rows.size(); ++i) rows[i].resize(columns.size());
+  for (std::size_t to = 0; to < columns.size(); ++to) {
+    if (auto done = decode(columns[to], picked, std::span(rows).subspan(first), to); !done) return done;
+  }
+  return {};
+}
+
+Result<> RowReader::decode_sparse(std::size_t count, std::span<const std::uint32_t> columns, std::vector<Row>& rows) {
+  restart();
+  const std::span<const std::uint32_t> picked = first_places(count);
+  for (const std::uint32_t column : columns) want(column, picked);
+  if (auto done = contents.read(); !done) return done;
+  const std::size_t first = rows.size();
+  rows.resize(first + count);
+  for (std::size_t i = first; i < rows.size(); ++i) rows[i].resize(table_.shape().columns.size());
+  for (const std::uint32_t column : columns) {
+    if (auto done = decode(column, picked, std::span(rows).subspan(first), column); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace chimera::tables

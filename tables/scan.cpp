@@ -1,0 +1,117 @@
+#include "tables/scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tables/attempt.h"
+
+namespace chimera::tables {
+namespace {
+
+/// Bytes of entries that a chunk reads, about.
+constexpr std::size_t chunk_bytes = 1 << 20;
+constexpr std::size_t most_chunk_rows = 16384, least_chunk_rows = 64;
+
+Result<std::vector<std::uint32_t>> wanted_columns(const TableShape& shape, const std::vector<std::string>& names) {
+  std::vector<std::uint32_t> columns;
+  if (names.empty()) {
+    for (std::uint32_t i = 0; i < shape.columns.size(); ++i) columns.push_back(i);
+    return columns;
+  }
+  for (const std::string& name : names) {
+    const auto column = shape.relation.find(name);
+    if (!column)
+      return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
+    columns.push_back(static_cast<std::uint32_t>(*column));
+  }
+  return columns;
+}
+
+std::size_t rows_in_chunk(const TableShape& shape, std::span<const std::uint32_t> columns) {
+  std::size_t width = 1;
+  for (const std::uint32_t column : columns) width += shape.columns[column].width;
+  return std::clamp(chunk_bytes / width, least_chunk_rows, most_chunk_rows);
+}
+
+}  // namespace
+
+Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
+  if (where.empty()) return Predicate();
+  auto predicate = Predicate::parse(where, shape.relation);
+  if (predicate) return std::move(*predicate);
+  return std::unexpected(Failure{Status::bad_text, predicate.error().text()});
+}
+
+Result<Scan> Table::scan(const ScanOptions& options) {
+  Scan scan(*this, options);
+  if (auto bound = scan.bind(*open_); !bound) return std::unexpected(std::move(bound.error()));
+  return scan;
+}
+
+Result<> Scan::bind(const OpenTable& table) {
+  const TableShape& shape = table.shape();
+  auto predicate = parse_where(shape, options_.where);
+  if (!predicate) return std::unexpected(std::move(predicate.error()));
+  auto plan = plan_find(shape, *predicate, options_.along, options_.backwards);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  auto columns = wanted_columns(shape, options_.columns);
+  if (!columns) return std::unexpected(std::move(columns.error()));
+  predicate_ = std::make_unique<Predicate>(std::move(*predicate));
+  columns_ = std::move(*columns);
+  reversed_ = options_.backwards && plan->way != FindPlan::Way::index;
+  finder_ = std::make_unique<RowFinder>(std::move(*plan), *predicate_);
+  shape_ = table.header().shape;
+  most_ever_ = rows_in_chunk(shape, columns_);
+  most_ = std::min<std::uint64_t>(most_ever_, std::max<std::uint64_t>(options_.limit, least_chunk_rows));
+  return {};
+}
+
+Result<bool> Scan::next(std::vector<types::Row>& rows) {
+  rows.clear();
+  numbers_.clear();
+  if (left_ == 0) return false;
+  while (rows.empty()) {
+    const RowFinder::Position before = finder_->position();
+    const auto some = table_->retry<bool>([&](OpenTable& table) -> Result<bool> {
+      finder_->put_back(before);
+      rows.clear();
+      return chunk(table, rows);
+    });
+    if (!some || !*some) return some;
+    most_ = std::min(most_ * 2, most_ever_);
+  }
+  left_ -= rows.size();
+  return true;
+}
+
+Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
+  if (table.header().shape != shape_) {
+    if (finder_->position().is_begun) return std::unexpected(shape_changed(table.shape()));
+    if (auto bound = bind(table); !bound) return std::unexpected(std::move(bound.error()));
+  }
+  RowReader& reader = table_->reader();
+  const bool at_once = predicate_->is_everything();
+  const std::size_t most = at_once ? static_cast<std::size_t>(std::min<std::uint64_t>(most_, left_)) : most_;
+  const auto some = finder_->next(table, reader, at_once ? columns_ : std::span<const std::uint32_t>(), most);
+  if (!some || !*some) return some;
+  picked_.clear();
+  const std::span<const std::uint8_t> found = finder_->found();
+  for (std::size_t n = 0; n < found.size() && picked_.size() < left_; ++n) {
+    const std::size_t i = reversed_ ? found.size() - 1 - n : n;
+    if (found[i] != 0) picked_.push_back(static_cast<std::uint32_t>(i));
+  }
+  numbers_.clear();
+  for (const std::uint32_t i : picked_) numbers_.push_back(finder_->number(i));
+  if (picked_.empty()) return true;
+  if (!at_once) {
+    if (auto done = reader.read(numbers_, columns_, rows); !done) return std::unexpected(std::move(done.error()));
+    return true;
+  }
+  if (auto done = reader.decode_picked(picked_, columns_, rows); !done) {
+    return std::unexpected(std::move(done.error()));
+  }
+  return true;
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,47 @@
+#pragma once
+// Reading many rows, a chunk at a time.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tables/row_finder.h"
+#include "tables/table.h"
+
+namespace chimera::tables {
+
+/// Refers to its table, which must stay where it is. Each chunk is of one moment; what others change between two chunks
+/// is seen or not, and no row comes twice that keeps its key, or its number where the way is along the rows.
+class Scan {
+ public:
+  /// Puts the next rows in the place of what `rows` held. False at the end.
+  [[nodiscard]] Result<bool> next(std::vector<types::Row>& rows);
+  /// Places in the relation of the columns that rows have.
+  [[nodiscard]] const std::vector<std::uint32_t>& columns() const { return columns_; }
+  /// Their numbers in the table.
+  [[nodiscard]] const std::vector<std::uint64_t>& numbers() const { return numbers_; }
+
+ private:
+  friend class Table;
+  Scan(Table& table, ScanOptions options) : table_(&table), options_(std::move(options)), left_(options_.limit) {}
+  [[nodiscard]] Result<> bind(const OpenTable& table);
+  [[nodiscard]] Result<bool> chunk(OpenTable& table, std::vector<types::Row>& rows);
+
+  Table* table_;
+  ScanOptions options_;
+  std::uint64_t left_;
+  std::uint64_t shape_ = 0;  ///< that it was begun with
+  std::unique_ptr<Predicate> predicate_;
+  std::unique_ptr<RowFinder> finder_;
+  std::vector<std::uint32_t> columns_;
+  std::vector<std::uint64_t> numbers_;
+  std::vector<std::uint32_t> picked_;
+  std::size_t most_ = 0;  ///< rows to look at in the next chunk
+  std::size_t most_ever_ = 0;
+  bool reversed_ = false;  ///< chunks stand the other way round
+};
+
+/// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.
+[[nodiscard]] Result<Predicate> parse_where(const TableShape& shape, std::string_view where);
+
+}  // namespace chimera::tables

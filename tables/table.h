@@ -1,0 +1,136 @@
+#pragma once
+// A table: rows of one relation, with its primary key and its indexes, on devices of a store.
+//
+//     auto table = Table::open(link, "shop/main/orders");
+//     table->insert(rows);                                          // all of them or none, up to a batch
+//     auto row = table->get({Value::of<std::int64_t>(5)});
+//     auto scan = table->scan({.where = "price > 10", .limit = 100});
+//     while (*scan->next(rows)) …
+//
+// Every operation is a program, or several chained by checks of the table's version. Where somebody else has changed
+// the table meanwhile it is compiled again, a bounded number of times; `conflict` says that it was in vain.
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tables/link.h"
+#include "types/schema.h"
+#include "types/value.h"
+
+namespace chimera::tables {
+
+class Change;
+class OpenTable;
+class RowReader;
+struct TableShape;
+
+struct TableOptions {
+  /// Somebody wants to read the scripts' notes.
+  bool explained = false;
+  /// How often an operation is tried.
+  unsigned most_tries = 100;
+};
+
+/// New value of a column.
+struct Assignment {
+  std::string column;
+  types::Value value;
+};
+
+struct ScanOptions {
+  std::vector<std::string> columns;  ///< in the order in which they are wanted; empty: all
+  std::string where;                 ///< a condition, docs/tables.md; empty: all rows
+  /// The order of the rows: "rows", by their numbers; "key" or the name of an index, by that. Empty: whichever is the
+  /// shortest way.
+  std::string along;
+  bool backwards = false;
+  std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
+};
+
+/// Of the values of a column that are not null, in the rows that were looked for.
+struct Aggregate {
+  std::uint64_t rows = 0;    ///< rows that were found
+  std::uint64_t values = 0;  ///< of them those with a value in the column
+  types::Value sum;          ///< i128 of integers and durations, f64 of floats; null of others, and where there is none
+  types::Value least, greatest;  ///< null where there is none
+};
+
+class Scan;
+
+/// One thread at a time. The link must outlive it. A failure's `row` is the place of the row at fault among those
+/// given.
+class Table {
+ public:
+  /// `NAMESPACE/DATABASE/TABLE`; `not_found` if there is none.
+  [[nodiscard]] static Result<Table> open(Link& link, std::string name, const TableOptions& options = {});
+  Table(Table&&) noexcept;
+  Table& operator=(Table&&) noexcept;
+  ~Table();
+
+  /// As it was when it was last looked at, which each operation does.
+  [[nodiscard]] const types::Relation& relation() const;
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// Rows in it.
+  [[nodiscard]] Result<std::uint64_t> count();
+
+  /// Inserts rows, each with a value for each column. All of them or none where they are at most `most_batch_rows` and
+  /// `most_batch_bytes`, and fit a transaction; otherwise in pieces, in their order. `inserted`, if given, is how many
+  /// there are now, also after a failure. `exists`: a key is there already.
+  [[nodiscard]] Result<> insert(std::vector<types::Row> rows, std::uint64_t* inserted = nullptr);
+  /// Inserts rows, or puts them in the place of those with the same primary key. Pieces as above.
+  [[nodiscard]] Result<> upsert(std::vector<types::Row> rows);
+  /// The row with that primary key, whose columns' values are given in the key's order.
+  [[nodiscard]] Result<std::optional<types::Row>> get(types::Row key);
+  /// Changes columns of the row with that key. False if there is none. `denied`: it is locked.
+  [[nodiscard]] Result<bool> update(types::Row key, std::vector<Assignment> assignments);
+  /// Changes columns of all rows for which the condition is true; how many.
+  [[nodiscard]] Result<std::uint64_t> update_where(std::string_view where, std::vector<Assignment> assignments);
+  /// Deletes the row with that key. False if there is none. `denied`: it is locked.
+  [[nodiscard]] Result<bool> remove(types::Row key);
+  /// Deletes all rows for which the condition is true (empty: all); how many.
+  [[nodiscard]] Result<std::uint64_t> remove_where(std::string_view where);
+  /// Sets and clears bits of the row's state (row_state, but `active`). False if there is none.
+  [[nodiscard]] Result<bool> mark(types::Row key, std::uint8_t set, std::uint8_t clear);
+  /// Deletes everything in one step.
+  [[nodiscard]] Result<> truncate();
+
+  [[nodiscard]] Result<Scan> scan(const ScanOptions& options);
+  /// Of a column, or of rows alone where it is empty, in the rows for which the condition is true (empty: all).
+  [[nodiscard]] Result<Aggregate> aggregate(std::string_view column, std::string_view where);
+
+  static constexpr std::size_t most_batch_rows = 32768;
+  static constexpr std::size_t most_batch_bytes = 4 << 20;
+
+  // For what else is made of tables.
+
+  /// Does `attempt` with what is open, again from its start where it has lost a race.
+  template <typename Value>
+  [[nodiscard]] Result<Value> retry(const std::function<Result<Value>(OpenTable&)>& attempt);
+  [[nodiscard]] OpenTable& opened() { return *open_; }
+  [[nodiscard]] RowReader& reader() { return *reader_; }
+  [[nodiscard]] Link& link() { return *link_; }
+  [[nodiscard]] const TableOptions& options() const { return options_; }
+
+ private:
+  Table(Link& link, std::string name, const TableOptions& options);
+  [[nodiscard]] Result<> reopen();
+  [[nodiscard]] Result<Aggregate> aggregate_once(std::string_view column, std::string_view where);
+  /// After a failed attempt: whether it is worth another, with what is new.
+  [[nodiscard]] Result<> prepare_again(const Failure& failure, unsigned tries);
+
+  Link* link_;
+  std::string name_;
+  TableOptions options_;
+  std::unique_ptr<OpenTable> open_;
+  std::unique_ptr<RowReader> reader_;
+};
+
+}  // namespace chimera::tables

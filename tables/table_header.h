@@ -1,0 +1,43 @@
+#pragma once
+// What stands at the beginning of a table's own device: how many rows there are, and the version that every change
+// makes a new one of. docs/table-format.md has the bytes.
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+
+namespace chimera::tables {
+
+/// A row's state: its byte in the metadata plane of the table's device, at the offset that is its number.
+namespace row_state {
+inline constexpr std::uint8_t active = 0x80;  ///< there is a row
+inline constexpr std::uint8_t compressed = 0x40;
+inline constexpr std::uint8_t encrypted = 0x20;
+inline constexpr std::uint8_t locked = 0x10;  ///< update and delete refuse it
+inline constexpr std::uint8_t replicated = 0x08;
+}  // namespace row_state
+
+/// Rows of one table, at most: those of all columns stay below a device's greatest length.
+inline constexpr std::uint64_t most_rows = std::uint64_t{1} << 40;
+
+struct TableHeader {
+  static constexpr std::size_t size = 64;            ///< bytes
+  static constexpr std::size_t version_offset = 16;  ///< of the version, 8 bytes
+  using Bytes = std::array<std::uint8_t, size>;
+
+  std::uint64_t version = 1;   ///< one more with every change of anything in the table
+  std::uint64_t shape = 1;     ///< the version at which columns, indexes or names changed last
+  std::uint64_t tail = 0;      ///< rows that have ever been there: the number of the next new one
+  std::uint64_t live = 0;      ///< rows that are there
+  std::uint64_t free = 0;      ///< row numbers on the stack of free ones
+  std::uint64_t position = 0;  ///< of a circular table: rows ever inserted; the next goes to this, modulo its size
+
+  [[nodiscard]] Bytes bytes() const;
+  /// What stands in `bytes`, of which there are `size`, if it can be a header. The error is a whole sentence.
+  [[nodiscard]] static std::expected<TableHeader, std::string> parse(std::span<const std::uint8_t> bytes);
+  friend bool operator==(const TableHeader&, const TableHeader&) = default;
+};
+
+}  // namespace chimera::tables

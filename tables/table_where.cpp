@@ -1,0 +1,186 @@
+// Changes of many rows: those that a condition finds, and those that are given.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tables/attempt.h"
+#include "tables/remove.h"
+#include "tables/row_finder.h"
+#include "tables/scan.h"
+#include "tables/update.h"
+
+namespace chimera::tables {
+namespace {
+
+/// Rows that one transaction changes: of what they are scattered over much has to be written.
+constexpr std::size_t most_changed = 2048;
+
+using Planner = std::function<Result<>(OpenTable&, Change&, std::span<const std::uint64_t>)>;
+
+/// Changes all rows that are found, chunk by chunk.
+class ChangeWhere {
+ public:
+  ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, Planner planner)
+      : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)) {}
+
+  Result<std::uint64_t> run() {
+    const std::uint64_t shape = table_.opened().header().shape;
+    std::uint64_t changed = 0;
+    for (;;) {
+      const RowFinder::Position before = finder_.position();
+      const auto some = table_.retry<std::optional<std::size_t>>([&](OpenTable& table) {
+        finder_.put_back(before);
+        return chunk(table, shape);
+      });
+      if (!some && some.error().status == Status::too_large && most_ > 1) {
+        most_ /= 2;
+        finder_.put_back(before);
+        continue;
+      }
+      if (!some) return std::unexpected(some.error());
+      if (!*some) return changed;
+      changed += **some;
+    }
+  }
+
+ private:
+  /// How many were changed; nothing at the end.
+  Result<std::optional<std::size_t>> chunk(OpenTable& table, std::uint64_t shape) {
+    if (table.header().shape != shape) {
+      return std::unexpected(
+          Failure{Status::conflict, fmt::format("The columns of {} were changed meanwhile.", table.shape().name)});
+    }
+    const auto some = finder_.next(table, table_.reader(), {}, most_);
+    if (!some) return std::unexpected(some.error());
+    if (!*some) return std::optional<std::size_t>();
+    std::vector<std::uint64_t> numbers;
+    for (std::size_t i = 0; i < finder_.looked_at(); ++i) {
+      if (finder_.found()[i] != 0) numbers.push_back(finder_.number(i));
+    }
+    if (numbers.empty()) return std::optional<std::size_t>(0);
+    std::ranges::sort(numbers);
+    Change change(table_.link(), table_.options().explained);
+    if (auto planned = planner_(table, change, numbers); !planned) return std::unexpected(std::move(planned.error()));
+    if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
+    return std::optional<std::size_t>(numbers.size());
+  }
+
+  Table& table_;
+  RowFinder finder_;
+  Planner planner_;
+  std::size_t most_ = most_changed;
+};
+
+}  // namespace
+
+Result<std::uint64_t> Table::remove_where(std::string_view where) {
+  const auto predicate = parse_where(open_->shape(), where);
+  if (!predicate) return std::unexpected(predicate.error());
+  auto plan = plan_find(open_->shape(), *predicate, {}, false);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  return ChangeWhere(*this, *predicate, std::move(*plan),
+                     [](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
+                       return plan_remove(table, change, numbers, WhatIsGone::refused);
+                     })
+      .run();
+}
+
+Result<std::uint64_t> Table::update_where(std::string_view where, std::vector<Assignment> assignments) {
+  const TableShape& shape = open_->shape();
+  const auto predicate = parse_where(shape, where);
+  if (!predicate) return std::unexpected(predicate.error());
+  const auto bound = bind_assignments(shape, assignments);
+  if (!bound) return std::unexpected(bound.error());
+  auto plan = plan_find(shape, *predicate, {}, false);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  // A row whose key grows would be found again along that index.
+  const auto moves = [&](const auto& assignment) { return shape.indexes[plan->index].covers(assignment.first); };
+  if (plan->way == FindPlan::Way::index && std::ranges::any_of(*bound, moves)) {
+    plan = plan_find(shape, *predicate, "rows", false);
+    if (!plan) return std::unexpected(std::move(plan.error()));
+  }
+  return ChangeWhere(*this, *predicate, std::move(*plan),
+                     [&](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
+                       return plan_update(table, change, numbers, *bound);
+                     })
+      .run();
+}
+
+Result<bool> Table::update(types::Row key, std::vector<Assignment> assignments) {
+  return retry<bool>([&](OpenTable& table) -> Result<bool> {
+    const auto bound = bind_assignments(table.shape(), assignments);
+    if (!bound) return std::unexpected(bound.error());
+    const auto row = find_row(table, key);
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return false;
+    Change change(*link_, options_.explained);
+    const std::uint64_t numbers[] = {**row};
+    if (auto planned = plan_update(table, change, numbers, *bound); !planned) {
+      return std::unexpected(std::move(planned.error()));
+    }
+    if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
+    return true;
+  });
+}
+
+namespace {
+
+/// Places of the rows from `first` to `end`, of those with the same key the last alone.
+std::vector<std::uint32_t> last_of_each_key(const EncodedRows& rows, std::size_t first, std::size_t end) {
+  std::map<std::span<const std::uint8_t>, std::uint32_t,
+           decltype([](std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
+             return compare_bytes(a, b) < 0;
+           })>
+      last;
+  for (std::size_t i = first; i < end; ++i) last[rows.keys(primary_key)[i]] = static_cast<std::uint32_t>(i);
+  std::vector<std::uint32_t> places;
+  for (const auto& [key, place] : last) places.push_back(place);
+  std::ranges::sort(places);
+  return places;
+}
+
+}  // namespace
+
+Result<> Table::upsert(std::vector<types::Row> rows) {
+  std::optional<EncodedRows> encoded;
+  std::uint64_t encoded_for = 0;
+  const std::size_t all = rows.size();
+  std::size_t done = 0, most = most_changed;
+  while (done < all) {
+    const auto piece = retry<std::size_t>([&](OpenTable& table) -> Result<std::size_t> {
+      const types::Relation& relation = table.shape().relation;
+      if (relation.append_by || !table.shape().has_key) {
+        return std::unexpected(
+            Failure{Status::unsupported, fmt::format("{} is appended to, or has no primary key: rows "
+                                                     "cannot be put in the place of others.",
+                                                     name_)});
+      }
+      if (!encoded || encoded_for != table.header().shape) {
+        if (encoded) rows = encoded->take_rows();
+        auto made = EncodedRows::make(table.shape(), std::move(rows));
+        if (!made) return std::unexpected(std::move(made.error()));
+        encoded = std::move(*made);
+        encoded_for = table.header().shape;
+      }
+      // In a circular table a row may give way to the one before it.
+      const std::size_t count = relation.circular ? 1 : std::min(most, all - done);
+      Change change(*link_, options_.explained);
+      auto planned = plan_upsert(table, change, *encoded, last_of_each_key(*encoded, done, done + count));
+      if (!planned) return std::unexpected(std::move(planned.error()));
+      if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
+      return count;
+    });
+    if (!piece && piece.error().status == Status::too_large && piece.error().instruction != Failure::nowhere &&
+        most > 1) {
+      most /= 2;
+      continue;
+    }
+    if (!piece) return std::unexpected(piece.error());
+    done += *piece;
+  }
+  return {};
+}
+
+}  // namespace chimera::tables

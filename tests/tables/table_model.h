@@ -1,0 +1,38 @@
+#pragma once
+// What a table of `id: i64, group: u16, name: string, amount: i64 nullable` with indexes holds, as a map; and random
+// operations that are done to both.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/seeded_random.h"
+#include "tables/scan.h"
+#include "tables/table.h"
+
+namespace chimera::tables::testing {
+
+inline constexpr std::string_view model_schema =
+    "relation t = struct { id: i64, group: u16 indexed, name: string, amount: i64 nullable, "
+    "code: string nullable unique, note: string } key (id) index by_name (name, amount)";
+
+struct ModelRow {
+  std::uint16_t group = 0;
+  std::string name;
+  std::string note;
+  std::optional<std::int64_t> amount;
+  std::optional<std::string> code;
+  bool locked = false;
+  friend bool operator==(const ModelRow&, const ModelRow&) = default;
+};
+
+using ModelTable = std::map<std::int64_t, ModelRow>;
+
+/// Does a random operation to the table and to the model, and compares what both say. Returns what was wrong.
+[[nodiscard]] std::string random_operation(io::SeededRandom& random, Table& table, ModelTable& model);
+/// Whether the table holds what the model does, read along each of its ways.
+[[nodiscard]] std::string compare_whole(Table& table, const ModelTable& model);
+
+}  // namespace chimera::tables::testing

@@ -1,0 +1,80 @@
+#pragma once
+// A table on a machine in memory.
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "tables/catalogue.h"
+#include "tables/scan.h"
+#include "tables/table.h"
+#include "tests/tables/memory_ground.h"
+#include "types/schema.h"
+
+namespace chimera::tables::testing {
+
+using types::Row;
+using types::Value;
+
+#define REQUIRE_OK(expression)                                                           \
+  do {                                                                                   \
+    const auto& outcome = (expression);                                                  \
+    REQUIRE_MESSAGE(outcome.has_value(), ::chimera::tables::testing::words_of(outcome)); \
+  } while (false)
+
+[[nodiscard]] inline types::Relation relation_of(std::string_view schema) {
+  auto parsed = types::parse_schema(schema, "schema");
+  REQUIRE_MESSAGE(parsed.has_value(), (parsed ? std::string() : types::diagnostics_text(parsed.error())));
+  return parsed->relations.at(0);
+}
+
+[[nodiscard]] inline Value i64(std::int64_t value) { return Value::of(value); }
+[[nodiscard]] inline Value text(std::string value) { return Value::string(std::move(value)); }
+
+inline constexpr const char* rig_table = "test/main/t";
+
+[[nodiscard]] inline Table make_table(Link& link, std::string_view schema, const std::string& name = rig_table) {
+  Catalogue catalogue(link);
+  REQUIRE_OK(catalogue.create_table(name, relation_of(schema)));
+  auto table = Table::open(link, name);
+  REQUIRE_OK(table);
+  return std::move(*table);
+}
+
+/// All rows of a scan.
+[[nodiscard]] inline std::vector<Row> rows_of(Table& table, const ScanOptions& options = {}) {
+  auto scan = table.scan(options);
+  REQUIRE_OK(scan);
+  std::vector<Row> all, rows;
+  for (;;) {
+    const auto some = scan->next(rows);
+    REQUIRE_OK(some);
+    if (!*some) return all;
+    for (Row& row : rows) all.push_back(std::move(row));
+  }
+}
+
+/// The first columns of rows, which are integers: "3 1 2".
+[[nodiscard]] inline std::string ids_of(const std::vector<Row>& rows) {
+  std::string ids;
+  for (const Row& row : rows) {
+    if (!ids.empty()) ids += ' ';
+    ids += std::to_string(static_cast<std::int64_t>(row[0].as_signed()));
+  }
+  return ids;
+}
+
+struct TableRig {
+  explicit TableRig(std::string_view schema) : table(make_table(ground.link, schema)) {}
+
+  [[nodiscard]] std::string ids(const ScanOptions& options) { return ids_of(rows_of(table, options)); }
+  [[nodiscard]] std::string ids(const std::string& along, const std::string& where = {}, bool backwards = false) {
+    return ids({.columns = {}, .where = where, .along = along, .backwards = backwards});
+  }
+
+  MemoryGround ground;
+  Table table;
+};
+
+}  // namespace chimera::tables::testing
