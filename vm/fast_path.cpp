@@ -17,9 +17,11 @@ constexpr std::uint64_t block_size = limits::block_size;
 constexpr std::uint32_t largest_read = limits::block_size;
 /// Answers of one run, so that the room made for them stays small.
 constexpr std::size_t most_answer_bytes = 64 << 10;
+constexpr std::uint8_t check_bytes_opcode = 0x1B;
 
 constexpr bool is_hot(std::uint8_t opcode) {
-  return opcode <= 0x03 || (opcode >= 0x10 && opcode <= 0x13) || (opcode >= 0x20 && opcode <= 0x22) || opcode == 0x24;
+  return opcode <= 0x03 || (opcode >= 0x10 && opcode <= 0x13) || (opcode >= 0x20 && opcode <= 0x22) || opcode == 0x24 ||
+         opcode == check_bytes_opcode;
 }
 
 /// One run over a stream. Each `read_…` runs the instruction at `at` and moves behind it, or returns false with
@@ -36,7 +38,7 @@ class Runner {
 
   void run(const std::uint8_t* out_limit, std::uint32_t& instructions) {
     while (instructions > 0 && at_ < end_ && out_ < out_limit) {
-      const std::size_t row = *at_ >> 4;
+      const std::size_t row = *at_ == check_bytes_opcode ? 3 : *at_ >> 4;
       const std::uint32_t left = instructions;
       if (!read_one(out_limit, instructions)) break;
       --instructions;
@@ -49,7 +51,8 @@ class Runner {
   [[nodiscard]] const std::uint8_t* out() const { return out_; }
   /// Tells how many instructions have been run. For all of them together: one by one it would be felt.
   void count(Statistics& statistics) const {
-    constexpr std::array operations{Operation::read_byte, Operation::read_bytes, Operation::read_block};
+    constexpr std::array operations{Operation::read_byte, Operation::read_bytes, Operation::read_block,
+                                    Operation::check_bytes};
     for (std::size_t row = 0; row < operations.size(); ++row) {
       statistics.instructions_of(operations[row]) += ran_[row];
       statistics.short_reads += ran_[row];
@@ -67,6 +70,7 @@ class Runner {
       case 0x11: return read_bytes<true, false>();
       case 0x12: return read_bytes<false, true>();
       case 0x13: return read_bytes<true, true>();
+      case check_bytes_opcode: return check_bytes();
       case 0x20: return read_side_by_side<0x20, block_size>(out_limit, instructions);
       case 0x21: return read_block<true, false>();
       case 0x22: return read_block<false, true>();
@@ -221,6 +225,23 @@ class Runner {
     return true;
   }
 
+  /// In its fullest form, within one block: who reads a few places at one moment has one in front and one behind.
+  bool check_bytes() {
+    constexpr std::size_t front = addressed_size<true, true> + sizeof(std::uint32_t);
+    std::uint64_t offset = 0;
+    if (!address<true, true>(front, offset)) return false;
+    const auto count = load<std::uint32_t>(at_ + front - sizeof(std::uint32_t));
+    const std::uint64_t length = current_->device->length();
+    if (count == 0 || offset > length || count > length - offset) return false;
+    if (count > block_size - offset % block_size || static_cast<std::size_t>(end_ - at_) - front < count) return false;
+    const std::uint8_t* const bytes = bytes_of(offset / block_size);
+    if (bytes == nullptr || std::memcmp(bytes + offset % block_size, at_ + front, count) != 0) return false;
+    *out_++ = 0;
+    current_->cursor = offset + count;
+    at_ += front + count;
+    return true;
+  }
+
   template <bool has_device, bool has_offset>
   bool read_block() {
     constexpr std::size_t size = addressed_size<has_device, has_offset>;
@@ -243,7 +264,7 @@ class Runner {
   const std::uint8_t* at_;
   const std::uint8_t* end_;
   std::uint8_t* out_;
-  std::array<std::uint64_t, 3> ran_{};  ///< instructions, by the upper half of their opcode
+  std::array<std::uint64_t, 4> ran_{};  ///< instructions, by the upper half of their opcode; checks are the last
   /// The block that was last looked up. Only reads run here, so it stays where it is.
   const Device* window_device_ = nullptr;
   std::uint64_t window_block_ = 0;

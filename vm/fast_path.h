@@ -1,6 +1,7 @@
 #pragma once
-// The small reads of what is in memory (read byte, bytes, block), run straight from the stream: no Instruction, no
-// fetch, no allocation. Whatever is not as simple as that is left to the dispatcher, untouched, errors included.
+// The small reads of what is in memory (read byte, bytes, block), and checks of bytes that are as they should be, run
+// straight from the stream: no Instruction, no fetch, no allocation. Whatever is not as simple as that is left to the
+// dispatcher, untouched, errors included.
 
 #include <cstdint>
 #include <span>

@@ -272,6 +272,8 @@ void StreamSession::drop_rest() {
 
 bool StreamSession::run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) {
   assert(program_.empty());
+  program = program.subspan(run_reads_at_once(program, answers));
+  if (program.empty()) return !ended_;
   if (input_.empty() && !parked_) {
     program_ = program;
   } else {

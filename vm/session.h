@@ -90,7 +90,10 @@ class StreamSession final : public Session, private devices::Waiter, private Tra
   void look_ahead(const Instruction& instruction, std::uint64_t size);
   void drop_input(std::size_t size);
 
-  [[nodiscard]] bool may_run_at_once() const;  // session_at_once.cpp
+  // session_at_once.cpp
+  [[nodiscard]] bool may_run_at_once() const;
+  [[nodiscard]] std::size_t run_reads_at_once(std::span<const std::uint8_t> program,
+                                              std::vector<std::uint8_t>& answers);
 
   // session_transfer.cpp: what a large instruction takes of memory is asked for before.
   [[nodiscard]] std::uint64_t largest_answer(const Instruction& instruction, std::uint64_t size);
@@ -134,6 +137,7 @@ class StreamSession final : public Session, private devices::Waiter, private Tra
   std::size_t counted_ = 0;       ///< the most of them that there were, as far as others shall know
   std::size_t kept_answers_ = 0;  ///< answers in front of its own, in bytes, as long as none of them is replaced
   std::uint64_t shifted_ = 0;     ///< PendingFlushes::shifted at its begin
+  unsigned turns_left_out_ = 0;   ///< programs that were run without the machine having a turn
   unsigned losses_ = 0;           ///< how often it has been run in vain
   bool parked_ = false;
   bool woken_ = false;

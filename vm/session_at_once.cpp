@@ -11,6 +11,12 @@
 namespace chimera::vm {
 namespace {
 
+/// As many programs are run between two turns of the machine at most: it may have something to do in the background.
+constexpr unsigned most_turns_left_out = 63;
+/// Instructions of such a program, and about the bytes of their answers: so few that the room made for them is kept.
+constexpr std::uint32_t most_at_once = 64;
+constexpr std::size_t most_answered_at_once = 4 << 10;
+
 /// False where a block is not in memory.
 bool copy_from_memory(const devices::Device& device, std::uint64_t offset, std::span<std::uint8_t> out) {
   while (!out.empty()) {
@@ -58,6 +64,27 @@ bool StreamSession::write_at_once(const Uuid& uuid, std::uint64_t offset, std::s
   if (has_run) answers_.truncate(answered);
   core_.note_work();
   return has_run;
+}
+
+/// Small reads at the front of a program, if nobody else has anything to do: the bytes of those that have run. An empty
+/// program is nothing to run, and has its turn.
+std::size_t StreamSession::run_reads_at_once(std::span<const std::uint8_t> program,
+                                             std::vector<std::uint8_t>& answers) {
+  const bool is_quiet = input_.empty() && answers_.empty() && flushes_.empty() && !core_.has_ready();
+  if (program.empty() || !is_quiet || !may_run_at_once()) return 0;
+  if (turns_left_out_++ == most_turns_left_out) {
+    turns_left_out_ = 0;
+    return 0;
+  }
+  std::uint32_t instructions = most_at_once;
+  const std::size_t size = fast_path_.run(program, most_answered_at_once, instructions);
+  consumed_ += size;
+  core_.statistics().consumed_bytes += size;
+  core_.statistics().answer_bytes += answers_.size();
+  const std::span<const std::uint8_t> answered = answers_.bytes();
+  answers.insert(answers.end(), answered.begin(), answered.end());
+  answers_.drop(answered.size());
+  return size;
 }
 
 void StreamSession::approach(const Uuid& uuid, std::span<const std::uint64_t> offsets) {

@@ -24,6 +24,58 @@ std::vector<std::uint8_t> read(PoolRig& rig, const Uuid& device, std::uint64_t o
   return rig.run_well(Program().read_bytes(device, offset, static_cast<std::uint32_t>(size))).result;
 }
 
+TEST_CASE(
+    "a program of small reads and checks runs at once, answers as by turns, and does not keep the machine from its "
+    "work") {
+  PoolRig rig;
+  const Uuid device = rig.create("d");
+  const std::vector<std::uint8_t> content = pattern(1, 3 * block_size);
+  rig.run_well(Program().write_bytes(device, 0, content));
+  Conversation one(*rig.machine), two(*rig.machine);
+  const auto ask = [&](const Program& program) {
+    std::vector<std::uint8_t> answers;
+    REQUIRE(one.session().run(program.bytes(), answers));
+    return answers;
+  };
+  io::SeededRandom random(1);
+  for (int round = 0; round < 2000; ++round) {
+    Program program;
+    for (std::uint64_t n = random.below(8); n-- > 0;) {
+      const std::uint64_t offset = random.below(content.size() + 20);
+      const std::uint64_t size = random.below(random.chance(80) ? 20 : 6000);
+      std::vector<std::uint8_t> expected = part(content, std::min(offset, content.size() - 1), 1);
+      if (offset + size <= content.size()) expected = part(content, offset, size);
+      if (!expected.empty() && random.chance(20)) expected.back() ^= 1;
+      switch (random.below(4)) {
+        case 0: program.read_bytes(device, offset, static_cast<std::uint32_t>(size)); break;
+        case 1: program.check_bytes(device, offset, expected); break;
+        case 2: program.read_byte(device, offset); break;
+        default: program.read_bytes(implied, implied, static_cast<std::uint32_t>(size)); break;
+      }
+    }
+    // The other session's is fed, and so has its turn.
+    two.session().feed(program.bytes());
+    while (!two.session().idle()) rig.machine->turn(0);
+    const std::span<const std::uint8_t> by_turns = two.session().answers();
+    REQUIRE(ask(program) == std::vector<std::uint8_t>(by_turns.begin(), by_turns.end()));
+    two.session().take_answers(by_turns.size());
+  }
+  // What another session has been given to do is not left waiting.
+  two.session().feed(Program().read_byte(device, 0).bytes());
+  ask(Program().read_byte(device, 1));
+  CHECK_EQ(two.session().answers().size(), 2);
+  two.session().take_answers(2);
+  // Nor is what goes on in the background: a grave is emptied meanwhile.
+  const Uuid large = rig.create("large");
+  for (std::uint64_t n = 0; n < 100; ++n) rig.run_well(Program().write_byte(large, n << 20, 1));
+  rig.checkpoint();
+  rig.session->feed(Program().delete_device(large).bytes());
+  rig.machine->run_ready();
+  REQUIRE_GT(rig.pool().grave_count(), 0);
+  for (int round = 0; round < 20'000 && rig.pool().grave_count() > 0; ++round) ask(Program().read_byte(device, 1));
+  CHECK_EQ(rig.pool().grave_count(), 0);
+}
+
 TEST_CASE("reads and writes at once agree with the stream, and what is refused has not happened") {
   constexpr std::size_t length = 3 << 20;
   PoolRig rig;

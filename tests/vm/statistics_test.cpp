@@ -34,6 +34,7 @@ TEST_CASE("every instruction is counted once, by whichever way it went") {
   for (int n = 0; n < 70; ++n) program.read_byte(device, n);      // side by side
   for (int n = 0; n < 3; ++n) program.read_bytes(device, n, 10);  // one by one
   for (int n = 0; n < 20; ++n) program.read_block(device, 0);     // side by side
+  for (int n = 0; n < 5; ++n) program.check_bytes(device, n, std::vector<std::uint8_t>(8, 7));
   program.read_bytes(device, 0, 8192)
       .read_byte(device, 1 << 20)
       .read_byte();  // too long; past the end; the cursor there
@@ -55,7 +56,8 @@ TEST_CASE("every instruction is counted once, by whichever way it went") {
   CHECK_EQ(passed("instructions_total", "read block"), 20);
   CHECK_EQ(passed("instructions_total", "write bytes"), 0);
   CHECK_EQ(passed("failures_total", "out of range"), 1);
-  CHECK_EQ(passed("short_reads_total"), 1000 + 70 + 3 + 20);
+  CHECK_EQ(passed("instructions_total", "check bytes"), 5);
+  CHECK_EQ(passed("short_reads_total"), 1000 + 70 + 3 + 20 + 5);
   CHECK_EQ(passed("instruction_bytes_total"), program.bytes().size());
   CHECK_EQ(passed("answer_bytes_total"), answers);
 }
