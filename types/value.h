@@ -37,40 +37,31 @@ class Value {
   ~Value() = default;
 
   /// Becomes a whole number of at most 64 bits or a time, which has the kind: faster than assigning one.
-  void become(Kind kind, std::int64_t number) {
-    content_.emplace<Wide>(static_cast<std::uint64_t>(number), number < 0 ? ~std::uint64_t{0} : 0);
-    kind_ = kind;
-  }
-  void become(Kind kind, std::uint64_t number) {
-    content_.emplace<Wide>(number, std::uint64_t{0});
-    kind_ = kind;
-  }
+  void become(Kind kind, std::int64_t number);
+  void become(Kind kind, std::uint64_t number);
 
-  static Value boolean(bool value) { return {Kind::boolean, Wide{value, 0}}; }
+  static Value boolean(bool value);
   /// `kind` is an integer kind, datetime or duration, and has the value (`fits`).
-  static Value integer(Kind kind, Integer value) {
-    assert(fits(kind, value));
-    return {kind, wide(value.bits())};
-  }
-  static Value signed_integer(Kind kind, I128 value) { return integer(kind, integer_of(value)); }
-  static Value unsigned_integer(Kind kind, U128 value) { return integer(kind, {false, value}); }
-  static Value datetime(std::int64_t nanoseconds) { return signed_integer(Kind::datetime, nanoseconds); }
-  static Value duration(std::int64_t nanoseconds) { return signed_integer(Kind::duration, nanoseconds); }
+  static Value integer(Kind kind, Integer value);
+  static Value signed_integer(Kind kind, I128 value);
+  static Value unsigned_integer(Kind kind, U128 value);
+  static Value datetime(std::int64_t nanoseconds);
+  static Value duration(std::int64_t nanoseconds);
   /// `kind` is f32, f64 or fsize; an f32 is rounded. Every NaN becomes the same one.
   static Value real(Kind kind, double value);
   /// UTF-8, which `check` looks at.
-  static Value string(std::string text) { return {Kind::string, std::move(text)}; }
-  static Value blob(std::string bytes) { return {Kind::blob, std::move(bytes)}; }
+  static Value string(std::string text);
+  static Value blob(std::string bytes);
   /// A program.
-  static Value function(std::string bytes) { return {Kind::function, std::move(bytes)}; }
-  static Value pointer(Pointer place) { return {Kind::pointer, place}; }
-  static Value array(std::vector<Value> items) { return {Kind::array, std::move(items)}; }
+  static Value function(std::string bytes);
+  static Value pointer(Pointer place);
+  static Value array(std::vector<Value> items);
   /// Brings the elements into a set's order (`total_order`) and removes what is there twice.
   static Value set(std::vector<Value> items);
   /// Object, structure or interface. A structure's fields stand in its type's order; an interface's own first.
   static Value fields(Kind kind, std::vector<Field> fields);
   /// A variant of an enum, without and with a payload.
-  static Value variant(std::string name) { return {Kind::enumeration, std::move(name)}; }
+  static Value variant(std::string name);
   static Value variant(std::string name, Value payload);
   /// A value of a union; `label` is the alternative's name, which is its type's text.
   static Value one_of(std::string label, Value value);
@@ -123,7 +114,7 @@ class Value {
   using Content =
       std::variant<std::monostate, Wide, double, std::string, Pointer, std::vector<Value>, std::vector<Field>>;
 
-  Value(Kind kind, Content content) : kind_{kind}, content_{std::move(content)} {}
+  Value(Kind kind, Content content);
   static Wide wide(U128 bits) { return {static_cast<std::uint64_t>(bits), static_cast<std::uint64_t>(bits >> 64)}; }
   [[nodiscard]] U128 bits() const {
     const Wide& halves = std::get<Wide>(content_);
@@ -141,6 +132,32 @@ struct Field {
 };
 
 using Row = std::vector<Value>;
+
+// Down here, since what makes or ends a Value has to know what a Field is.
+inline Value::Value(Kind kind, Content content) : kind_{kind}, content_{std::move(content)} {}
+inline Value Value::boolean(bool value) { return {Kind::boolean, Wide{value, 0}}; }
+inline Value Value::integer(Kind kind, Integer value) {
+  assert(fits(kind, value));
+  return {kind, wide(value.bits())};
+}
+inline Value Value::string(std::string text) { return {Kind::string, std::move(text)}; }
+inline Value Value::blob(std::string bytes) { return {Kind::blob, std::move(bytes)}; }
+inline Value Value::function(std::string bytes) { return {Kind::function, std::move(bytes)}; }
+inline Value Value::pointer(Pointer place) { return {Kind::pointer, place}; }
+inline Value Value::array(std::vector<Value> items) { return {Kind::array, std::move(items)}; }
+inline Value Value::variant(std::string name) { return {Kind::enumeration, std::move(name)}; }
+inline Value Value::signed_integer(Kind kind, I128 value) { return integer(kind, integer_of(value)); }
+inline Value Value::unsigned_integer(Kind kind, U128 value) { return integer(kind, {false, value}); }
+inline Value Value::datetime(std::int64_t nanoseconds) { return signed_integer(Kind::datetime, nanoseconds); }
+inline Value Value::duration(std::int64_t nanoseconds) { return signed_integer(Kind::duration, nanoseconds); }
+inline void Value::become(Kind kind, std::int64_t number) {
+  content_.emplace<Wide>(static_cast<std::uint64_t>(number), number < 0 ? ~std::uint64_t{0} : 0);
+  kind_ = kind;
+}
+inline void Value::become(Kind kind, std::uint64_t number) {
+  content_.emplace<Wide>(number, std::uint64_t{0});
+  kind_ = kind;
+}
 
 template <typename T>
 Value Value::of(T value) {
