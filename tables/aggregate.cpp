@@ -81,10 +81,7 @@ class Aggregation {
 }  // namespace
 
 Result<Aggregate> Table::aggregate(std::string_view column, std::string_view where) {
-  for (unsigned tries = 1;; ++tries) {
-    auto result = aggregate_once(column, where);
-    if (result || !is_shape_changed(result.error()) || tries >= options_.most_tries) return result;
-  }
+  return with_names([&] { return aggregate_once(column, where); });
 }
 
 Result<Aggregate> Table::aggregate_once(std::string_view column, std::string_view where) {

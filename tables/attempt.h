@@ -5,6 +5,7 @@
 
 #include "tables/change.h"
 #include "tables/open_table.h"
+#include "tables/row_finder.h"
 #include "tables/table.h"
 
 namespace chimera::tables {
@@ -15,6 +16,18 @@ Result<Value> Table::retry(const std::function<Result<Value>(OpenTable&)>& attem
     Result<Value> result = attempt(*open_);
     if (result) return result;
     if (auto again = prepare_again(result.error(), tries); !again) return std::unexpected(std::move(again.error()));
+  }
+}
+
+template <typename Attempt>
+auto Table::with_names(Attempt attempt) -> decltype(attempt()) {
+  for (unsigned tries = 1;; ++tries) {
+    auto result = attempt();
+    if (result || tries >= options_.most_tries) return result;
+    const Failure& failure = result.error();
+    const bool names_nothing = failure.instruction == Failure::nowhere &&
+                               (failure.status == Status::not_found || failure.status == Status::bad_text);
+    if (!is_shape_changed(failure) && !(names_nothing && has_new_shape())) return result;
   }
 }
 

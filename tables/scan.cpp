@@ -44,9 +44,11 @@ Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
 }
 
 Result<Scan> Table::scan(const ScanOptions& options) {
-  Scan scan(*this, options);
-  if (auto bound = scan.bind(*open_); !bound) return std::unexpected(std::move(bound.error()));
-  return scan;
+  return with_names([&]() -> Result<Scan> {
+    Scan scan(*this, options);
+    if (auto bound = scan.bind(*open_); !bound) return std::unexpected(std::move(bound.error()));
+    return scan;
+  });
 }
 
 Result<> Scan::bind(const OpenTable& table) {

@@ -45,6 +45,12 @@ Result<> Table::reopen() {
   return {};
 }
 
+bool Table::has_new_shape() {
+  const Result<TableHeader> header = read_header(*open_);
+  const bool is_old = header ? header->shape != open_->header().shape : is_lost_race(header.error());
+  return is_old && reopen().has_value();
+}
+
 Result<> Table::prepare_again(const Failure& failure, unsigned tries) {
   if (!is_lost_race(failure)) {
     // What was found may have been found in memory alone, and be no longer so.

@@ -106,6 +106,31 @@ class Table {
   /// Of a column, or of rows alone where it is empty, in the rows for which the condition is true (empty: all).
   [[nodiscard]] Result<Aggregate> aggregate(std::string_view column, std::string_view where);
 
+  // Long values, a part at a time: of a string, blob or function column, in the row with that primary key. `not_found`:
+  // there is no such row or column.
+
+  /// Bytes of the value; nothing if it is null.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> value_size(types::Row key, std::string_view column);
+  /// Reads a range, up to the value's end; a null has no bytes. At most `most_value_bytes` at a time.
+  [[nodiscard]] Result<std::vector<std::uint8_t>> read_value(types::Row key, std::string_view column,
+                                                             std::uint64_t offset, std::uint64_t count);
+  /// Adds to the end, without reading what is there; a null is taken for an empty value. At most `most_value_bytes` at
+  /// a time. `denied`: the row is locked, or the column is part of an index.
+  [[nodiscard]] Result<> append_value(types::Row key, std::string_view column, std::span<const std::uint8_t> bytes);
+  /// Overwrites a range, which lies within the value. As above.
+  [[nodiscard]] Result<> write_value(types::Row key, std::string_view column, std::uint64_t offset,
+                                     std::span<const std::uint8_t> bytes);
+  static constexpr std::uint64_t most_value_bytes = 16 << 20;
+
+  // The shape. Each is one transaction, but for what has to be written or freed of every row before it.
+
+  /// Behind all others. Rows that are there get its default, or null; `denied` if it has neither and there are rows.
+  [[nodiscard]] Result<> add_column(const types::Column& column);
+  /// With its values, and the indexes that it is part of. `denied`: it is part of the key, or keeps the rows in order.
+  /// Interrupted it leaves a column whose values are null in part: drop it again.
+  [[nodiscard]] Result<> drop_column(std::string_view column);
+  [[nodiscard]] Result<> rename_column(std::string_view from, std::string to);
+
   static constexpr std::size_t most_batch_rows = 32768;
   static constexpr std::size_t most_batch_bytes = 4 << 20;
 
@@ -122,6 +147,18 @@ class Table {
  private:
   Table(Link& link, std::string name, const TableOptions& options);
   [[nodiscard]] Result<> reopen();
+  /// Does what is bound to columns by their names, again where these have been changed before it has done anything.
+  template <typename Attempt>
+  [[nodiscard]] auto with_names(Attempt attempt) -> decltype(attempt());
+  /// Whether what was kept of the columns is old; it is new then.
+  [[nodiscard]] bool has_new_shape();
+  [[nodiscard]] Result<std::uint64_t> update_where_once(std::string_view where,
+                                                        std::span<const Assignment> assignments);
+  [[nodiscard]] Result<std::uint64_t> remove_where_once(std::string_view where);
+  [[nodiscard]] Result<> change_shape(const std::function<Result<types::Relation>(const OpenTable&)>& make,
+                                      const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan);
+  [[nodiscard]] Result<> drop_column_once(std::string_view column);
+  [[nodiscard]] Result<> empty_column(std::string_view column);
   [[nodiscard]] Result<Aggregate> aggregate_once(std::string_view column, std::string_view where);
   /// After a failed attempt: whether it is worth another, with what is new.
   [[nodiscard]] Result<> prepare_again(const Failure& failure, unsigned tries);

@@ -25,6 +25,7 @@ class ChangeWhere {
   ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, Planner planner)
       : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)) {}
 
+  /// `shape_changed` only where nothing has been changed yet.
   Result<std::uint64_t> run() {
     const std::uint64_t shape = table_.opened().header().shape;
     std::uint64_t changed = 0;
@@ -39,6 +40,9 @@ class ChangeWhere {
         finder_.put_back(before);
         continue;
       }
+      if (!some && is_shape_changed(some.error()) && changed > 0) {
+        return std::unexpected(Failure{Status::conflict, some.error().words});
+      }
       if (!some) return std::unexpected(some.error());
       if (!*some) return changed;
       changed += **some;
@@ -48,10 +52,7 @@ class ChangeWhere {
  private:
   /// How many were changed; nothing at the end.
   Result<std::optional<std::size_t>> chunk(OpenTable& table, std::uint64_t shape) {
-    if (table.header().shape != shape) {
-      return std::unexpected(
-          Failure{Status::conflict, fmt::format("The columns of {} were changed meanwhile.", table.shape().name)});
-    }
+    if (table.header().shape != shape) return std::unexpected(shape_changed(table.shape()));
     const auto some = finder_.next(table, table_.reader(), {}, most_);
     if (!some) return std::unexpected(some.error());
     if (!*some) return std::optional<std::size_t>();
@@ -76,6 +77,14 @@ class ChangeWhere {
 }  // namespace
 
 Result<std::uint64_t> Table::remove_where(std::string_view where) {
+  return with_names([&] { return remove_where_once(where); });
+}
+
+Result<std::uint64_t> Table::update_where(std::string_view where, std::vector<Assignment> assignments) {
+  return with_names([&] { return update_where_once(where, assignments); });
+}
+
+Result<std::uint64_t> Table::remove_where_once(std::string_view where) {
   const auto predicate = parse_where(open_->shape(), where);
   if (!predicate) return std::unexpected(predicate.error());
   auto plan = plan_find(open_->shape(), *predicate, {}, false);
@@ -87,7 +96,7 @@ Result<std::uint64_t> Table::remove_where(std::string_view where) {
       .run();
 }
 
-Result<std::uint64_t> Table::update_where(std::string_view where, std::vector<Assignment> assignments) {
+Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span<const Assignment> assignments) {
   const TableShape& shape = open_->shape();
   const auto predicate = parse_where(shape, where);
   if (!predicate) return std::unexpected(predicate.error());

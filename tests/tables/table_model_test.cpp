@@ -29,6 +29,7 @@ void run_model(std::uint64_t seed, std::size_t writers, std::size_t steps) {
     if (step % 50 != 49) continue;
     REQUIRE_EQ(compare_whole(tables[random.below(writers)], model), "");
   }
+  REQUIRE_EQ(problems_of(ground.link), "");
 }
 
 TEST_CASE("random operations of one writer do to a table what they do to a map") {

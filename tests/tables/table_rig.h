@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tables/catalogue.h"
+#include "tables/check_table.h"
 #include "tables/scan.h"
 #include "tables/table.h"
 #include "tests/tables/memory_ground.h"
@@ -63,6 +64,14 @@ inline constexpr const char* rig_table = "test/main/t";
     ids += std::to_string(static_cast<std::int64_t>(row[0].as_signed()));
   }
   return ids;
+}
+
+/// What a check of a table tells.
+[[nodiscard]] inline std::string problems_of(Link& link, const std::string& name = rig_table) {
+  std::string problems;
+  const auto report = check_table(link, name, [&](std::string problem) { problems += problem + "\n"; });
+  REQUIRE_OK(report);
+  return problems;
 }
 
 struct TableRig {

@@ -1,0 +1,244 @@
+#include "tables/check_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <numeric>
+#include <vector>
+
+#include "tables/btree_check.h"
+#include "tables/change.h"
+#include "tables/encoded_rows.h"
+#include "tables/heap_check.h"
+#include "tables/row_reader.h"
+#include "tables/row_writes.h"
+#include "types/order.h"
+
+namespace chimera::tables {
+namespace {
+
+constexpr std::size_t rows_at_once = 8192;
+
+class Check {
+ public:
+  Check(OpenTable& table, const std::function<void(std::string)>& tell)
+      : table_(table), shape_(table.shape()), tell_(tell) {}
+
+  Result<TableReport> run() {
+    for (auto part : {&Check::check_lengths, &Check::check_trees, &Check::begin_heaps, &Check::check_rows,
+                      &Check::finish_heaps, &Check::check_free_rows}) {
+      if (auto done = (this->*part)(); !done) return std::unexpected(std::move(done.error()));
+    }
+    if (report_.rows != table_.header().live) {
+      problem(fmt::format("the header counts {} rows, and {} are there", table_.header().live, report_.rows));
+    }
+    if (auto done = table_.confirm(); !done) return std::unexpected(std::move(done.error()));
+    return report_;
+  }
+
+ private:
+  void problem(const std::string& words) {
+    ++report_.problems;
+    tell_(fmt::format("{}: {}.", shape_.name, words));
+  }
+  /// Damage is told; what is not is the link's failure, or somebody's change.
+  Result<> told(Result<> done) {
+    if (done || done.error().status != Status::corrupt) return done;
+    problem(done.error().words);
+    return {};
+  }
+
+  Result<> check_lengths() {
+    Reading reading(table_.script, table_.version());
+    for (const ColumnFile& column : shape_.columns) table_.script.add(Program().read_length(column.device));
+    if (auto done = reading.run(table_.link(), table_.answers); !done) return done;
+    for (std::uint32_t column = 0; column < shape_.columns.size(); ++column) {
+      const std::uint64_t length = table_.answers.u64(1 + column);
+      const std::uint64_t needed = table_.header().tail * shape_.columns[column].width;
+      if (length >= needed) continue;
+      problem(fmt::format("column {} has {} bytes, and needs {}", shape_.column_name(column), length, needed));
+      is_short_ = true;
+    }
+    return {};
+  }
+
+  Result<> check_trees() {
+    for (std::size_t i = 0; i < shape_.indexes.size(); ++i) {
+      BTreeReport report;
+      report.problem = [this](std::string words) {
+        ++report_.problems;
+        tell_(std::move(words));
+      };
+      const IndexFile& index = shape_.indexes[i];
+      auto done =
+          check_btree(table_.link(), table_.version(), index.device, shape_.name + ", index " + index.name, report);
+      if (!done) return done;
+      const auto size = table_.tree(i).size();
+      if (!size) return told(std::unexpected(size.error()));
+      if (*size == table_.header().live) continue;
+      problem(fmt::format("index {} has {} entries, and there are {} rows", index.name, *size, table_.header().live));
+    }
+    return {};
+  }
+
+  Result<> begin_heaps() {
+    for (std::size_t i = 0; i < shape_.heaps.size(); ++i) {
+      heaps_.emplace_back(table_.link(), table_.version(), shape_.heaps[i], fmt::format("{}, heap {}", shape_.name, i),
+                          [this](std::string words) {
+                            ++report_.problems;
+                            tell_(std::move(words));
+                          });
+      if (auto done = heaps_.back().begin(); !done) return done;
+    }
+    return {};
+  }
+  Result<> finish_heaps() {
+    for (HeapCheck& heap : heaps_) {
+      if (auto done = heap.finish(); !done) return done;
+    }
+    return {};
+  }
+
+  Result<> check_rows() {
+    if (is_short_) return {};
+    active_.resize(table_.header().tail);
+    std::vector<std::uint32_t> columns(shape_.columns.size());
+    std::iota(columns.begin(), columns.end(), 0u);
+    RowReader reader(table_);
+    for (std::uint64_t first = 0; first < table_.header().tail; first += rows_at_once) {
+      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(rows_at_once, table_.header().tail - first));
+      if (auto done = reader.entries.read_run(first, count, {}, true); !done) return done;
+      std::vector<std::uint64_t> numbers;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::uint8_t state = reader.entries.states()[i];
+        active_[first + i] = (state & row_state::active) != 0;
+        if (active_[first + i]) numbers.push_back(first + i);
+        if (state != 0 && !active_[first + i])
+          problem(fmt::format("row {} is not there, and has the state {:#04x}", first + i, state));
+      }
+      report_.rows += numbers.size();
+      if (numbers.empty()) continue;
+      if (auto done = reader.entries.read(numbers, columns); !done) return done;
+      if (auto done = check_slots(reader.entries, numbers); !done) return done;
+      std::vector<types::Row> rows;
+      auto decoded = reader.decode_sparse(numbers.size(), columns, rows);
+      if (!decoded && decoded.error().status != Status::corrupt) return decoded;
+      if (!decoded) {
+        problem(fmt::format("rows {} to {}: {}", numbers.front(), numbers.back(), decoded.error().words));
+        continue;
+      }
+      for (std::size_t i = 0; i < shape_.indexes.size(); ++i) {
+        if (auto done = told(check_index(i, rows, numbers)); !done) return done;
+      }
+      check_order(rows, numbers);
+    }
+    return {};
+  }
+
+  Result<> check_slots(const EntryReader& entries, std::span<const std::uint64_t> numbers) {
+    for (std::uint32_t column = 0; column < shape_.columns.size(); ++column) {
+      const ColumnFile& file = shape_.columns[column];
+      if (!file.is_variable()) continue;
+      for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const types::Slot slot = types::read_slot(entries.entry(column, i));
+        if (!slot.is_placed() || slot.is_long()) continue;
+        const auto whole = heaps_[file.heap].value(heap_value(slot));
+        if (!whole) return std::unexpected(whole.error());
+        if (!*whole)
+          problem(
+              fmt::format("row {}, column {} leads to no value of its own", numbers[i], shape_.column_name(column)));
+      }
+    }
+    return {};
+  }
+
+  /// Each row is found by its key; since there are as many entries as rows there are no others.
+  Result<> check_index(std::size_t index, const std::vector<types::Row>& rows, std::span<const std::uint64_t> numbers) {
+    const IndexFile& of = shape_.indexes[index];
+    SortedKeys keys;
+    std::vector<std::uint8_t> key;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      key.clear();
+      if (auto done = append_index_key(shape_, of, rows[i], key); !done) return done;
+      keys.add(key, has_row_number(of, rows[i]), numbers[i]);
+    }
+    const std::span<const BTree::Entry> entries = keys.entries();
+    BTree& tree = table_.tree(index);
+    if (auto done = tree.load(entries); !done) return done;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const auto found = tree.find(entries[i].key);
+      if (!found) return std::unexpected(found.error());
+      const std::uint64_t number = numbers[keys.added(i)];
+      if (*found && std::memcmp((*found)->data(), &number, sizeof number) == 0) continue;
+      problem(fmt::format("row {}, {}: index {} {}", number, shown_key(shape_, of, rows[keys.added(i)]), of.name,
+                          *found ? "leads to another row" : "does not have it"));
+    }
+    return {};
+  }
+
+  void check_order(const std::vector<types::Row>& rows, std::span<const std::uint64_t> numbers) {
+    if (!shape_.relation.append_by || shape_.relation.circular) return;
+    const std::uint32_t column = *shape_.relation.append_by;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const types::Value& value = rows[i][column];
+      if (!last_.is_null() && types::compare(value, last_, shape_.relation.columns[column].type) < 0) {
+        problem(fmt::format("row {} is out of the order of {}", numbers[i], shape_.column_name(column)));
+      }
+      last_ = value;
+    }
+  }
+
+  Result<> check_free_rows() {
+    const TableHeader& header = table_.header();
+    if (shape_.keeps_order()) return {};
+    if (header.live + header.free != header.tail) {
+      problem(fmt::format("{} rows and {} free ones are not {}", header.live, header.free, header.tail));
+    }
+    constexpr std::uint64_t at_once = 65536;
+    std::vector<bool> listed(active_.size());
+    for (std::uint64_t first = 0; first < header.free; first += at_once) {
+      const std::uint64_t count = std::min(at_once, header.free - first);
+      Reading reading(table_.script, table_.version());
+      table_.script.read_bytes(shape_.free, first * sizeof(std::uint64_t),
+                               static_cast<std::uint32_t>(count * sizeof(std::uint64_t)));
+      auto done = reading.run(table_.link(), table_.answers);
+      if (!done && done.error().status == Status::out_of_range) {
+        problem("the stack of free rows is shorter than the header says");
+        return {};
+      }
+      if (!done) return done;
+      for (std::uint64_t i = 0; i < count; ++i) {
+        const auto row = load<std::uint64_t>(&table_.answers.bytes(1)[i * sizeof(std::uint64_t)]);
+        const bool is_free = row < active_.size() && !active_[row] && !listed[row];
+        if (row < listed.size()) listed[row] = true;
+        if (!is_free) problem(fmt::format("row {} is listed as free, and is not, or is listed twice", row));
+      }
+    }
+    return {};
+  }
+
+  OpenTable& table_;
+  const TableShape& shape_;
+  const std::function<void(std::string)>& tell_;
+  TableReport report_;
+  bool is_short_ = false;
+  std::vector<bool> active_;
+  std::deque<HeapCheck> heaps_;
+  types::Value last_;
+};
+
+}  // namespace
+
+Result<TableReport> check_table(Link& link, const std::string& name, const std::function<void(std::string)>& tell) {
+  constexpr unsigned most_tries = 5;
+  for (unsigned tries = 1;; ++tries) {
+    const auto table = open_table(link, false, name);
+    if (!table) return std::unexpected(table.error());
+    auto report = Check(**table, tell).run();
+    if (report || !is_lost_race(report.error()) || tries == most_tries) return report;
+  }
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,283 @@
+// Parts of long values: read and written where they are, so that memory stays bounded whatever their size.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "isa/utf8.h"
+#include "tables/attempt.h"
+#include "tables/compression.h"
+#include "tables/contents.h"
+#include "tables/row_reader.h"
+#include "tables/update.h"
+#include "types/content.h"
+
+namespace chimera::tables {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+/// Where a value is: its row, its slot.
+struct ValuePlace {
+  std::uint64_t row = 0;
+  std::uint32_t column = 0;
+  std::array<std::uint8_t, types::slot_size> slot{};
+  std::uint8_t state = 0;
+
+  [[nodiscard]] types::Slot read() const { return types::read_slot(slot.data()); }
+};
+
+Result<std::uint32_t> find_column(const TableShape& shape, std::string_view name) {
+  const auto column = shape.relation.find(name);
+  if (!column)
+    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
+  if (!types::is_plain(shape.relation.columns[*column].type)) {
+    return std::unexpected(
+        Failure{Status::unsupported, fmt::format("Column {} is {}: only strings, blobs and functions "
+                                                 "can be read and written in parts.",
+                                                 name, types::type_text(shape.relation.columns[*column].type))});
+  }
+  return static_cast<std::uint32_t>(*column);
+}
+
+Result<ValuePlace> find_value(OpenTable& table, RowReader& reader, types::Row& key, std::string_view column) {
+  const auto place = find_column(table.shape(), column);
+  if (!place) return std::unexpected(place.error());
+  const auto row = find_row(table, key);
+  if (!row) return std::unexpected(row.error());
+  if (!*row)
+    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no row of that key.", table.shape().name)});
+  const std::uint64_t numbers[] = {**row};
+  const std::uint32_t columns[] = {*place};
+  if (auto done = reader.entries.read(numbers, columns, true); !done) return std::unexpected(std::move(done.error()));
+  ValuePlace found{**row, *place, {}, reader.entries.states()[0]};
+  std::copy_n(reader.entries.entry(*place, 0), types::slot_size, found.slot.begin());
+  return found;
+}
+
+/// What a placed slot leads to, also where it is too long for the slot to tell.
+Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at) {
+  HeapValue value = heap_value(at.read());
+  if (!at.read().is_long()) return value;
+  Reading reading(table.script, table.version());
+  table.script.note([] { return std::string("the size of a long value"); });
+  const std::size_t heap = table.shape().columns[at.column].heap;
+  table.script.read_bytes(table.shape().heaps[heap], value.place.offset(), sizeof(std::uint64_t));
+  if (auto done = reading.run(table.link(), table.answers); !done) return std::unexpected(std::move(done.error()));
+  value.size = table.answers.u64(1);
+  return value;
+}
+
+/// All of a compressed value.
+Result<std::vector<std::uint8_t>> read_compressed(OpenTable& table, const ValuePlace& at) {
+  const HeapValue value = heap_value(at.read());
+  std::vector<std::uint8_t> stored;
+  auto done = table.heap(table.shape().columns[at.column].heap).read(value, 0, value.size, stored);
+  if (!done) return std::unexpected(std::move(done.error()));
+  auto content = decompress(stored, at.read().length);
+  if (content) return std::move(*content);
+  return std::unexpected(Failure{content.error().status, content.error().text()});
+}
+
+Result<> check_writable(const TableShape& shape, const ValuePlace& at) {
+  const auto denied = [](std::string words) { return std::unexpected(Failure{Status::denied, std::move(words)}); };
+  if ((at.state & row_state::locked) != 0) return denied(fmt::format("Row {} of {} is locked.", at.row, shape.name));
+  for (const IndexFile& index : shape.indexes) {
+    if (!index.covers(at.column)) continue;
+    return denied(fmt::format("Column {} is part of the index {}: its values are changed as a whole.",
+                              shape.column_name(at.column), index.name));
+  }
+  return {};
+}
+
+Result<> check_size(std::uint64_t count) {
+  if (count <= Table::most_value_bytes) return {};
+  return std::unexpected(Failure{
+      Status::too_large, fmt::format("{} bytes at a time are too many: {} at most.", count, Table::most_value_bytes)});
+}
+
+void write_slot(OpenTable& table, Change& change, const ValuePlace& at, Bytes slot) {
+  const ColumnFile& file = table.shape().columns[at.column];
+  change.script.note([&] { return fmt::format("column {}, row {}", table.shape().column_name(at.column), at.row); });
+  change.script.write_bytes(file.device, at.row * file.width, slot);
+}
+
+/// Plans the value with `bytes` at its end.
+Result<> plan_append(OpenTable& table, Change& change, const ValuePlace& at, Bytes bytes) {
+  change.join(table);
+  const types::Slot slot = at.read();
+  const types::Type& type = table.shape().relation.columns[at.column].type;
+  Heap& heap = table.heap(table.shape().columns[at.column].heap);
+  std::array<std::uint8_t, types::slot_size> changed{};
+  if (slot.is_placed() && !Place(slot.place()).is_compressed()) {
+    auto value = value_of(table, at);
+    if (!value) return std::unexpected(std::move(value.error()));
+    if (type.size && value->size + bytes.size() > *type.size) {
+      return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
+                                                                    table.shape().column_name(at.column), *type.size)});
+    }
+    value = heap.append(*value, bytes);
+    if (!value) return std::unexpected(std::move(value.error()));
+    types::put_placed_slot(changed.data(), slot.content(), value->size, value->place.raw());
+    write_slot(table, change, at, changed);
+    return {};
+  }
+  std::vector<std::uint8_t> whole;
+  if (slot.is_placed()) {
+    auto content = read_compressed(table, at);
+    if (!content) return std::unexpected(std::move(content.error()));
+    whole = std::move(*content);
+    if (auto done = heap.erase(heap_value(slot)); !done) return done;
+  } else {
+    whole.assign(slot.content().begin(), slot.content().end());
+  }
+  whole.insert(whole.end(), bytes.begin(), bytes.end());
+  if (type.size && whole.size() > *type.size) {
+    return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
+                                                                  table.shape().column_name(at.column), *type.size)});
+  }
+  if (whole.size() <= types::most_in_slot) {
+    types::put_inside_slot(changed.data(), whole);
+  } else {
+    const auto place = heap.put(whole);
+    if (!place) return std::unexpected(place.error());
+    types::put_placed_slot(changed.data(), whole, whole.size(), place->raw());
+  }
+  write_slot(table, change, at, changed);
+  return {};
+}
+
+/// Plans `bytes` in the place of as many of the value's.
+Result<> plan_write(OpenTable& table, Change& change, const ValuePlace& at, std::uint64_t offset, Bytes bytes) {
+  change.join(table);
+  const types::Slot slot = at.read();
+  const auto beyond = [&](std::uint64_t size) {
+    return std::unexpected(Failure{Status::out_of_range, fmt::format("The value has {} bytes: {} at offset {} are not "
+                                                                     "within it.",
+                                                                     size, bytes.size(), offset)});
+  };
+  std::array<std::uint8_t, types::slot_size> changed = at.slot;
+  if (!slot.is_placed()) {
+    const std::uint64_t size = slot.content().size();
+    if (offset > size || bytes.size() > size - offset) return beyond(size);
+    std::ranges::copy(bytes, changed.begin() + 4 + static_cast<std::ptrdiff_t>(offset));
+    write_slot(table, change, at, changed);
+    return {};
+  }
+  if (Place(slot.place()).is_compressed()) {
+    return std::unexpected(Failure{Status::unsupported, "The value is compressed: write it as a whole."});
+  }
+  const auto value = value_of(table, at);
+  if (!value) return std::unexpected(value.error());
+  if (offset > value->size || bytes.size() > value->size - offset) return beyond(value->size);
+  Heap& heap = table.heap(table.shape().columns[at.column].heap);
+  if (auto done = heap.write(*value, offset, bytes); !done) return done;
+  if (offset >= 4) return {};
+  const Bytes in_prefix = bytes.first(std::min<std::size_t>(bytes.size(), 4 - static_cast<std::size_t>(offset)));
+  std::ranges::copy(in_prefix, changed.begin() + 4 + static_cast<std::ptrdiff_t>(offset));
+  write_slot(table, change, at, changed);
+  return {};
+}
+
+Result<> check_text(const TableShape& shape, std::uint32_t column, Bytes bytes) {
+  if (shape.relation.columns[column].type.kind != types::Kind::string) return {};
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  while (!text.empty()) {
+    const Utf8Character character = first_character(text);
+    if (character.size == 0) {
+      return std::unexpected(Failure{Status::bad_text, fmt::format("Column {} is a string, and what is added is not "
+                                                                   "well-formed UTF-8.",
+                                                                   shape.column_name(column))});
+    }
+    text.remove_prefix(character.size);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<std::uint64_t>> Table::value_size(types::Row key, std::string_view column) {
+  using Size = std::optional<std::uint64_t>;
+  return retry<Size>([&](OpenTable& table) -> Result<Size> {
+    const auto at = find_value(table, *reader_, key, column);
+    if (!at) return std::unexpected(at.error());
+    const types::Slot slot = at->read();
+    if (slot.is_null()) return Size();
+    if (!slot.is_long()) return Size(slot.length);
+    const auto value = value_of(table, *at);
+    if (!value) return std::unexpected(value.error());
+    return Size(value->size);
+  });
+}
+
+Result<std::vector<std::uint8_t>> Table::read_value(types::Row key, std::string_view column, std::uint64_t offset,
+                                                    std::uint64_t count) {
+  using Found = std::vector<std::uint8_t>;
+  if (auto fits = check_size(count); !fits) return std::unexpected(std::move(fits.error()));
+  return retry<Found>([&](OpenTable& table) -> Result<Found> {
+    const auto at = find_value(table, *reader_, key, column);
+    if (!at) return std::unexpected(at.error());
+    const auto range_of = [&](Bytes all) {
+      const std::size_t begin = static_cast<std::size_t>(std::min<std::uint64_t>(offset, all.size()));
+      const Bytes range =
+          all.subspan(begin, static_cast<std::size_t>(std::min<std::uint64_t>(count, all.size() - begin)));
+      return Found(range.begin(), range.end());
+    };
+    if (!at->read().is_placed()) return range_of(at->read().content());
+    if (Place(at->read().place()).is_compressed()) {
+      const auto content = read_compressed(table, *at);
+      if (!content) return std::unexpected(content.error());
+      return range_of(*content);
+    }
+    const auto value = value_of(table, *at);
+    if (!value) return std::unexpected(value.error());
+    Found bytes;
+    if (offset >= value->size) return bytes;
+    Heap& heap = table.heap(table.shape().columns[at->column].heap);
+    auto done = heap.read(*value, offset, std::min(count, value->size - offset), bytes);
+    if (!done) return std::unexpected(std::move(done.error()));
+    return bytes;
+  });
+}
+
+Result<> Table::append_value(types::Row key, std::string_view column, Bytes bytes) {
+  if (auto fits = check_size(bytes.size()); !fits) return fits;
+  const auto done = retry<bool>([&](OpenTable& table) -> Result<bool> {
+    const auto at = find_value(table, *reader_, key, column);
+    if (!at) return std::unexpected(at.error());
+    if (auto may = check_writable(table.shape(), *at); !may) return std::unexpected(std::move(may.error()));
+    if (auto fits = check_text(table.shape(), at->column, bytes); !fits)
+      return std::unexpected(std::move(fits.error()));
+    if (bytes.empty()) return true;
+    Change change(*link_, options_.explained);
+    if (auto planned = plan_append(table, change, *at, bytes); !planned) {
+      return std::unexpected(std::move(planned.error()));
+    }
+    if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
+    return true;
+  });
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+Result<> Table::write_value(types::Row key, std::string_view column, std::uint64_t offset, Bytes bytes) {
+  if (auto fits = check_size(bytes.size()); !fits) return fits;
+  const auto done = retry<bool>([&](OpenTable& table) -> Result<bool> {
+    const auto at = find_value(table, *reader_, key, column);
+    if (!at) return std::unexpected(at.error());
+    if (auto may = check_writable(table.shape(), *at); !may) return std::unexpected(std::move(may.error()));
+    if (auto fits = check_text(table.shape(), at->column, bytes); !fits)
+      return std::unexpected(std::move(fits.error()));
+    if (bytes.empty()) return true;
+    Change change(*link_, options_.explained);
+    if (auto planned = plan_write(table, change, *at, offset, bytes); !planned) {
+      return std::unexpected(std::move(planned.error()));
+    }
+    if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
+    return true;
+  });
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+}  // namespace chimera::tables

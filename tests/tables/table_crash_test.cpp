@@ -1,0 +1,92 @@
+// Crashes under tables: random operations on a simulated disk; at its boundaries some of the images that a crash may
+// leave are opened. Each holds what the operations that were answered have done, and all or nothing of the one under
+// way, and its indexes, rows and heaps agree.
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tests/devices/pool_rig.h"
+#include "tests/tables/table_model.h"
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+constexpr std::size_t images_a_operation = 3;
+
+class CrashedTables {
+ public:
+  explicit CrashedTables(std::uint64_t seed)
+      : random_(seed), rig_(devices::smallest_store_blocks, seed), link_(*rig_.machine) {
+    table_.emplace(make_table(link_, model_schema));
+    rig_.disk.at_boundaries([this](auto, const auto&) { take(); });
+  }
+  ~CrashedTables() { rig_.disk.at_boundaries({}); }
+
+  std::string run(std::size_t steps) {
+    for (std::size_t step = 0; step < steps; ++step) {
+      const ModelTable before = model_;
+      // Now and then all that waits is written, so that checkpoints are crashed too.
+      if (random_.chance(10)) rig_.pool().blocks().want_checkpoint();
+      std::string problem = random_operation(random_, *table_, model_);
+      if (problem.empty()) problem = judge(before);
+      if (!problem.empty()) return fmt::format("step {}: {}", step, problem);
+    }
+    return {};
+  }
+  std::size_t judged = 0;
+
+ private:
+  void take() {
+    // The later ones of an operation are where its commit is.
+    if (!random_.chance(25)) return;
+    const io::CrashImages images =
+        rig_.disk.crash_images({.enumerate_up_to = 8, .most_singles = 8, .samples = 8, .seed = random_.next()});
+    taken_.push_back(images.at(random_.below(images.size())));
+    if (taken_.size() > images_a_operation)
+      taken_.erase(taken_.begin() + static_cast<std::ptrdiff_t>(random_.below(taken_.size())));
+  }
+
+  std::string judge(const ModelTable& before) {
+    std::vector<io::DiskImage> images;
+    images.swap(taken_);
+    for (const io::DiskImage& image : images) {
+      ++judged;
+      devices::testing::PoolRig crashed(image);
+      cli::SessionLink link(*crashed.machine);
+      auto table = Table::open(link, rig_table);
+      if (!table) return "an image cannot be opened: " + table.error().words;
+      if (std::string problems = problems_of(link); !problems.empty()) return "an image: " + problems;
+      if (compare_whole(*table, before).empty()) continue;
+      if (const std::string differs = compare_whole(*table, model_); !differs.empty()) {
+        return "an image holds neither what was there nor what is: " + differs;
+      }
+    }
+    return {};
+  }
+
+  io::SeededRandom random_;
+  devices::testing::PoolRig rig_;
+  cli::SessionLink link_;
+  std::optional<Table> table_;
+  ModelTable model_;
+  std::vector<io::DiskImage> taken_;
+};
+
+TEST_CASE("a crash leaves whole operations, and indexes that agree with their rows") {
+  std::size_t judged = 0;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    CrashedTables tables(seed);
+    REQUIRE_EQ(tables.run(150), "");
+    judged += tables.judged;
+  }
+  CHECK_GT(judged, 200);
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing

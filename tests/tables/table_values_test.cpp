@@ -1,0 +1,90 @@
+// Parts of long values, and columns that come and go.
+
+#include <doctest/doctest.h>
+
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+std::string read_all(Table& table, std::int64_t id, std::string_view column) {
+  const auto bytes = table.read_value({i64(id)}, column, 0, Table::most_value_bytes);
+  REQUIRE_OK(bytes);
+  return {bytes->begin(), bytes->end()};
+}
+
+std::span<const std::uint8_t> bytes_in(std::string_view of) {
+  return {reinterpret_cast<const std::uint8_t*>(of.data()), of.size()};
+}
+
+TEST_CASE("a value grows by appending from nothing to many pieces, and every range of it can be read") {
+  for (const char* const option : {"", " external"}) {
+    TableRig rig(std::string("relation t = struct { id: i64, data: blob nullable") + option + " } key (id)");
+    REQUIRE_OK(rig.table.insert({{i64(1), Value()}, {i64(2), Value::blob("other")}}));
+    const auto no_size = rig.table.value_size({i64(1)}, "data");
+    REQUIRE_OK(no_size);
+    CHECK_FALSE(no_size->has_value());
+    std::string expected;
+    for (std::size_t size = 1; size < 200'000; size = size * 2 + 1) {
+      const std::string more(size, static_cast<char>('a' + size % 26));
+      expected += more;
+      REQUIRE_OK(rig.table.append_value({i64(1)}, "data", bytes_in(more)));
+      const auto size_now = rig.table.value_size({i64(1)}, "data");
+      REQUIRE_OK(size_now);
+      CHECK(*size_now == expected.size());
+      CHECK(read_all(rig.table, 1, "data") == expected);
+    }
+    REQUIRE_OK(rig.table.write_value({i64(1)}, "data", 2, bytes_in("XYZ")));
+    expected.replace(2, 3, "XYZ");
+    const auto row = rig.table.get({i64(1)});
+    REQUIRE_OK(row);
+    CHECK((**row)[1].as_bytes() == expected);
+    const auto part = rig.table.read_value({i64(1)}, "data", 100'000, 50);
+    REQUIRE_OK(part);
+    CHECK(std::string(part->begin(), part->end()) == expected.substr(100'000, 50));
+    CHECK_EQ(rig.table.write_value({i64(1)}, "data", expected.size() - 1, bytes_in("ab")).error().status,
+             Status::out_of_range);
+    CHECK_EQ(read_all(rig.table, 2, "data"), "other");
+    REQUIRE_OK(rig.table.remove({i64(1)}));
+    CHECK_EQ(rig.table.append_value({i64(1)}, "data", bytes_in("x")).error().status, Status::not_found);
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  }
+}
+
+TEST_CASE("columns are added, renamed and dropped with rows in the table, and others notice") {
+  TableRig rig("relation t = struct { id: i64, name: string indexed } key (id)");
+  cli::SessionLink link(rig.ground.machine);
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  for (std::int64_t id = 0; id < 100; ++id) {
+    REQUIRE_OK(rig.table.insert({{i64(id), text("a name that is too long for a slot " + std::to_string(id))}}));
+  }
+  REQUIRE_OK(rig.table.remove({i64(50)}));
+  const types::Relation more = relation_of(
+      "relation m = struct { a: i32 nullable, b: i64 default 7, c: string nullable, d: string default \"x\", e: u8 }");
+  for (std::size_t i = 0; i < 4; ++i) REQUIRE_OK(rig.table.add_column(more.columns[i]));
+  CHECK_EQ(rig.table.add_column(more.columns[4]).error().status, Status::denied);
+  CHECK_EQ(rig.table.add_column(more.columns[0]).error().status, Status::exists);
+  const auto row = other->get({i64(7)});
+  REQUIRE_OK(row);
+  REQUIRE_EQ((*row)->size(), 6);
+  CHECK((**row)[2].is_null());
+  CHECK_EQ((**row)[3].as_signed(), 7);
+  CHECK((**row)[4].is_null());
+  CHECK_EQ((**row)[5].as_bytes(), "x");
+  REQUIRE_OK(rig.table.rename_column("name", "title"));
+  CHECK_EQ(ids_of(rows_of(*other, {.where = "title = 'a name that is too long for a slot 42'", .along = "title"})),
+           "42");
+  CHECK_EQ(other->drop_column("id").error().status, Status::denied);
+  REQUIRE_OK(other->drop_column("title"));
+  REQUIRE_OK(other->drop_column("a"));
+  const auto after = rig.table.get({i64(8)});
+  REQUIRE_OK(after);
+  REQUIRE_EQ((*after)->size(), 4);
+  CHECK_EQ((**after)[1].as_signed(), 7);
+  CHECK_EQ(*rig.table.count(), 99);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing
