@@ -57,9 +57,10 @@ class BTree {
   /// The first `limit` entries of a range, in its order, appended to `found`. To go on: again, from the last key.
   [[nodiscard]] Result<> range(const Range& range, std::size_t limit, Entries& found);
 
-  // Planning. Entries are sorted by key, without duplicates (asserted); keys have 1 to BTreeShape::longest_key bytes or
-  // the tree's width, values the tree's width (asserted). After a failure `abandon` what is planned: it may be half of
-  // it. `instruction` of a failure `exists` or `not_found` is the number of the entry.
+  // Planning. Entries are sorted by key, without duplicates (asserted). Keys have 1 to BTreeShape::longest_key bytes
+  // (asserted), or the tree's width, values the tree's width: `corrupt` if not, since the header is not the one that
+  // was made. After a failure `abandon` what is planned: it may be half of it. `instruction` of a failure `exists` or
+  // `not_found` is the number of the entry.
 
   /// `exists` if a key is there already.
   [[nodiscard]] Result<> insert(std::span<const Entry> sorted);

@@ -23,10 +23,13 @@ void append_entries(const BTreeView& node, std::size_t first, std::size_t last, 
 
 Result<> BTreeChange::run() {
   for (const BTreeEntry& change : changes_) {
+    assert(!change.key.empty() && change.key.size() <= BTreeShape::longest_key);
+    // Whoever made the tree knows its shape. If the header says something else it is not what was made.
     const std::size_t width = header_.shape.key_width;
-    assert(width != 0 ? change.key.size() == width
-                      : !change.key.empty() && change.key.size() <= BTreeShape::longest_key);
-    assert(kind_ == BTreeChangeKind::erase || change.value.size() == header_.shape.value_width);
+    const bool value_fits = kind_ == BTreeChangeKind::erase || change.value.size() == header_.shape.value_width;
+    if ((width != 0 && change.key.size() != width) || !value_fits) {
+      return std::unexpected(nodes_.damaged(0, "its keys or values have another size than those of its table"));
+    }
   }
   if (header_.root == 0) return begin_tree();
   auto outcome = change_node(header_.root, header_.height - 1u, {0, changes_.size()}, true);

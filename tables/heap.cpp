@@ -25,7 +25,7 @@ Result<HeapHeader> Heap::header() {
 Result<Place> Heap::put(Bytes value) {
   if (auto opened = space_.open(); !opened) return std::unexpected(std::move(opened.error()));
   auto place = space_.allocate(value.size());
-  if (place) write_later(place->offset(), value, true);
+  if (place) write_later(place->offset(), value, {true, true});
   return place;
 }
 
@@ -36,7 +36,7 @@ Result<Place> Heap::replace(const HeapValue& old, Bytes value) {
     if (auto erased = erase(old); !erased) return std::unexpected(std::move(erased.error()));
     return put(value);
   }
-  write_later(old.place.offset(), value, true);
+  write_later(old.place.offset(), value, {true, true});
   return old.place.without(Place::compressed_flag);
 }
 
@@ -60,7 +60,7 @@ Result<> Heap::write(const HeapValue& value, std::uint64_t offset, Bytes bytes) 
   std::vector<HeapPart> parts;
   if (auto done = locate(value, offset, bytes.size(), parts); !done) return done;
   for (const HeapPart& part : parts) {
-    write_later(part.offset, bytes.first(static_cast<std::size_t>(part.size)), false);
+    write_later(part.offset, bytes.first(static_cast<std::size_t>(part.size)), {false, false});
     bytes = bytes.subspan(static_cast<std::size_t>(part.size));
   }
   return {};
@@ -88,12 +88,13 @@ Result<> Heap::read(const HeapValue& value, std::uint64_t offset, std::uint64_t 
 }
 
 /// Into the last run if it goes on there: values that are put one after the other lie so.
-void Heap::write_later(std::uint64_t offset, Bytes bytes, bool ends_value) {
+void Heap::write_later(std::uint64_t offset, Bytes bytes, Edges edges) {
   if (bytes.empty()) return;
   const std::uint64_t end = runs_.empty() ? 0 : runs_.back().offset + runs_.back().size;
   // Between two values may be bytes that round up the first, which are nobody's.
-  const bool goes_on =
-      !runs_.empty() && (offset == end || (offset > end && offset - end < heap_granule && runs_.back().ends_value));
+  const bool is_near =
+      !runs_.empty() && offset > end && offset - end < heap_granule && runs_.back().ends_value && edges.at_front;
+  const bool goes_on = !runs_.empty() && (offset == end || is_near);
   if (goes_on) {
     pending_.resize(pending_.size() + static_cast<std::size_t>(offset - end));
   } else {
@@ -101,7 +102,7 @@ void Heap::write_later(std::uint64_t offset, Bytes bytes, bool ends_value) {
   }
   pending_.insert(pending_.end(), bytes.begin(), bytes.end());
   runs_.back().size = pending_.size() - runs_.back().begin;
-  runs_.back().ends_value = ends_value;
+  runs_.back().ends_value = edges.at_end;
 }
 
 void Heap::emit(Script& script) const {

@@ -96,7 +96,13 @@ class Heap {
     [[nodiscard]] HeapDirectory directory() const { return HeapDirectory(piece->bytes); }
   };
 
-  void write_later(std::uint64_t offset, Bytes bytes, bool ends_value);
+  /// What bytes are of a value in a piece: where they begin at its front, what is before them is another's; where they
+  /// end its content, nothing of it is behind them.
+  struct Edges {
+    bool at_front;
+    bool at_end;
+  };
+  void write_later(std::uint64_t offset, Bytes bytes, Edges edges);
   [[nodiscard]] Result<> look_at(const HeapValue& value);
   [[nodiscard]] Result<Chain> chain_of(const HeapValue& value);
   [[nodiscard]] Result<Chain> new_chain(std::uint32_t directory_size);

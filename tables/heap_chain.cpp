@@ -61,7 +61,7 @@ Result<HeapValue> Heap::append(const HeapValue& value, Bytes more) {
   if (auto sound = look_at(value); !sound) return std::unexpected(std::move(sound.error()));
   const HeapValue longer{value.place, value.size + more.size()};
   if (!value.place.is_chained() && longer.size <= value.place.capacity()) {
-    write_later(value.place.offset() + value.size, more, true);
+    write_later(value.place.offset() + value.size, more, {false, true});
     return longer;
   }
   auto chain = value.place.is_chained() ? chain_of(value) : make_chain(value);
@@ -107,7 +107,7 @@ Result<> Heap::extend(Chain& chain, Bytes more) {
       at = last + 1;
     }
     const std::size_t size = std::min<std::size_t>(more.size(), part.place.capacity() - part.size);
-    write_later(part.place.offset() + part.size, more.first(size), true);
+    write_later(part.place.offset() + part.size, more.first(size), {part.size == 0, true});
     part.size += size;
     HeapDirectory::set(pieces_.edit(chain.place.granule(), *chain.piece), at, part);
     more = more.subspan(size);
