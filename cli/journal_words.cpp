@@ -129,6 +129,12 @@ std::string JournalWords::explain_record(const Instruction& instruction) {
       if (rest.size() != two_numbers) break;
       return fmt::format("length of {}: {}, of its columns: {}", device, grouped(load<std::uint64_t>(rest.data())),
                          grouped(load<std::uint64_t>(rest.data() + sizeof(std::uint64_t))));
+    case JournalOpcode::cut_file: {
+      if (rest.size() != sizeof(std::uint64_t)) break;
+      const auto cut = load<std::uint64_t>(rest.data());
+      return cut == 0 ? fmt::format("the file of {} has its length", device)
+                      : fmt::format("the file of {} is to be cut to {} bytes", device, grouped(cut - 1));
+    }
     case JournalOpcode::keep_outcome:
       if (rest.size() != sizeof(std::uint64_t)) break;
       return fmt::format("commit {} with a token: {}", grouped(load<std::uint64_t>(rest.data())),

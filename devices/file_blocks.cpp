@@ -281,16 +281,26 @@ void FileBlocks::zero(std::uint64_t offset, std::uint64_t count) {
 
 Outcome FileBlocks::set_length(Waiter& waiter, std::uint64_t length) {
   if (const Outcome alone = be_alone(waiter); !alone.is_ready()) return alone;
-  if (const int error = file_->set_length(length); error != 0) {
-    let_go(waiter);
-    waiter.message = fmt::format("the file's length could not be set: {}", std::strerror(error));
-    return Outcome::fail(error == ENOSPC || error == EFBIG || error == EDQUOT ? Status::no_space : Status::io_error);
-  }
+  const int error = change_length(length);
+  let_go(waiter);
+  if (error == 0) return Outcome::ready();
+  waiter.message = fmt::format("the file's length could not be set: {}", std::strerror(error));
+  return Outcome::fail(error == ENOSPC || error == EFBIG || error == EDQUOT ? Status::no_space : Status::io_error);
+}
+
+Outcome FileBlocks::set_committed_length(Waiter& waiter, std::uint64_t length) {
+  if (const Outcome alone = be_alone(waiter); !alone.is_ready()) return alone;
+  if (const int error = change_length(length); error != 0) set_failed("given its length", error);
+  let_go(waiter);
+  return failed() ? fail(waiter) : Outcome::ready();
+}
+
+int FileBlocks::change_length(std::uint64_t length) {
+  if (const int error = file_->set_length(length); error != 0) return error;
   if (length < length_) zero(length, (length_ + block_size - 1) / block_size * block_size - length);
   length_ = length;
   ++changes_;
-  let_go(waiter);
-  return Outcome::ready();
+  return 0;
 }
 
 Outcome FileBlocks::clear(Waiter& waiter, std::uint64_t offset, std::uint64_t count) {

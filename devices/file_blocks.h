@@ -66,6 +66,8 @@ class FileBlocks {
 
   // Whole operations. Others wait meanwhile.
   Outcome set_length(Waiter&, std::uint64_t length);
+  /// The same for what has been committed: the file takes no more writes if it fails.
+  Outcome set_committed_length(Waiter&, std::uint64_t length);
   Outcome clear(Waiter&, std::uint64_t offset, std::uint64_t count);
   /// The waiter does not want to be alone any more.
   void let_go(const Waiter& waiter);
@@ -138,6 +140,7 @@ class FileBlocks {
   void advance_flush();
   void flushed(const Request& flush);
   void set_failed(const char* what, int error);
+  int change_length(std::uint64_t length);
   [[nodiscard]] std::uint64_t oldest_change() const;
   Outcome clear_whole(Waiter&, std::uint64_t offset, std::uint64_t end);
 

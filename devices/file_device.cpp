@@ -8,12 +8,15 @@
 #include <cstring>
 
 #include "devices/pool.h"
+#include "devices/safeguards.h"
 
 namespace chimera::devices {
 namespace {
 
 /// Blocks that the part holds for the file, and commits wait.
 constexpr std::size_t most_pending = 32768;
+
+constexpr std::uint64_t blocks_before(std::uint64_t offset) { return (offset + (block_size - 1)) / block_size; }
 
 std::uint64_t last_block(std::uint64_t offset, std::uint64_t count) { return (offset + (count - 1)) / block_size; }
 
@@ -68,7 +71,9 @@ void FileDevice::attach(std::unique_ptr<io::File> file) {
   fixed_length_ = blocks_->fixed_length();
   // Where commits have made it longer than it is the part knows.
   length_ = blocks_->length();
-  if (!fixed_length_ && !pending_.empty()) length_ = std::max(length_, part_->length());
+  if (fixed_length_) return;
+  if (!pending_.empty()) length_ = std::max(length_, part_->length());
+  if (part_->cut()) length_ = part_->length();
 }
 
 Outcome FileDevice::available(Waiter& waiter) {
@@ -113,14 +118,17 @@ Outcome FileDevice::find_pending(Waiter& waiter) {
 }
 
 bool FileDevice::any_pending(std::uint64_t offset, std::uint64_t count) const {
+  if (part_->cut() && last_block(offset, count) >= *part_->cut() / block_size) return true;
   const auto first = pending_.lower_bound(offset / block_size);
   return first != pending_.end() && first->first <= last_block(offset, count);
 }
 
-/// Calls visit(offset, count, whether the part holds it) for the pieces of a range, in order.
+/// Calls visit(offset, count, whose they are) for the pieces of a range, in order. The block that a cut goes through
+/// is the part's.
 template <typename Visit>
 void FileDevice::each_piece(std::uint64_t offset, std::uint64_t count, Visit&& visit) const {
   const std::uint64_t end = offset + count;
+  const std::uint64_t cut = part_->cut() ? blocks_before(*part_->cut()) * block_size : end;
   auto next = pending_.lower_bound(offset / block_size);
   while (offset < end) {
     const bool is_held = next != pending_.end() && next->first == offset / block_size;
@@ -130,8 +138,9 @@ void FileDevice::each_piece(std::uint64_t offset, std::uint64_t count, Visit&& v
       for (; next != pending_.end() && next->first == past; ++next) ++past;
       past *= block_size;
     }
+    if (!is_held && offset < cut) past = std::min(past, cut);
     past = std::min(past, end);
-    visit(offset, past - offset, is_held);
+    visit(offset, past - offset, is_held ? Source::part : offset < cut ? Source::file : Source::zeros);
     offset = past;
   }
 }
@@ -158,7 +167,9 @@ Outcome FileDevice::fetch(Waiter& waiter, Plane plane, std::uint64_t offset, std
   if (plane != Plane::data || replaying()) return part_->fetch(waiter, plane, offset, count);
   if (count == 0) return Outcome::ready();
   Outcome all = Outcome::ready();
-  each_piece(offset, count, [&](std::uint64_t at, std::uint64_t size, bool is_held) {
+  each_piece(offset, count, [&](std::uint64_t at, std::uint64_t size, Source source) {
+    if (source == Source::zeros) return;
+    const bool is_held = source == Source::part;
     const Outcome one = is_held ? part_->fetch(waiter, Plane::data, at, size) : blocks_->fetch(waiter, at, size);
     // Whatever is missing is asked for before anything is waited for; a failure is told.
     if (all.is_ready() || (all.waits() && !one.is_ready() && !one.waits())) all = one;
@@ -168,9 +179,13 @@ Outcome FileDevice::fetch(Waiter& waiter, Plane plane, std::uint64_t offset, std
 
 void FileDevice::read(Plane plane, std::uint64_t offset, std::span<std::uint8_t> out) {
   if (plane != Plane::data || replaying()) return part_->read(plane, offset, out);
-  each_piece(offset, out.size(), [&](std::uint64_t at, std::uint64_t size, bool is_held) {
+  each_piece(offset, out.size(), [&](std::uint64_t at, std::uint64_t size, Source source) {
     const auto piece = out.subspan(static_cast<std::size_t>(at - offset), static_cast<std::size_t>(size));
-    is_held ? part_->read(Plane::data, at, piece) : blocks_->read(at, piece);
+    switch (source) {
+      case Source::file: return blocks_->read(at, piece);
+      case Source::part: return part_->read(Plane::data, at, piece);
+      case Source::zeros: std::ranges::fill(piece, std::uint8_t{0});
+    }
   });
 }
 
@@ -232,9 +247,55 @@ void FileDevice::write_committed(std::uint64_t offset, std::span<const std::uint
     pending_[block] = version_;
     done += size;
   }
-  // To the byte: it ends within a block, perhaps.
+  note_length();
+}
+
+/// To the byte: it ends within a block, perhaps.
+void FileDevice::note_length() {
   part_->set_lengths(length_, columns_length_);
   pool_.journal().set_columns_length(*part_);
+}
+
+/// What the part holds behind the new end goes, and it takes the block that the end goes through.
+Outcome FileDevice::rehearse_length(Waiter& waiter, std::uint64_t length) {
+  if (const Outcome admitted = blocks_->admit_change(waiter); !admitted.is_ready()) return admitted;
+  if (length >= length_) {
+    const Outcome reach = blocks_->check_reach(waiter, length, 0);
+    return reach.is_ready() ? part_->prepare(waiter, Plane::data, 0, 0) : reach;
+  }
+  const Outcome edge = length % block_size == 0 ? Outcome::ready() : prepare_commit(waiter, length, 1);
+  if (!edge.is_ready() && !edge.waits()) return edge;
+  const std::uint64_t end = pending_.empty() ? 0 : (pending_.rbegin()->first + 1) * block_size;
+  const Outcome cleared = length < end ? part_->clear(waiter, Plane::data, length, end - length) : Outcome::ready();
+  return cleared.is_ready() ? edge : cleared;
+}
+
+/// Everything behind the cut is the newest commit's from now on: a move that is under way neither takes it to the file
+/// nor from the part, because the cut is still to come.
+void FileDevice::commit_length(Waiter& waiter, std::uint64_t length) {
+  cut_version_ = ++version_;
+  const std::uint64_t kept = std::min(length, length_);
+  const std::uint64_t edge = kept / block_size;
+  std::uint8_t whole[block_size] = {};
+  const bool has_edge = length < length_ && kept % block_size != 0;
+  if (has_edge) read(Plane::data, edge * block_size, {whole, static_cast<std::size_t>(kept % block_size)});
+  const std::uint64_t end = pending_.empty() ? 0 : (pending_.rbegin()->first + 1) * block_size;
+  if (length < length_ && kept < end) {
+    const Outcome cleared = part_->clear(waiter, Plane::data, kept, end - kept);
+    assert(cleared.is_ready());
+    (void)cleared;
+    pending_.erase(pending_.lower_bound(blocks_before(kept)), pending_.end());
+  }
+  part_->set_cut(std::min(kept, part_->cut().value_or(kept)));
+  if (has_edge) {
+    part_->write(Plane::data, edge * block_size, whole);
+    pending_[edge] = version_;
+  }
+  const auto behind = pending_.lower_bound(*part_->cut() / block_size);
+  for (auto block = behind; block != pending_.end() && safeguards::cuts_hold_blocks_back; ++block)
+    block->second = version_;
+  length_ = length;
+  note_length();
 }
 
 void FileDevice::set_columns_length(std::uint64_t length) {
@@ -251,8 +312,12 @@ Outcome FileDevice::clear(Waiter& waiter, Plane plane, std::uint64_t offset, std
 
 Outcome FileDevice::set_length(Waiter& waiter, std::uint64_t length) {
   if (replaying()) return part_->set_length(waiter, length);
-  assert(waiter.stage == Waiter::Stage::single);
-  if (!pending_.empty()) return wait_for_pending(waiter);
+  if (waiter.stage == Waiter::Stage::rehearsing) return rehearse_length(waiter, length);
+  if (waiter.stage == Waiter::Stage::performing) {
+    commit_length(waiter, length);
+    return Outcome::ready();
+  }
+  if (!all_moved()) return wait_for_pending(waiter);
   const Outcome set = blocks_->set_length(waiter, length);
   if (set.is_ready()) length_ = length;
   return set;
@@ -263,13 +328,13 @@ Outcome FileDevice::extents(Waiter& waiter, Plane plane, std::uint64_t offset, s
   if (plane != Plane::data || replaying()) return part_->extents(waiter, plane, offset, count, out);
   if (count == 0) return Outcome::ready();
   std::uint64_t covered = 0;
-  each_piece(offset, count, [&](std::uint64_t at, std::uint64_t size, bool is_held) {
+  each_piece(offset, count, [&](std::uint64_t at, std::uint64_t size, Source source) {
     if (covered < at - offset) return;  // the answer is full
     std::vector<Extent> piece;
-    if (is_held) {
-      piece.push_back({size, 0});
-    } else {
-      blocks_->extents(at, size, piece);
+    switch (source) {
+      case Source::file: blocks_->extents(at, size, piece); break;
+      case Source::part: piece.push_back({size, 0}); break;
+      case Source::zeros: piece.push_back({size, Extent::hole | Extent::zeros});
     }
     for (const Extent& extent : piece) {
       if (!out.empty() && out.back().flags == extent.flags) {

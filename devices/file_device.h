@@ -7,8 +7,11 @@
 // the journal and in checkpoints. When they are durable there they are written to the file in place, and when they
 // are durable there too they are taken from the part. Who reads looks into the part first.
 //
-// Outside of transactions a write goes to the file alone (devices/file_blocks.h). It waits while a block that it
-// touches is still on its way from the part.
+// A commit that sets the length leaves a **cut** in the part: the file is to be cut to that length, get the blocks, and
+// then have the part's length. Until then it counts as if it had been cut already: what lies behind is zeros.
+//
+// Outside of transactions a write goes to the file alone (devices/file_blocks.h). It waits while what it touches is
+// still on its way from the part.
 //
 // While a journal is replayed the device is its part, and the file is not touched.
 
@@ -37,6 +40,8 @@ class FileDevice final : public Device {
   [[nodiscard]] PoolDevice& part() { return *part_; }
   [[nodiscard]] const std::string& path() const { return part_->path(); }  ///< below the folder
   [[nodiscard]] bool attached() const { return blocks_ != nullptr; }
+  /// Nothing is under way in the file.
+  [[nodiscard]] bool at_rest() const { return blocks_ == nullptr || blocks_->at_rest(); }
   /// Bytes that the part holds for the file.
   [[nodiscard]] std::uint64_t held_bytes() const { return pending_.size() * block_size; }
   /// A file that has just been opened for it.
@@ -68,17 +73,24 @@ class FileDevice final : public Device {
   Outcome flush(Waiter&, const Ticket& ticket);
   /// Ready: it may be deleted. Nothing is left to be done to the file.
   Outcome prepare_removal(Waiter&);
-  /// A slice of the way from the part to the file, and on to the medium. True if more could be done at once.
-  bool work();
+  /// A slice of the way from the part to the file, and on to the medium.
+  void work();
+  /// `work` could go on at once, because what it waited for has come since.
+  [[nodiscard]] bool may_go_on() const {
+    const bool has_more = move_.stage != Move::Stage::idle || !all_moved();
+    return blocks_ != nullptr && has_more && !mover_.waits && !has_stopped_ && may_move();
+  }
 
  private:
   /// Blocks on their way from the part to the file, each with its version when they set out.
   struct Move {
-    enum class Stage : std::uint8_t { idle, record, copy, flush, take };  ///< what is next
+    enum class Stage : std::uint8_t { idle, record, cut, copy, lengthen, flush, take };  ///< what is next
     Stage stage = Stage::idle;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> blocks;
-    std::size_t copied = 0;    ///< of the blocks
-    std::uint64_t change = 0;  ///< of the file, the last of the copies
+    std::optional<std::uint64_t> cut;  ///< the version of the cut that goes along
+    std::uint64_t length = 0;          ///< of the device
+    std::size_t copied = 0;            ///< of the blocks
+    std::uint64_t change = 0;          ///< of the file, the last of the copies
   };
   class Mover final : public Waiter {
    public:
@@ -90,10 +102,15 @@ class FileDevice final : public Device {
   Outcome open(Waiter&);
   Outcome find_pending(Waiter&);
   [[nodiscard]] bool any_pending(std::uint64_t offset, std::uint64_t count) const;
+  [[nodiscard]] bool all_moved() const { return pending_.empty() && !part_->cut(); }
+  enum class Source : std::uint8_t { file, part, zeros };
   template <typename Visit>
   void each_piece(std::uint64_t offset, std::uint64_t count, Visit&& visit) const;
   Outcome prepare_commit(Waiter&, std::uint64_t offset, std::uint64_t count);
   void write_committed(std::uint64_t offset, std::span<const std::uint8_t> bytes);
+  Outcome rehearse_length(Waiter&, std::uint64_t length);
+  void commit_length(Waiter&, std::uint64_t length);
+  void note_length();
   Outcome wait_for_pending(Waiter&);
   Outcome refuse(Waiter&, const char* what) const;
 
@@ -103,11 +120,14 @@ class FileDevice final : public Device {
   void stop();
   [[nodiscard]] bool may_move() const;
   bool look_for_file();
+  void begin_move();
+  Outcome set_file_length(std::uint64_t length);
   void fetch_ahead();
   Outcome move_on();
   Outcome copy();
   Outcome take_from_part();
   [[nodiscard]] bool is_current(const std::pair<std::uint64_t, std::uint64_t>& block) const;
+  [[nodiscard]] bool is_cut_current() const { return part_->cut() && move_.cut == cut_version_; }
 
   Pool& pool_;
   std::unique_ptr<PoolDevice> part_;
@@ -120,9 +140,11 @@ class FileDevice final : public Device {
   bool pending_found_ = false;
   std::map<std::uint64_t, std::uint64_t> pending_;  ///< blocks of data that the part holds, by index: their versions
   std::uint64_t version_ = 0;                       ///< of the last commit
+  std::uint64_t cut_version_ = 0;                   ///< of the last one that has set the length
   bool is_commit_ = false;                          ///< what was prepared last, and is written next
   Move move_;
   Mover mover_;
+  bool has_stopped_ = false;  ///< until it tries again
 };
 
 }  // namespace chimera::devices

@@ -1,10 +1,12 @@
 // The way of committed blocks from a file device's part to its file.
 //
 // 1. What the part holds has to be durable there: a crash amid the next step leaves some of it in the file.
-// 2. It is written to the file.
-// 3. The file is flushed.
-// 4. It is taken from the part, which the journal notes. If that is lost it is all done again, to the same end: nobody
-//    has been told that anything later is durable, because every flush of the file waits for the journal too.
+// 2. If a commit has set the length the file is cut.
+// 3. The blocks are written to the file, and it is made as long as it is to be.
+// 4. The file is flushed.
+// 5. It is taken from the part, which the journal notes: first the cut, or what is done again after a crash would cut
+//    off what is no longer in the part. If that is lost it is all done again, to the same end: nobody has been told
+//    that anything later is durable, because every flush of the file waits for the journal too.
 
 #include <algorithm>
 #include <utility>
@@ -25,26 +27,27 @@ FileDevice::Ticket FileDevice::ticket() const { return {blocks_ == nullptr ? 0 :
 
 Outcome FileDevice::flush(Waiter& waiter, const Ticket& ticket) {
   if (blocks_ == nullptr || pool_.read_only()) return Outcome::ready();
+  const bool is_cut = !part_->cut() || cut_version_ > ticket.version;
   const bool is_moved =
-      std::ranges::none_of(pending_, [&](const auto& block) { return block.second <= ticket.version; });
+      is_cut && std::ranges::none_of(pending_, [&](const auto& block) { return block.second <= ticket.version; });
   return is_moved ? blocks_->flush(waiter, ticket.change) : wait_for_pending(waiter);
 }
 
 Outcome FileDevice::prepare_removal(Waiter& waiter) {
   const Outcome settled = settle(waiter);
   if (settled.is_ready() || settled.waits() || !given_up_) return settled;
-  return blocks_ == nullptr || blocks_->at_rest() ? Outcome::ready() : blocks_->wait_for_event(waiter);
+  return at_rest() ? Outcome::ready() : blocks_->wait_for_event(waiter);
 }
 
 /// All that was done to the file is in it.
 Outcome FileDevice::settle(Waiter& waiter) {
   if (const Outcome found = find_pending(waiter); !found.is_ready()) return found;
-  if (blocks_ == nullptr && pending_.empty()) return Outcome::ready();
+  if (blocks_ == nullptr && all_moved()) return Outcome::ready();
   if (const Outcome there = available(waiter); !there.is_ready()) {
     waiter.message += "; what was committed to it is not in the file yet, so it is deleted by force only";
     return there;
   }
-  if (!pending_.empty()) return wait_for_pending(waiter);
+  if (!all_moved()) return wait_for_pending(waiter);
   const Outcome flushed = blocks_->flush(waiter, blocks_->ticket());
   if (!flushed.is_ready()) return flushed;
   return blocks_->at_rest() ? Outcome::ready() : blocks_->wait_for_event(waiter);
@@ -59,36 +62,33 @@ void FileDevice::rest() {
   mover_.waits = false;
 }
 
-bool FileDevice::work() {
-  if (replaying()) return false;
+void FileDevice::work() {
+  if (replaying()) return;
   if (blocks_ != nullptr) blocks_->work();
-  if (mover_.waits || (blocks_ == nullptr && !look_for_file())) return false;
+  if (mover_.waits || (blocks_ == nullptr && !look_for_file())) return;
+  has_stopped_ = false;
   if (!may_move()) {
     // Who waits for it is to hear that.
     if (move_.stage != Move::Stage::idle) stop();
-    return false;
+    return;
   }
-  while (move_.stage != Move::Stage::idle || !pending_.empty()) {
+  while (move_.stage != Move::Stage::idle || !all_moved()) {
     mover_.waits = true;
     const Outcome moved = move_on();
-    if (moved.waits()) return !mover_.waits;
+    // It may have changed the file, or want it flushed.
+    blocks_->work();
+    if (moved.waits()) return;
     is_stuck_ = moved.status() == Status::corrupt;
     rest();
-    if (!moved.is_ready()) {
-      stop();
-      return false;
-    }
-    // It may have changed the file.
-    blocks_->work();
+    if (!moved.is_ready()) return stop();
     if (move_.stage != Move::Stage::idle) continue;
-    blocks_->wake_waiting();
-    return !pending_.empty();
+    return blocks_->wake_waiting();
   }
-  return false;
 }
 
 void FileDevice::stop() {
   rest();
+  has_stopped_ = true;
   move_ = {};
   blocks_->wake_waiting();
 }
@@ -111,22 +111,32 @@ Outcome FileDevice::move_on() {
   using Stage = Move::Stage;
   switch (move_.stage) {
     case Stage::idle: {
-      for (const auto& block : pending_) {
-        if (move_.blocks.size() == most_moved) break;
-        move_.blocks.push_back(block);
-      }
+      begin_move();
       move_.stage = Stage::record;
       return Outcome::ready();
     }
     case Stage::record: {
       const Outcome recorded = safeguards::commits_are_recorded_first ? pool_.sync(mover_) : Outcome::ready();
-      if (recorded.is_ready()) move_.stage = Stage::copy;
+      if (recorded.is_ready()) move_.stage = Stage::cut;
       return recorded;
+    }
+    case Stage::cut: {
+      const bool cuts = is_cut_current() && blocks_->length() > *part_->cut();
+      const Outcome cut = cuts ? set_file_length(*part_->cut()) : Outcome::ready();
+      if (cut.is_ready()) move_.stage = Stage::copy;
+      return cut;
     }
     case Stage::copy: {
       const Outcome copied = copy();
-      if (copied.is_ready()) move_.stage = Stage::flush;
+      if (copied.is_ready()) move_.stage = Stage::lengthen;
       return copied;
+    }
+    case Stage::lengthen: {
+      const bool lengthens = is_cut_current() && blocks_->length() < move_.length;
+      const Outcome lengthened = lengthens ? set_file_length(move_.length) : Outcome::ready();
+      move_.change = blocks_->ticket();
+      if (lengthened.is_ready()) move_.stage = Stage::flush;
+      return lengthened;
     }
     case Stage::flush: {
       const Outcome flushed =
@@ -143,6 +153,19 @@ Outcome FileDevice::move_on() {
   return Outcome::ready();
 }
 
+void FileDevice::begin_move() {
+  for (const auto& block : pending_) {
+    if (move_.blocks.size() == most_moved) break;
+    move_.blocks.push_back(block);
+  }
+  if (part_->cut()) move_.cut = cut_version_;
+  move_.length = length_;
+}
+
+Outcome FileDevice::set_file_length(std::uint64_t length) {
+  return fixed_length_ ? Outcome::ready() : blocks_->set_committed_length(mover_, length);
+}
+
 /// Whether no commit has changed it since the move began. If one has, the part has to keep it, and what it holds now
 /// may not be durable there yet.
 bool FileDevice::is_current(const std::pair<std::uint64_t, std::uint64_t>& block) const {
@@ -154,8 +177,8 @@ Outcome FileDevice::copy() {
   for (; move_.copied < move_.blocks.size(); ++move_.copied) {
     const auto& block = move_.blocks[move_.copied];
     const std::uint64_t offset = block.first * block_size;
-    if (!is_current(block) || offset >= length_) continue;
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, length_ - offset));
+    if (!is_current(block) || offset >= move_.length) continue;
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, move_.length - offset));
     const Outcome fetched = part_->fetch(mover_, Plane::data, offset, size);
     if (!fetched.is_ready()) {
       fetch_ahead();
@@ -167,7 +190,6 @@ Outcome FileDevice::copy() {
     blocks_->write(offset, {bytes, size});
     pool_.blocks().release_waiter(mover_);
   }
-  move_.change = blocks_->ticket();
   return Outcome::ready();
 }
 
@@ -182,6 +204,7 @@ void FileDevice::fetch_ahead() {
 
 /// Run by run; what has been taken is not current any more.
 Outcome FileDevice::take_from_part() {
+  if (is_cut_current()) part_->set_cut({});
   const auto& blocks = move_.blocks;
   const bool is_all = blocks.size() == pending_.size() &&
                       std::ranges::all_of(blocks, [&](const auto& block) { return is_current(block); });
@@ -200,7 +223,7 @@ Outcome FileDevice::take_from_part() {
     if (!cleared.is_ready()) return cleared;
     pending_.erase(pending_.lower_bound(first), pending_.lower_bound(past));
   }
-  if (pending_.empty()) {
+  if (all_moved()) {
     part_->set_lengths(0, columns_length_);
     pool_.journal().set_columns_length(*part_);
   }

@@ -78,6 +78,13 @@ void Journal::set_columns_length(const PoolDevice& device) {
   if (records()) lengths_.insert(device.number());
 }
 
+void Journal::cut_file(const PoolDevice& device) {
+  if (!records()) return;
+  std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
+  put(operands, device.cut() ? *device.cut() + 1 : 0);
+  window_.extension(static_cast<std::uint8_t>(JournalOpcode::cut_file), operands);
+}
+
 void Journal::cleared(const PoolDevice& device, Plane plane, std::uint64_t offset, std::uint64_t count) {
   if (!records()) return;
   if (plane == Plane::data) {

@@ -49,6 +49,7 @@ class Journal {
              bool has_grown);
   void set_length(const PoolDevice& device);
   void set_columns_length(const PoolDevice& device);
+  void cut_file(const PoolDevice& device);
   void cleared(const PoolDevice& device, Plane plane, std::uint64_t offset, std::uint64_t count);
   void created(const PoolDevice& device);
   void renamed(const PoolDevice& device);

@@ -1,5 +1,5 @@
 #pragma once
-// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 88); docs/store-format.md
+// How a record of the journal begins, and the instructions of a journal's own (7F 80 to 89); docs/store-format.md
 // describes them. Other instructions stand in it as in any stream.
 
 #include <algorithm>
@@ -22,6 +22,7 @@ enum class JournalOpcode : std::uint8_t {
   hold = 0x86,           ///< D, number u64: keeps the device's data as it is, under this number
   copy_held = 0x87,      ///< D, offset u64, number u64, offset u64, count u64: whole blocks of what is held; lets it go
   let_go = 0x88,         ///< number u64: what is held is not needed
+  cut_file = 0x89,       ///< D of a file, u64: 0, or 1 + the length that it is to be cut to before its blocks count
 };
 
 struct JournalEntry {

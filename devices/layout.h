@@ -90,9 +90,10 @@ struct DeviceRecord {
   std::array<char, 255> name;
   std::uint8_t path_length;
   std::array<char, limits::longest_path> path;  ///< of a file
-  std::array<std::uint8_t, 512 - 112 - 255 - 1 - limits::longest_path> reserved2;
+  std::uint64_t cut;                            ///< of a file: 0, or 1 + the length that it is to be cut to
+  std::uint64_t reserved2;
 };
-static_assert(sizeof(DeviceRecord) == 512 && offsetof(DeviceRecord, roots) == 64);
+static_assert(sizeof(DeviceRecord) == 512 && offsetof(DeviceRecord, roots) == 64 && offsetof(DeviceRecord, cut) == 496);
 
 inline constexpr unsigned records_per_page = block_size / sizeof(DeviceRecord);
 using ManifestPage = std::array<DeviceRecord, records_per_page>;
@@ -152,8 +153,10 @@ static_assert(sizeof(JournalHeader) == 64);
 struct Superblock {
   static constexpr std::array<char, 8> right_magic = {'C', 'h', 'i', 'm', 'e', 'r', 'a', '\n'};
   /// A store is opened if the first number is the same and the second not greater.
-  static constexpr std::array<std::uint8_t, 3> current_version = {1, 2, 0};
-  /// What a store says in which no device is a file, so that programs of before can open it.
+  static constexpr std::array<std::uint8_t, 3> current_version = {1, 3, 0};
+  /// What a store says in which no file is still to be cut, so that programs of before can open it.
+  static constexpr std::array<std::uint8_t, 3> version_without_cuts = {1, 2, 0};
+  /// And in which no device is a file.
   static constexpr std::array<std::uint8_t, 3> version_without_files = {1, 1, 0};
   /// And one that has no journal either.
   static constexpr std::array<std::uint8_t, 3> version_without_journal = {1, 0, 0};

@@ -45,6 +45,7 @@ PoolDevice::PoolDevice(Pool& pool, std::uint32_t number, const DeviceRecord& rec
   read_only_ = (record.flags & DeviceRecord::read_only) != 0;
   internal_ = (record.flags & DeviceRecord::internal) != 0;
   if ((record.flags & DeviceRecord::file) != 0) path_.assign(record.path.data(), record.path_length);
+  if (record.cut != 0) cut_ = record.cut - 1;
   for (std::size_t plane = 0; plane < trees_.size(); ++plane) {
     trees_[plane] = Tree(pool.blocks(), {record.roots[plane], record.heights[plane]}, record.share_generation);
   }
@@ -62,6 +63,7 @@ void PoolDevice::fill(DeviceRecord& record) const {
   if (!path_.empty()) record.flags |= DeviceRecord::file;
   record.path_length = static_cast<std::uint8_t>(path_.size());
   std::copy(path_.begin(), path_.end(), record.path.begin());
+  record.cut = cut_ ? *cut_ + 1 : 0;
   record.name_length = static_cast<std::uint8_t>(name_.size());
   std::copy(name_.begin(), name_.end(), record.name.begin());
   for (std::size_t plane = 0; plane < trees_.size(); ++plane) {
@@ -232,6 +234,12 @@ void PoolDevice::set_lengths(std::uint64_t length, std::uint64_t columns_length)
   length_ = length;
   columns_length_ = columns_length;
   mark();
+}
+
+void PoolDevice::set_cut(std::optional<std::uint64_t> length) {
+  cut_ = length;
+  mark();
+  pool_.journal().cut_file(*this);
 }
 
 void PoolDevice::set_columns_length(std::uint64_t length) {

@@ -2,6 +2,7 @@
 // A device whose blocks live in a pool.
 
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "devices/device.h"
@@ -26,6 +27,9 @@ class PoolDevice final : public Device {
   [[nodiscard]] bool internal() const { return internal_; }
   /// The part of a device that is a file (devices/file_device.h): the file's path, else empty.
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// The length that the file is to be cut to before the part's blocks are written to it and it gets the part's length.
+  [[nodiscard]] std::optional<std::uint64_t> cut() const { return cut_; }
+  void set_cut(std::optional<std::uint64_t> length);
   /// The slot of a block that has changed since the last checkpoint began, its checksum up to date.
   [[nodiscard]] Tree::Settled settled(Plane plane, std::uint64_t index) { return tree(plane).settled(index); }
   /// As Device::locate, of any plane.
@@ -82,6 +86,7 @@ class PoolDevice final : public Device {
   std::uint32_t number_ = no_number;
   bool internal_ = false;
   std::string path_;
+  std::optional<std::uint64_t> cut_;
   std::vector<std::uint32_t> holds_;  ///< the graves that a hidden clone is booked as
   std::array<Tree, 3> trees_;
 };

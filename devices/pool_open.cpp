@@ -45,6 +45,8 @@ bool can_be(const DeviceRecord& record, const SpaceMap& space, std::uint64_t gen
     if (record.path_length > record.path.size() || !is_valid_path({record.path.data(), record.path_length}))
       return false;
   }
+  const bool may_be_cut = (record.flags & DeviceRecord::file) != 0;
+  if (record.cut > (may_be_cut ? limits::greatest_length + 1 : 0)) return false;
   return (record.flags & DeviceRecord::dying) != 0 ||
          (record.length <= limits::greatest_length && record.columns_length <= limits::largest_transfer &&
           is_valid_name({record.name.data(), record.name_length}));
@@ -171,8 +173,10 @@ void Pool::replayed(std::size_t records, std::size_t bytes) {
 }
 
 void Pool::freeze_journal(Superblock& next) {
-  const auto is_file = [](const auto& device) { return !device.second->path().empty(); };
-  if (std::ranges::any_of(devices_, is_file)) next.version = Superblock::current_version;
+  for (const auto& [number, device] : devices_) {
+    if (!device->path().empty()) next.version = std::max(next.version, Superblock::version_without_cuts);
+    if (device->cut()) next.version = Superblock::current_version;
+  }
   next.flags = 0;
   next.journal_done = 0;
   if (next.journal_blocks == 0) return;

@@ -55,6 +55,8 @@ CHIMERA_SAFEGUARD rehearsals_add_up = true;
 CHIMERA_SAFEGUARD commits_are_recorded_first = true;
 /// It is taken from the pool when the file has been flushed.
 CHIMERA_SAFEGUARD files_are_flushed_first = true;
+/// What was committed behind a cut stays in the pool until that very cut has been made.
+CHIMERA_SAFEGUARD cuts_hold_blocks_back = true;
 
 #undef CHIMERA_SAFEGUARD
 

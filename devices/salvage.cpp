@@ -277,8 +277,11 @@ class Rebuild {
       next_.flags = 0;
     }
     next_.version = next_.journal_blocks == 0 ? Superblock::version_without_journal : Superblock::version_without_files;
-    const auto is_file = [](const DeviceRecord& record) { return (record.flags & DeviceRecord::file) != 0; };
-    if (std::ranges::any_of(remains_.records, is_file)) next_.version = Superblock::current_version;
+    for (const DeviceRecord& record : remains_.records) {
+      const bool is_file = (record.flags & DeviceRecord::file) != 0;
+      if (is_file) next_.version = std::max(next_.version, Superblock::version_without_cuts);
+      if (record.cut != 0) next_.version = Superblock::current_version;
+    }
     next_.checksum = crc32c(0, &next_, offsetof(Superblock, checksum));
     flush();
     write(superblock_places[1 - remains_.place], &next_);

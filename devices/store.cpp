@@ -62,7 +62,7 @@ Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory, std::shared_ptr<i
   outcomes_ = std::make_unique<Outcomes>(pool_.get());
   for (auto& device : pool_->take_devices()) {
     const bool is_file = !device->path().empty();
-    enter(is_file ? make_file(std::move(device)) : std::unique_ptr<Device>(std::move(device)));
+    enter(is_file ? std::unique_ptr<Device>(make_file(std::move(device))) : std::move(device));
   }
 }
 
@@ -109,6 +109,7 @@ std::unique_ptr<MemoryDevice> Store::make_memory_device(const Uuid& uuid, std::s
 /// Puts a device into the catalogue.
 Device* Store::enter(std::unique_ptr<Device> device) {
   Device* const entered = device.get();
+  if (entered->kind() == Kind::file) files_.push_back(static_cast<FileDevice*>(entered));
   const bool new_name = by_name_.emplace(entered->name(), entered).second;
   const bool new_uuid = by_uuid_.emplace(entered->uuid(), std::move(device)).second;
   assert(new_name && new_uuid);
@@ -253,9 +254,12 @@ void Store::release(Waiter& waiter) {
 }
 
 bool Store::work() {
-  bool more = false;
-  for (FileDevice* file : files_) more |= file->work();
-  return pool_ != nullptr && (pool_->work() || more);
+  if (pool_ == nullptr) return false;
+  for (FileDevice* file : files_) file->work();
+  std::erase_if(abandoned_, [](const auto& file) { return file->at_rest(); });
+  const bool more = pool_->work();
+  // What a file waits for may have come by the pool's work, which nothing else would tell.
+  return more || std::ranges::any_of(files_, [](const FileDevice* file) { return file->may_go_on(); });
 }
 void Store::give_back_at_end() {
   if (pool_ != nullptr) pool_->give_back_at_end();

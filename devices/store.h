@@ -78,6 +78,11 @@ class Store final : public Catalogue {
   // store_hidden.cpp: devices that only a transaction knows; a crash takes them away. Of the pairs the first is to be
   // rehearsed, the second performed (Waiter::stage).
   [[nodiscard]] std::unique_ptr<Device> make_hidden(const Uuid&, std::string_view name, const CreateOptions&);
+  /// A device that is a file, which is open from now on.
+  Outcome make_hidden_file(Waiter&, const Uuid&, std::string_view name, const std::string& path,
+                           std::unique_ptr<Device>& made);
+  /// One that is not entered goes, a file when nothing of it is under way any more.
+  void abandon(std::unique_ptr<Device> hidden);
   /// `clone`, which is hidden and empty and of the same kind, gets the content that `origin` (which may be hidden too)
   /// has now. Waits.
   Outcome clone_hidden(Waiter&, Device& origin, Device& clone);
@@ -144,9 +149,10 @@ class Store final : public Catalogue {
 
  private:
   class FlushProgress;
+  Outcome open_file(Waiter&, const std::string& path, std::unique_ptr<io::File>& opened);
   Outcome create_file(Waiter&, std::string_view name, std::span<const std::uint8_t> columns, const CreateOptions&,
                       const Uuid&, Device*& made);
-  std::unique_ptr<Device> make_file(std::unique_ptr<PoolDevice> part);
+  std::unique_ptr<FileDevice> make_file(std::unique_ptr<PoolDevice> part);
   Outcome flush_files(Waiter&, const FlushScope&, bool checkpoint);
   [[nodiscard]] Outcome admit(Waiter&, Device&);
   [[nodiscard]] std::unique_ptr<MemoryDevice> make_memory_device(const Uuid&, std::string_view name);
@@ -160,6 +166,7 @@ class Store final : public Catalogue {
   std::shared_ptr<io::Folder> folder_;
   FileBudget file_budget_;          ///< must outlive the devices too
   std::vector<FileDevice*> files_;  ///< all devices that are files
+  std::vector<std::unique_ptr<FileDevice>> abandoned_;
   std::unique_ptr<Outcomes> outcomes_;
   std::map<std::string, Device*, std::less<>> by_name_;
   struct UuidHash {

@@ -29,10 +29,23 @@ PoolDevice* Store::part_of(Device& device) {
   return nullptr;
 }
 
-std::unique_ptr<Device> Store::make_file(std::unique_ptr<PoolDevice> part) {
-  auto file = std::make_unique<FileDevice>(*pool_, std::move(part), folder_.get(), file_budget_);
-  files_.push_back(file.get());
-  return file;
+std::unique_ptr<FileDevice> Store::make_file(std::unique_ptr<PoolDevice> part) {
+  return std::make_unique<FileDevice>(*pool_, std::move(part), folder_.get(), file_budget_);
+}
+
+Outcome Store::open_file(Waiter& waiter, const std::string& path, std::unique_ptr<io::File>& opened) {
+  if (pool_ == nullptr || folder_ == nullptr) {
+    waiter.message = pool_ == nullptr ? "a store in memory serves no files"
+                                      : "no folder has been named from which files may be served: see --attach";
+    return Outcome::fail(pool_ == nullptr ? Status::unsupported : Status::denied);
+  }
+  auto file = folder_->open(path, false);
+  if (!file) {
+    waiter.message = std::move(file.error().message);
+    return Outcome::fail(file.error().status);
+  }
+  opened = std::move(*file);
+  return Outcome::ready();
 }
 
 Outcome Store::create_file(Waiter& waiter, std::string_view name, std::span<const std::uint8_t> columns,
@@ -40,25 +53,33 @@ Outcome Store::create_file(Waiter& waiter, std::string_view name, std::span<cons
   std::unique_ptr<io::File> opened;
   // A replay makes the part alone; the file is looked for when the store is open.
   if (!needs_replay()) {
-    if (pool_ == nullptr || folder_ == nullptr) {
-      waiter.message = pool_ == nullptr ? "a store in memory serves no files"
-                                        : "no folder has been named from which files may be served: see --attach";
-      return Outcome::fail(pool_ == nullptr ? Status::unsupported : Status::denied);
-    }
-    auto file = folder_->open(options.path, false);
-    if (!file) {
-      waiter.message = std::move(file.error().message);
-      return Outcome::fail(file.error().status);
-    }
-    opened = std::move(*file);
+    if (const Outcome outcome = open_file(waiter, options.path, opened); !outcome.is_ready()) return outcome;
   }
   std::unique_ptr<PoolDevice> part;
   const Outcome created = pool_->create(waiter, uuid, name, columns, options, part);
   if (!created.is_ready()) return created;
   auto device = make_file(std::move(part));
-  if (opened != nullptr) static_cast<FileDevice&>(*device).attach(std::move(opened));
+  if (opened != nullptr) device->attach(std::move(opened));
   made = enter(std::move(device));
   return created;
+}
+
+Outcome Store::make_hidden_file(Waiter& waiter, const Uuid& uuid, std::string_view name, const std::string& path,
+                                std::unique_ptr<Device>& made) {
+  std::unique_ptr<io::File> opened;
+  if (const Outcome outcome = open_file(waiter, path, opened); !outcome.is_ready()) return outcome;
+  auto part = pool_->make_hidden(uuid, name, false, 0);
+  part->path_ = path;
+  auto device = make_file(std::move(part));
+  device->attach(std::move(opened));
+  made = std::move(device);
+  return Outcome::ready();
+}
+
+void Store::abandon(std::unique_ptr<Device> hidden) {
+  if (hidden == nullptr || hidden->kind() != Kind::file) return;
+  std::unique_ptr<FileDevice> file(static_cast<FileDevice*>(hidden.release()));
+  if (!file->at_rest()) abandoned_.push_back(std::move(file));
 }
 
 void Store::give_up(Device& device) {

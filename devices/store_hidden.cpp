@@ -35,14 +35,16 @@ Outcome Store::clone_hidden(Waiter& waiter, Device& origin, Device& clone) {
 }
 
 Outcome Store::prepare_entry(Waiter& waiter, const Device& hidden) {
-  return hidden.kind() == Kind::pool ? pool_->prepare_entry(waiter) : Outcome::ready();
+  return hidden.kind() == Kind::memory ? Outcome::ready() : pool_->prepare_entry(waiter);
 }
 
 Device& Store::enter_hidden(std::unique_ptr<Device> hidden, std::string_view name, Device* origin) {
   hidden->name_ = name;
   if (origin == nullptr) hidden->family_ = hidden->uuid();
-  if (hidden->kind() == Kind::pool) {
-    pool_->enter_hidden(in_pool(*hidden), origin == nullptr ? nullptr : &in_pool(*origin));
+  if (PoolDevice* const part = part_of(*hidden)) {
+    part->name_ = name;
+    part->family_ = hidden->family_;
+    pool_->enter_hidden(*part, origin == nullptr ? nullptr : &in_pool(*origin));
   }
   return *enter(std::move(hidden));
 }

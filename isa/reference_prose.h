@@ -115,8 +115,9 @@ inline constexpr std::string_view meaning = R"(
 | `clone=UUID` | a clone of that device, as `clone device` makes it, but with the UUID that is given here; no columns, and no other option |
 | `kind=file,path=PATH` | a file or block device below the server's folder (`--attach`), served in place |
 
-Each at most once; anything else is 18. A file has a length of its own, so no `size`. It cannot be cloned or compared,
-nor can a transaction take it into service or set its length: 16.
+Each at most once; anything else is 18. A file has a length of its own, so no `size`. It cannot be cloned or compared: 16.
+One that is in use already, by whomever, is 10; a transaction has it in use from its `create` on, and that of a device which
+it deletes until its commit.
 )";
 
 inline constexpr std::string_view assembly = R"(

@@ -81,9 +81,6 @@ Outcome Dispatcher::create_device(const Instruction& instruction) {
   if (const Outcome room = check_may_open(); !room.is_ready()) return room;
   devices::CreateOptions options;
   const auto parsed = instruction.has_options ? parse_create_options(instruction.options) : CreateOptions();
-  if (parsed && parsed->kind == DeviceKind::file && transaction_ != nullptr) {
-    return fail(Status::unsupported, "a file is taken into service outside of transactions only");
-  }
   if (const Outcome writable = check_store_writable(); !writable.is_ready()) return writable;
   if (const Outcome valid = check_name(instruction.name); !valid.is_ready()) return valid;
   const auto origin = parse_clone_option(instruction.options);
@@ -218,10 +215,6 @@ Outcome Dispatcher::read_length(const Instruction& instruction) {
 Outcome Dispatcher::write_length(const Instruction& instruction) {
   Target target;
   if (const Outcome reached = reach(instruction, target); !reached.is_ready()) return reached;
-  if (transaction_ != nullptr) {
-    const Outcome is = check_not_file(*target.device, "its length is set outside of transactions only");
-    if (!is.is_ready()) return is;
-  }
   if (const Outcome writable = check_writable(*target.device); !writable.is_ready()) return writable;
   if (target.device->fixed_length()) {
     return fail(Status::out_of_range, "\"{}\" was created with the fixed length {}", target.device->name(),

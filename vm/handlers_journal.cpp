@@ -119,6 +119,14 @@ Dispatcher::Outcome Dispatcher::journal_record(const Instruction& instruction) {
       outcome = Outcome::ready();
       break;
     }
+    case JournalOpcode::cut_file: {
+      std::uint64_t cut = 0;
+      if (device.path().empty() || !operands.take(cut) || !operands.rest().empty()) break;
+      if (cut > limits::greatest_length + 1) break;
+      device.set_cut(cut == 0 ? std::nullopt : std::optional(cut - 1));
+      outcome = Outcome::ready();
+      break;
+    }
   }
   if (outcome.is_ready()) answers_.succeed();
   return outcome;

@@ -155,7 +155,14 @@ Outcome Transaction::create(Waiter& waiter, std::string_view name, std::span<con
   if (const Outcome fresh = check_new_uuid(waiter, options.uuid); !fresh.is_ready()) return fresh;
   if (const Outcome room = store().check_room(waiter, new_count_ + 1); !room.is_ready()) return room;
   if (const Outcome room = check_room(waiter, columns.size()); !room.is_ready()) return room;
-  auto hidden = store().make_hidden(options.uuid.value_or(unused_uuid()), name, options);
+  const Uuid uuid = options.uuid.value_or(unused_uuid());
+  std::unique_ptr<Device> hidden;
+  if (options.kind == devices::Kind::file) {
+    const Outcome opened = store().make_hidden_file(waiter, uuid, name, options.path, hidden);
+    if (!opened.is_ready()) return opened;
+  } else {
+    hidden = store().make_hidden(uuid, name, options);
+  }
   View& view = enter(std::make_unique<View>(*this, std::move(hidden), std::string(name)));
   if (!columns.empty()) {
     view.write(Plane::columns, 0, columns);

@@ -160,6 +160,8 @@ Outcome Transaction::rehearse_content(Waiter& waiter, View& view) {
     return failed.is_ready();
   };
   if (length < subject.length() && !goes_on(subject.set_length(waiter, length))) return failed;
+  const bool grows = view.least_length() && view.length() > subject.length();
+  if (grows && !goes_on(subject.set_length(waiter, view.length()))) return failed;
   // What a clear takes away a write puts there again.
   std::size_t nodes = 0;
   for (const Plane plane : all_planes) {

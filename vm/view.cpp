@@ -83,7 +83,10 @@ void View::adopt(const View& content, std::unique_ptr<Device> hidden) {
   charge_all(true);
 }
 
-View::~View() { charge_all(false); }
+View::~View() {
+  charge_all(false);
+  transaction_.store().abandon(std::move(hidden_));
+}
 
 void View::charge_all(bool in) {
   Transaction::Charge all;

@@ -81,9 +81,22 @@ class InPlace(FileTest):
         self.assertEqual(self.statuses(
             'create device "disk" "" "kind=file,path=disk.img"\n'
             'clone device "other"\ncreate device "pool"\nopen device "disk"\n'
-            'begin\nwrite length @5\nabort\nbegin\ncreate device "two" "" "kind=file,path=two"\nabort\n'
+            'begin\ndelete device\ncreate device "two" "" "kind=file,path=disk.img"\nabort\n'
+            'begin\nwrite length @9223372036854700000\ncommit\n'
             'write bytes @9223372036854700000 "far"\nselect offset @0\nread byte\n'),
-            [OK, UNSUPPORTED, OK, OK, OK, UNSUPPORTED, OK, OK, UNSUPPORTED, OK, NO_SPACE, OK, OK])
+            [OK, UNSUPPORTED, OK, OK, OK, OK, BUSY, OK, OK, OK, NO_SPACE, NO_SPACE, OK, OK])
+
+    def test_a_transaction_takes_it_into_service_and_sets_its_length(self):
+        path = self.image("disk.img", b"x" * 100_000)
+        self.assertEqual(self.statuses(
+            'begin\ncreate device "disk" "" "kind=file,path=disk.img"\ncheck bytes @99998 "xx"\nwrite length @5000\n'
+            'write bytes @60000 "behind"\nabort\nopen device "disk"\n'), [OK] * 6 + [NOT_FOUND])
+        self.assertEqual(path.read_bytes(), b"x" * 100_000)
+        self.assertEqual(self.statuses(
+            'begin\ncreate device "disk" "" "kind=file,path=disk.img"\nwrite length @5000\n'
+            'write bytes @60000 "behind"\nwrite length @150000\ncommit\nread length\nflush device\n'), [OK] * 8)
+        self.assertEqual(path.read_bytes(), b"x" * 5000 + bytes(55_000) + b"behind" + bytes(150_000 - 60_006))
+        self.assertLess(path.stat().st_blocks * 512, 50_000)
 
     def test_it_is_there_after_a_restart_if_its_folder_is(self):
         path = self.image("disk.img", bytes(5000))

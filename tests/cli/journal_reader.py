@@ -255,6 +255,8 @@ def change(reader, device, opcode, operands):
             device.planes[plane][index] = data
     elif opcode == (0x7F, 0x82):
         device.write(COLUMNS, number, operands[24:])
+    elif opcode == (0x7F, 0x89):
+        assert len(operands) == 24  # of a file outside of the store
     elif opcode == (0x7F, 0x83):
         device.length, device.columns_length = struct.unpack_from("<QQ", operands, 16)
     else:

@@ -89,6 +89,19 @@ TEST_CASE("a copy that goes on between others is told with its number, roll back
            std::string(device_text) + " to " + device_text + ", all at once");
 }
 
+TEST_CASE("a file that is to be cut is told with its length") {
+  const devices::Store store;
+  JournalWords words(store);
+  Bytes cut = device;
+  append_integer(cut, std::uint64_t{5001});
+  CHECK_EQ(explain(words, JournalOpcode::cut_file, cut),
+           std::string("the file of ") + device_text + " is to be cut to 5,000 bytes");
+  Bytes done = device;
+  append_integer(done, std::uint64_t{0});
+  CHECK_EQ(explain(words, JournalOpcode::cut_file, done),
+           std::string("the file of ") + device_text + " has its length");
+}
+
 TEST_CASE("what has been cut off or is unknown makes no sense, and is no trouble") {
   const devices::Store store;
   JournalWords words(store);
@@ -96,10 +109,11 @@ TEST_CASE("what has been cut off or is unknown makes no sense, and is no trouble
     JournalOpcode opcode;
     std::size_t least;  ///< bytes of operands
   };
-  for (const Kind kind : {Kind{JournalOpcode::place_blocks, 17}, Kind{JournalOpcode::clone_as, 34},
-                          Kind{JournalOpcode::write_columns, 24}, Kind{JournalOpcode::set_lengths, 32},
-                          Kind{JournalOpcode::roll_back_all, 32}, Kind{JournalOpcode::hold, 24},
-                          Kind{JournalOpcode::copy_held, 48}, Kind{JournalOpcode::let_go, 8}}) {
+  for (const Kind kind :
+       {Kind{JournalOpcode::place_blocks, 17}, Kind{JournalOpcode::clone_as, 34},
+        Kind{JournalOpcode::write_columns, 24}, Kind{JournalOpcode::set_lengths, 32},
+        Kind{JournalOpcode::roll_back_all, 32}, Kind{JournalOpcode::hold, 24}, Kind{JournalOpcode::copy_held, 48},
+        Kind{JournalOpcode::let_go, 8}, Kind{JournalOpcode::cut_file, 24}}) {
     for (std::size_t size = 0; size < kind.least; ++size) {
       CHECK_EQ(explain(words, kind.opcode, Bytes(size)), no_sense);
     }

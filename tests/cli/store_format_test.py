@@ -173,7 +173,7 @@ class StoreFormatTest(ChimeraTest):
                 self.assertIn("damaged", self.fails("check", self.store))
 
     def test_newer_versions_are_refused(self):
-        for version, is_refused in (((1, 2, 9), False), ((1, 3, 0), True), ((2, 0, 0), True)):
+        for version, is_refused in (((1, 3, 9), False), ((1, 4, 0), True), ((2, 0, 0), True)):
             for place in (0, 16):
                 with self.subTest(version=version, place=place):
                     self.chimera("format", self.store, "--size", "16M", "--force")

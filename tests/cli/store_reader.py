@@ -82,7 +82,9 @@ def parse_device(number, data):
     name_length = data[60]
     assert not any(data[61:64]) and not any(data[112 + name_length:367]), "reserved bytes of a record"
     path_end = 368 + data[367]
-    assert not any(data[path_end:]) and (data[367] > 0) == bool(data[56] & 32), "the path of a file, and nothing behind it"
+    assert not any(data[path_end:496]) and not any(data[504:]), "reserved bytes of a record"
+    cut = struct.unpack_from("<Q", data, 496)[0]
+    assert (data[367] > 0) == bool(data[56] & 32) >= (cut > 0), "a path or a cut of what is no file"
     roots = [parse_slot(data[at:at + 16]) for at in (64, 80, 96)]
     return Device(number, data[112:112 + name_length].decode(), data[:16], data[16:32], length, columns_length,
                   share_generation, data[56], tuple(data[57:60]), roots, data[368:path_end].decode())

@@ -37,7 +37,7 @@ std::string crash(Work work, std::uint64_t seeds) {
 
 std::string crash_files() {
   std::size_t images = 0;
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     if (const std::string problem = run_file_crash_test(seed, images); !problem.empty()) return problem;
   }
   return {};
@@ -104,6 +104,7 @@ const Mutant mutants[] = {
     {"records of an earlier lap count", safeguards::records_are_chained, run_lap_test},
     {"a commit is written to a file before it is durable", safeguards::commits_are_recorded_first, crash_files},
     {"a commit is given up before its file has been flushed", safeguards::files_are_flushed_first, crash_files},
+    {"what was committed behind a cut is given up before that", safeguards::cuts_hold_blocks_back, crash_files},
 };
 
 /// Not here: damage, copies that go on in pieces, discards that take long, and what takes a journal that is full.

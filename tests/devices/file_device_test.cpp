@@ -39,9 +39,11 @@ struct FileRig {
 
 constexpr std::string_view options = "kind=file,path=f";
 
+std::vector<std::uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+
 TEST_CASE("a crash of store and file leaves whole transactions and all that was durable") {
   std::size_t images = 0;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) CHECK_EQ(run_file_crash_test(seed, images), "");
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) CHECK_EQ(run_file_crash_test(seed, images), "");
   CHECK_GT(images, 500);
 }
 
@@ -63,6 +65,86 @@ TEST_CASE("a commit is in the file when the file has been flushed, and survives 
   REQUIRE_EQ(files.content("f").size(), 10'500);
   CHECK(std::equal(bytes.begin(), bytes.end(), files.content("f").begin() + 500));
   CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("a commit sets the length of a file, and what was cut off is zeros") {
+  FileRig files;
+  const Uuid file = files.rig.create("file", options);
+  const auto bytes = pattern(8, 3 * block_size);
+  files.rig.run_well(Program().write_bytes(file, 0, bytes).flush_device(file));
+  files.rig.run_well(Program()
+                         .begin()
+                         .write_length(file, 5000)
+                         .write_bytes(file, 2 * block_size + 7, bytes_of("behind it"))
+                         .write_length(file, 20'000)
+                         .commit());
+  std::vector<std::uint8_t> expected(20'000);
+  std::copy_n(bytes.begin(), 5000, expected.begin());
+  std::ranges::copy(bytes_of("behind it"), expected.begin() + 2 * block_size + 7);
+  SUBCASE("at once") {}
+  SUBCASE("when the store has been opened again") { files.reopen(files.folder); }
+  SUBCASE("when it has been opened again without the file before") {
+    files.reopen(nullptr);
+    files.reopen(files.folder);
+  }
+  const auto read = files.rig.run(Program().open_device("file").read_length(file).read_bytes(file, 0, 20'000));
+  CHECK(read[1].result == std::vector<std::uint8_t>{0x20, 0x4E, 0, 0, 0, 0, 0, 0});
+  CHECK(read[2].result == expected);
+  // Outside of transactions it goes on from there.
+  files.rig.run_well(Program().append_bytes(file, bytes_of("more")).flush_device(file));
+  std::ranges::copy(bytes_of("more"), std::back_inserter(expected));
+  CHECK(files.content("f") == expected);
+  files.rig.run_well(Program().write_length(file, 10).flush_device(file));
+  CHECK_EQ(files.content("f").size(), 10);
+  CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("a commit takes a file into service, and who aborts has only looked at it") {
+  FileRig files;
+  const auto bytes = pattern(9, 6000);
+  files.rig.run_well(Program().write_bytes(files.rig.create("file", options), 0, bytes).flush_device());
+  auto other = files.rig.machine->connect();
+  const auto deleted = [&](const char* name) {
+    files.rig.run_well(Program().open_device(name).delete_device());
+    CHECK_FALSE(files.folder->files["f"].is_open);
+  };
+  deleted("file");
+  const auto begun = files.rig.run(Program().begin().create_device("again", {}, options).read_bytes(implied, 0, 6000));
+  CHECK(begun.back().result == bytes);
+  CHECK_EQ(files.rig.run(*other, Program().create_device("other", {}, options))[0].status, Status::busy);
+  CHECK_EQ(files.rig.run(*other, Program().open_device("again"))[0].status, Status::not_found);
+  other.reset();
+  SUBCASE("aborted") {
+    files.rig.run_well(Program().write_byte(implied, 0, 0).abort());
+    CHECK_FALSE(files.folder->files["f"].is_open);
+    CHECK(files.content("f") == bytes);
+  }
+  SUBCASE("committed") {
+    files.rig.run_well(Program().write_bytes(implied, 100, bytes_of("new")).write_length(implied, 200).commit());
+    std::vector<std::uint8_t> expected(bytes.begin(), bytes.begin() + 200);
+    std::ranges::copy(bytes_of("new"), expected.begin() + 100);
+    SUBCASE("at once") {}
+    SUBCASE("by a replay") { files.reopen(files.folder); }
+    CHECK(files.rig.run(Program().open_device("again").read_bytes(implied, 0, 200))[1].result == expected);
+    files.rig.run_well(Program().flush_device());
+    CHECK(files.content("f") == expected);
+    deleted("again");
+  }
+  CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("who goes away while it reads a file of its own transaction leaves nothing open") {
+  FileRig files;
+  files.rig.run_well(Program().write_bytes(files.rig.create("file", options), 0, pattern(1, 9000)).flush_device());
+  files.rig.run_well(Program().delete_device());
+  auto other = files.rig.machine->connect();
+  other->feed(Program().begin().create_device("again", {}, options).read_bytes(implied, 0, 9000).bytes());
+  files.rig.machine->run_ready();
+  REQUIRE(files.folder->files["f"].is_open);
+  other.reset();
+  CHECK(files.folder->files["f"].is_open);
+  files.rig.settle();
+  CHECK_FALSE(files.folder->files["f"].is_open);
 }
 
 TEST_CASE("a file whose writes fail takes no more, and nothing else suffers") {
@@ -92,9 +174,11 @@ TEST_CASE("what was committed to a file that fails is brought there later") {
   FileRig files;
   const Uuid file = files.rig.create("file", options);
   const auto bytes = pattern(3, 9000);
+  files.rig.run_well(Program().write_bytes(file, 0, pattern(4, 12'000)).flush_device(file));
   SUBCASE("a write") { files.folder->files["f"].write_error = EIO; }
   SUBCASE("a flush") { files.folder->files["f"].flush_error = EIO; }
-  files.rig.run_well(Program().begin().write_bytes(file, 0, bytes).commit());
+  SUBCASE("a length") { files.folder->files["f"].length_error = EIO; }
+  files.rig.run_well(Program().begin().write_length(file, 0).write_bytes(file, 0, bytes).commit());
   files.rig.settle();
   CHECK(files.rig.run_well(Program().read_bytes(file, 0, 9000)).result == bytes);
   CHECK_EQ(files.rig.run(Program().flush_device(file))[0].status, Status::io_error);
@@ -147,7 +231,7 @@ TEST_CASE("a salvage leaves files the devices that they are") {
   const auto losses = find_losses(loop, disk, [](std::uint64_t, std::uint64_t) {});
   REQUIRE_MESSAGE(losses.has_value(), error_of(losses));
   REQUIRE(vm::salvage(loop, disk, *losses, limits::smallest_cache).has_value());
-  CHECK_EQ(Planted(disk.content()).superblock.version, Superblock::current_version);
+  CHECK_EQ(Planted(disk.content()).superblock.version, Superblock::version_without_cuts);
   CHECK_EQ(Planted(disk.content()).record("file").flags & DeviceRecord::file, DeviceRecord::file);
 }
 

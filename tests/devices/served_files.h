@@ -28,7 +28,7 @@ struct FileContent {
   std::map<std::uint64_t, std::array<std::byte, block_size>> blocks;
   bool is_open = false;
   bool has_holes = true;
-  int write_error = 0, flush_error = 0, read_error = 0;  ///< what the next ones end with
+  int write_error = 0, flush_error = 0, read_error = 0, length_error = 0;  ///< what the next ones end with
 };
 
 class MemoryFile final : public io::File {
@@ -43,6 +43,7 @@ class MemoryFile final : public io::File {
   [[nodiscard]] bool fixed_length() const noexcept override { return false; }
   void start(io::DiskRequest& request, std::uint64_t end) override { loop_.post(*new Transfer(*this, request, end)); }
   [[nodiscard]] int set_length(std::uint64_t length) override {
+    if (const int error = std::exchange(content_.length_error, 0); error != 0) return error;
     if (length < content_.length) clear(length, ~std::uint64_t{0});
     content_.length = length;
     return 0;

@@ -95,7 +95,6 @@ void Model::find_catalogue_faults(Case& c) {
 
 /// A file is served by one device at a time.
 void Model::find_file_faults(Case& c, const std::string& path) {
-  if (c.session.in_transaction) c.wrong.insert(Status::unsupported);
   const auto serves = [&](const auto& device) { return device.second->path == path; };
   if (std::ranges::any_of(devices_, serves)) c.wrong.insert(Status::busy);
 }
@@ -122,9 +121,6 @@ void Model::find_device_faults(Case& c) {
       break;
     case Op::clone_device:
       if (device.kind == "file") c.wrong.insert(Status::unsupported);
-      break;
-    case Op::write_length:
-      if (device.kind == "file" && c.session.in_transaction) c.wrong.insert(Status::unsupported);
       break;
     case Op::roll_back_device:
       if (device.read_only) c.wrong.insert(Status::read_only);
