@@ -43,7 +43,7 @@ constexpr const char* bad_list = "the list of devices is damaged";
 
 const Refusal refusals[] = {
     {"a newer format", [](Planted& p) { p.superblock.version[0] = 2; }, "newer version"},
-    {"a newer variant of it", [](Planted& p) { p.superblock.version[1] = 3; }, "newer version"},
+    {"a newer variant of it", [](Planted& p) { p.superblock.version[1] = 4; }, "newer version"},
     {"more blocks than the disk has", [](Planted& p) { ++p.superblock.block_count; }, "cut short"},
     {"too few blocks", [](Planted& p) { --p.superblock.block_count; }, bad_superblock},
     {"no generation", [](Planted& p) { p.superblock.generation = 0; }, bad_superblock},

@@ -224,7 +224,7 @@ const Refusal refusals[] = {
     {"no superblock", [](io::DiskImage& image) { image = io::DiskImage(smallest_store_blocks); }, "no superblock"},
     {"a disk of few blocks", [](io::DiskImage& image) { image = io::DiskImage(10); }, "no superblock"},
     {"a newer format", planted([](Planted& p) { p.superblock.version[0] = 2; }), "newer version"},
-    {"a newer variant of it", planted([](Planted& p) { p.superblock.version[1] = 3; }), "newer version"},
+    {"a newer variant of it", planted([](Planted& p) { p.superblock.version[1] = 4; }), "newer version"},
     {"no generation", planted([](Planted& p) { p.superblock.generation = 0; }), "nothing is left"},
     {"a list of devices beyond the end",
      [](io::DiskImage& image) {
