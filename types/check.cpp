@@ -43,7 +43,7 @@ class Checker {
       case Kind::one_of: return variant(value, type, depth);
       case Kind::string:
         if (type.size && value.as_bytes().size() > *type.size) {
-          return wrong(fmt::format("{} bytes do not fit {}", value.as_bytes().size(), type_text(type)));
+          return wrong(fmt::format("{} bytes do not fit {}", value.as_bytes().size(), short_text(type)));
         }
         return free_value(value, depth);
       default: return free_value(value, depth);
@@ -114,7 +114,7 @@ class Checker {
     const std::size_t count = value.items().size();
     const bool is_set = type.kind == Kind::set;
     if (type.size && (is_set ? count > *type.size : count != *type.size)) {
-      return wrong(fmt::format("{} elements do not fit {}", count, type_text(type)));
+      return wrong(fmt::format("{} elements do not fit {}", count, short_text(type)));
     }
     for (std::size_t i = 0; i < count; ++i) {
       if (auto found = this->value(value.items()[i], type.element(), false, depth + 1)) {
@@ -152,7 +152,7 @@ class Checker {
 
   [[nodiscard]] Wrong variant(const Value& value, const Type& type, unsigned depth) const {
     const auto place = type.find(value.label());
-    if (!place) return wrong(fmt::format("{} is none of {}", cited(value.label()), type_text(type)));
+    if (!place) return wrong(fmt::format("{} is none of {}", cited(value.label()), short_text(type)));
     const Type& inside = type.members[*place].type;
     const bool has_payload = value.payload() != nullptr;
     if (has_payload != (inside.kind != Kind::null)) {

@@ -27,6 +27,9 @@ inline constexpr std::uint32_t most_size = 0x7FFFFFFF;
 inline constexpr std::size_t most_columns = 1024;
 /// Of a relation.
 inline constexpr std::uint64_t most_rows = std::uint64_t{1} << 40;
+/// Of a schema.
+inline constexpr std::size_t most_types = 4096;
+inline constexpr std::size_t most_relations = 4096;
 /// The text of a schema.
 inline constexpr std::size_t longest_schema = 1 << 20;
 

@@ -81,6 +81,10 @@ class Parser {
   bool type() {
     const auto name = source_.identifier("the type's name");
     if (!name || !source_.expect("=")) return false;
+    if (schema_.types.size() == limits::most_types) {
+      source_.report(*name, fmt::format("a schema has at most {} types", limits::most_types));
+      return false;
+    }
     auto type = types_.type();
     if (!may_be_called(*name)) return false;
     if (!type) {
@@ -116,6 +120,10 @@ class Parser {
     columns_are_good_ = true;
     if (schema_.find(relation.name) != nullptr) {
       source_.report(*name, fmt::format("'{}' is the name of a relation already", relation.name));
+    }
+    if (schema_.relations.size() == limits::most_relations) {
+      source_.report(*name, fmt::format("a schema has at most {} relations", limits::most_relations));
+      return false;
     }
     columns(relation);
     if (!source_.expect("}")) return false;
@@ -154,7 +162,7 @@ class Parser {
       if (!property(column)) return std::nullopt;
     }
     if (column.external && fixed_width(column.type)) {
-      source_.report(type_at, fmt::format("{} has a fixed width, so it cannot be external", type_text(column.type)));
+      source_.report(type_at, fmt::format("{} has a fixed width, so it cannot be external", short_text(column.type)));
     }
     if (column.indexed && column.unique) source_.report(*name, "unique is an index already: leave out 'indexed'");
     if ((column.indexed || column.unique) && !has_order(column.type)) report_unordered(type_at, column);
@@ -196,7 +204,7 @@ class Parser {
     // `nullable` may follow, so null is looked at when the column is complete; here it is taken as it is.
     auto value = from_json(literal->second, column.type, true);
     if (!value) {
-      source_.report(literal->first, fmt::format("no value of {}: {}", type_text(column.type), value.error().text()));
+      source_.report(literal->first, fmt::format("no value of {}: {}", short_text(column.type), value.error().text()));
       return true;
     }
     if (value->is_null() && !column.nullable && !source_.peek().is("nullable") && !column.type.holds_any()) {
@@ -337,7 +345,7 @@ class Parser {
 
   void report_unordered(const Token& at, const Column& column) {
     source_.report(at, fmt::format("the values of {} have no order, so '{}' cannot be in an index or key",
-                                   type_text(column.type), column.name));
+                                   short_text(column.type), column.name));
   }
 
   /// Of a relation with a bad column the names are not looked at: it may be that one.

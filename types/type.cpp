@@ -171,6 +171,13 @@ std::string type_text(const Type& type) {
   return text;
 }
 
+std::string short_text(const Type& type) {
+  constexpr std::size_t most = 60;
+  std::string text = type_text(type);
+  if (text.size() > most) text.replace(most, std::string::npos, "…");
+  return text;
+}
+
 std::string type_body(const Type& type) {
   std::string text;
   append_body(text, type);

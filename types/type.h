@@ -53,6 +53,8 @@ struct Member {
 [[nodiscard]] std::string type_text(const Type& type);
 /// Written out on one line even if it has a name; what is inside it has its names.
 [[nodiscard]] std::string type_body(const Type& type);
+/// `type_text`, cut off where it is long: for errors.
+[[nodiscard]] std::string short_text(const Type& type);
 /// Bytes of the place of a variant among an enum's or union's, in entries and keys: 1 as long as that is enough,
 /// else 2.
 [[nodiscard]] inline unsigned variant_width(const Type& type) { return type.members.size() <= 256 ? 1 : 2; }

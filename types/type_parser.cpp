@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <unordered_set>
 
 #include "isa/nearest.h"
 #include "types/limits.h"
@@ -130,13 +131,13 @@ std::optional<Type> TypeParser::with_members(Kind kind, unsigned depth) {
 std::optional<Type> TypeParser::alternatives(unsigned depth) {
   if (!source_.expect("{")) return std::nullopt;
   std::vector<Type> types;
+  std::unordered_set<std::string> texts;
   do {
     const Token begin = source_.peek();
     auto type = inside(depth + 1);
     if (!type || !count(begin, 1)) return std::nullopt;
-    const std::string text = type_text(*type);
-    if (std::ranges::find(types, text, type_text) != types.end()) {
-      source_.report(begin, fmt::format("{} is there twice", text));
+    if (!texts.insert(type_text(*type)).second) {
+      source_.report(begin, fmt::format("{} is there twice", short_text(*type)));
       return std::nullopt;
     }
     types.push_back(*std::move(type));

@@ -66,6 +66,8 @@ TEST_CASE("check is exact, and names the place") {
   CHECK(check_text(Value::one_of("u8", Value::of(std::uint8_t{1})), "union { u8 | string }") == "");
   CHECK(check_text(Value::one_of("string", Value::of(true)), "union { u8 | string }") ==
         "string: expected string, not bool true");
+  CHECK(check_text(Value::variant("x"), "enum { a_variant_with_a_long_name, another_variant_with_a_long_name }") ==
+        "'x' is none of enum { a_variant_with_a_long_name, another_variant_with_a_lo…");
   const Value point = Value::fields(Kind::structure, {{"x", Value::of(1.0)}, {"y", {}}});
   CHECK(check_text(point, "struct { x: f64, y: f64 nullable }") == "");
   CHECK(check_text(point, "struct { x: f64, y: f64 }") == "y: expected f64, not null");

@@ -14,6 +14,7 @@
 
 #include "tests/types/sample.h"
 #include "types/check.h"
+#include "types/limits.h"
 
 namespace chimera::types {
 namespace {
@@ -109,6 +110,26 @@ TEST_CASE("what a relation tells") {
   CHECK(type_text(relation->row_type()) == "struct { a: u8, b: string nullable, c: u8 }");
   const std::vector<Index> expected{{"b", false, {1}}, {"c", true, {2}}, {"d", false, {1, 2}}};
   CHECK(relation->all_indexes() == expected);
+}
+
+TEST_CASE("a schema has an end") {
+  const auto first = [](const std::string& text) {
+    const auto schema = parse_schema(text, "s");
+    return schema ? "it is one" : schema.error().front().message;
+  };
+  std::string types;
+  std::string relations;
+  for (std::size_t i = 0; i < limits::most_types; ++i) types += fmt::format("type T{} = u8\n", i);
+  for (std::size_t i = 0; i < limits::most_relations; ++i)
+    relations += fmt::format("relation r{} = struct {{ a: u8 }}\n", i);
+  CHECK(first(types) == "it is one");
+  CHECK(first(types + "type T = u8") == "a schema has at most 4096 types");
+  CHECK(first(relations) == "it is one");
+  CHECK(first(relations + "relation r = struct { a: u8 }") == "a schema has at most 4096 relations");
+  CHECK(first(std::string(limits::longest_schema + 1, ' ')) == "a schema has at most 1048576 bytes");
+  std::string columns;
+  for (std::size_t i = 0; i <= limits::most_columns; ++i) columns += fmt::format("c{}: u8,", i);
+  CHECK(first("relation r = struct {" + columns + "}") == "a relation has at most 1024 columns");
 }
 
 TEST_CASE("errors of types that stand alone") {
