@@ -18,6 +18,9 @@ namespace {
 /// A window of so many bytes or blocks is sealed although nobody waits, so that whoever will has little to wait for.
 constexpr std::size_t large_window_bytes = 256 << 10;
 constexpr std::size_t large_window_blocks = 1024;
+/// Where flushes come after fewer blocks, a part of what they have covered lately is enough, down to so many.
+constexpr std::size_t windows_in_flush = 4;
+constexpr std::size_t least_window_blocks = 16;
 /// Copies of so many blocks, and a checkpoint begins: a record of a few bytes says what takes a replay a while.
 constexpr std::uint64_t most_copied_blocks = 1u << 18;
 /// So few blocks, in so few bytes of a window, stand in the record that somebody waits for.
@@ -32,6 +35,9 @@ void put(std::vector<std::uint8_t>& bytes, const Value& value) {
 }
 
 }  // namespace
+
+Journal::Journal(io::Disk& disk, BlockCache& cache, const Devices& devices)
+    : writer_(disk, cache), cache_(cache), devices_(devices), enough_blocks_(large_window_blocks) {}
 
 void Journal::open(std::uint64_t first_block, std::uint64_t block_count, const JournalPosition& next) {
   writer_.open(first_block, block_count, next);
@@ -49,6 +55,7 @@ void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset,
   if (head > 0) write_piece(device, plane, offset, bytes.first(head));
   for (std::size_t n = 0; n < blocks; ++n) {
     changed_.push_back({device.number(), plane, (offset + head) / block_size + n});
+    ++blocks_since_want_;
   }
   if (tail > 0) write_piece(device, plane, offset + (bytes.size() - tail), bytes.last(tail));
   if (blocks > 0 && has_grown) lengths_.insert(device.number());
@@ -321,9 +328,9 @@ bool Journal::wants_checkpoint() const {
 
 void Journal::work() {
   if (state_ != State::on || window_empty() || writer_.stopped()) return;
-  const bool large = window_bytes() > large_window_bytes || changed_.size() > large_window_blocks;
-  // While a record is on its way, those that wait gather for the next one.
-  if (large || (wanted_ && !writer_.writing())) seal();
+  const bool large = window_bytes() > large_window_bytes || changed_.size() >= enough_blocks_;
+  // While a record that somebody waits for is on its way, those that come gather for the next one.
+  if (large || (wanted_ && !writer_.hurries())) seal();
 }
 
 bool Journal::has_priority() {
@@ -340,6 +347,9 @@ void Journal::want(std::uint64_t ticket) {
   wanted_since_freeze_ = true;
   wanted_ = wanted_ || ticket > writer_.last();
   writer_.want(ticket);
+  if (blocks_since_want_ == 0) return;
+  enough_blocks_ = std::clamp(blocks_since_want_ / windows_in_flush, least_window_blocks, large_window_blocks);
+  blocks_since_want_ = 0;
 }
 
 // ── Checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,8 +36,7 @@ class Journal {
  public:
   /// The devices by their number; the map outlives the journal.
   using Devices = std::unordered_map<std::uint32_t, PoolDevice*>;
-  Journal(io::Disk& disk, BlockCache& cache, const Devices& devices)
-      : writer_(disk, cache), cache_(cache), devices_(devices) {}
+  Journal(io::Disk& disk, BlockCache& cache, const Devices& devices);
 
   /// Goes on at this position, once a checkpoint has said so on the disk.
   void open(std::uint64_t first_block, std::uint64_t block_count, const JournalPosition& next);
@@ -150,6 +149,8 @@ class Journal {
   State state_ = State::off;
   bool wanted_ = false;  ///< somebody waits for the window
   Program window_;
+  std::size_t blocks_since_want_ = 0;
+  std::size_t enough_blocks_;        ///< that were written whole: the window is sealed although nobody waits
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
   std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed
   std::uint64_t copied_blocks_ = 0;  ///< by what has been recorded since the last freeze

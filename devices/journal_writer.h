@@ -52,6 +52,8 @@ class JournalWriter {
   [[nodiscard]] const JournalPosition& next() const { return next_; }
   /// Data or a record is on its way.
   [[nodiscard]] bool writing() const { return writes_in_flight_ != 0; }
+  /// And somebody waits for it.
+  [[nodiscard]] bool hurries() const { return writing() && !wanted_.empty() && wanted_.front() <= last(); }
   [[nodiscard]] bool at_rest() const { return writes_in_flight_ == 0 && !flushing_; }
   /// A checkpoint has been published: records before this block are not needed any more.
   void pass(std::uint64_t tail) { tail_ = tail; }
