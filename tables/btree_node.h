@@ -78,6 +78,7 @@ class BTreeView {
   }
 
  private:
+  [[nodiscard]] std::size_t lower_bound_of_number(std::uint64_t wanted, bool after) const;
   [[nodiscard]] std::size_t slot(std::size_t i) const { return load<std::uint16_t>(bytes_ + front + slot_size * i); }
   [[nodiscard]] std::size_t end_of(std::size_t i) const { return i == 0 ? limits::block_size : slot(i - 1); }
 

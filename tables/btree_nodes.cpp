@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 
 #include "tables/differences.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t most_read_at_once = 2048;
 constexpr std::size_t most_written_at_once = 256;
 constexpr std::size_t most_spare_images = 256;
+/// Blocks that are found by their number, 8 bytes each: 4 GiB of nodes.
+constexpr std::uint64_t most_by_block = std::uint64_t{1} << 20;
 
 }  // namespace
 
@@ -65,12 +68,12 @@ Result<> BTreeNodes::read(std::span<const std::uint64_t> blocks) {
 }
 
 Result<BTreeNode*> BTreeNodes::get(std::uint64_t block, unsigned level) {
-  auto found = nodes_.find(block);
-  if (found == nodes_.end()) {
+  BTreeNode* found = find(block);
+  if (found == nullptr) {
     if (auto done = read({&block, 1}); !done) return std::unexpected(std::move(done.error()));
-    found = nodes_.find(block);
+    found = find(block);
   }
-  BTreeNode& node = found->second;
+  BTreeNode& node = *found;
   node.is_recent = true;
   const BTreeView looked_at = view(node);
   if (looked_at.is(BTreeBlock::trunk) || looked_at.level() != level) {
@@ -88,8 +91,19 @@ Result<BTreeNode*> BTreeNodes::trunk(std::uint64_t block) {
   return &node;
 }
 
+BTreeNode* BTreeNodes::find(std::uint64_t block) {
+  if (block < nodes_by_block_.size()) return nodes_by_block_[block];
+  if (block < most_by_block) return nullptr;
+  const auto found = nodes_.find(block);
+  return found == nodes_.end() ? nullptr : &found->second;
+}
+
 BTreeNode& BTreeNodes::insert(std::uint64_t block, std::unique_ptr<BTreeImage> image) {
   BTreeNode& node = nodes_[block];
+  if (block < most_by_block) {
+    if (block >= nodes_by_block_.size()) nodes_by_block_.resize(std::bit_ceil(block + 1));
+    nodes_by_block_[block] = &node;
+  }
   node.block = block;
   node.image = std::move(image);
   return node;
@@ -184,7 +198,9 @@ Result<> BTreeNodes::release(BTreeNode& node) {
 void BTreeNodes::remove(BTreeNode& node) {
   old_images_.push_back(std::move(node.image));
   if (node.before != nullptr) old_images_.push_back(std::move(node.before));
-  nodes_.erase(node.block);
+  const std::uint64_t block = node.block;
+  if (block < nodes_by_block_.size()) nodes_by_block_[block] = nullptr;
+  nodes_.erase(block);
 }
 
 void BTreeNodes::emit(Script& script) const {
@@ -265,6 +281,7 @@ void BTreeNodes::abandon() {
 
 void BTreeNodes::forget() {
   nodes_.clear();
+  nodes_by_block_.clear();
   changed_.clear();
   old_images_.clear();
   is_open_ = false;
@@ -279,6 +296,7 @@ void BTreeNodes::settle() {
       BTreeNode& node = item->second;
       const bool goes = !node.is_changed() && !node.is_recent;
       node.is_recent = false;
+      if (goes && node.block < nodes_by_block_.size()) nodes_by_block_[node.block] = nullptr;
       item = goes ? nodes_.erase(item) : std::next(item);
     }
   }

@@ -48,7 +48,7 @@ class BTreeNodes {
   [[nodiscard]] Result<BTreeNode*> get(std::uint64_t block, unsigned level);
   /// A trunk. `corrupt` if the block is none.
   [[nodiscard]] Result<BTreeNode*> trunk(std::uint64_t block);
-  [[nodiscard]] bool has(std::uint64_t block) const { return nodes_.contains(block); }
+  [[nodiscard]] bool has(std::uint64_t block) { return find(block) != nullptr; }
   /// Reads those that are not there, in few programs.
   [[nodiscard]] Result<> load(std::span<const std::uint64_t> blocks);
 
@@ -71,6 +71,7 @@ class BTreeNodes {
 
  private:
   [[nodiscard]] Result<> read(std::span<const std::uint64_t> blocks);
+  [[nodiscard]] BTreeNode* find(std::uint64_t block);
   [[nodiscard]] BTreeNode& insert(std::uint64_t block, std::unique_ptr<BTreeImage> image);
   [[nodiscard]] BTreeImage& edit(BTreeNode& node);
   [[nodiscard]] std::unique_ptr<BTreeImage> spare_image();
@@ -89,6 +90,8 @@ class BTreeNodes {
   BTreeHeader header_;
   BTreeHeader header_before_;  ///< what the device has
   std::unordered_map<std::uint64_t, BTreeNode> nodes_;
+  std::vector<BTreeNode*>
+      nodes_by_block_;                  ///< of the first blocks: finding one there misses the processor's cache once
   std::vector<std::uint64_t> changed_;  ///< blocks that have been changed, perhaps some that were released again
   std::vector<std::unique_ptr<BTreeImage>> old_images_;
   std::vector<std::unique_ptr<BTreeImage>> spare_images_;

@@ -38,23 +38,37 @@ Result<> RowReader::decode(std::uint32_t column, std::span<const std::uint32_t> 
                            std::size_t to) {
   const ColumnFile& file = table_.shape().columns[column];
   const types::Type& type = table_.shape().relation.columns[column].type;
+  if (!file.is_variable()) return decode_fixed(column, picked, rows, to);
   for (std::size_t n = 0; n < picked.size(); ++n) {
-    const std::uint8_t* const entry = entries.entry(column, picked[n]);
-    if (!file.is_variable()) {
-      types::Result<Value> value = file.fixed->get(entry);
-      if (!value) return std::unexpected(damaged(column, value.error()));
-      rows[n][to] = std::move(*value);
+    const types::Slot slot = types::read_slot(entries.entry(column, picked[n]));
+    Value& value = rows[n][to];
+    if (slot.is_null()) {
+      value = Value();
       continue;
     }
-    const types::Slot slot = types::read_slot(entry);
-    if (slot.is_null()) continue;
     const bool placed = slot.is_placed();
     const std::span<const std::uint8_t> content = placed ? contents[next_content_++] : slot.content();
-    types::Result<Value> value = placed && Place(slot.place()).is_compressed()
-                                     ? value_of_compressed(content, slot.length, type)
-                                     : types::value_of_content(content, type);
-    if (!value) return std::unexpected(damaged(column, value.error()));
-    rows[n][to] = std::move(*value);
+    if (placed && Place(slot.place()).is_compressed()) {
+      types::Result<Value> found = value_of_compressed(content, slot.length, type);
+      if (!found) return std::unexpected(damaged(column, found.error()));
+      value = std::move(*found);
+    } else if (const auto wrong = types::read_content(content, type, value)) {
+      return std::unexpected(damaged(column, *wrong));
+    }
+  }
+  return {};
+}
+
+/// Neighbours are decoded in one loop.
+Result<> RowReader::decode_fixed(std::uint32_t column, std::span<const std::uint32_t> picked, std::span<Row> rows,
+                                 std::size_t to) {
+  const types::FixedColumn& fixed = *table_.shape().columns[column].fixed;
+  for (std::size_t n = 0; n < picked.size();) {
+    std::size_t count = 1;
+    while (n + count < picked.size() && picked[n + count] == picked[n] + count) ++count;
+    const auto wrong = fixed.get_column(entries.entry(column, picked[n]), rows.subspan(n, count), to);
+    if (wrong) return std::unexpected(damaged(column, *wrong));
+    n += count;
   }
   return {};
 }
@@ -65,16 +79,21 @@ Result<> RowReader::read(std::span<const std::uint64_t> numbers, std::span<const
   return decode_picked(first_places(numbers.size()), columns, rows);
 }
 
+Result<> RowReader::read_sparse(std::span<const std::uint64_t> numbers, std::span<const std::uint32_t> columns,
+                                std::vector<Row>& rows) {
+  if (auto done = entries.read(numbers, columns); !done) return done;
+  return decode_sparse(numbers.size(), columns, rows);
+}
+
 Result<> RowReader::decode_picked(std::span<const std::uint32_t> picked, std::span<const std::uint32_t> columns,
                                   std::vector<Row>& rows) {
   restart();
   for (const std::uint32_t column : columns) want(column, picked);
   if (auto done = contents.read(); !done) return done;
-  const std::size_t first = rows.size();
-  rows.resize(first + picked.size());
-  for (std::size_t i = first; i < rows.size(); ++i) rows[i].resize(columns.size());
+  rows.resize(picked.size());
+  for (Row& row : rows) row.resize(columns.size());
   for (std::size_t to = 0; to < columns.size(); ++to) {
-    if (auto done = decode(columns[to], picked, std::span(rows).subspan(first), to); !done) return done;
+    if (auto done = decode(columns[to], picked, rows, to); !done) return done;
   }
   return {};
 }
@@ -84,11 +103,9 @@ Result<> RowReader::decode_sparse(std::size_t count, std::span<const std::uint32
   const std::span<const std::uint32_t> picked = first_places(count);
   for (const std::uint32_t column : columns) want(column, picked);
   if (auto done = contents.read(); !done) return done;
-  const std::size_t first = rows.size();
-  rows.resize(first + count);
-  for (std::size_t i = first; i < rows.size(); ++i) rows[i].resize(table_.shape().columns.size());
+  rows.assign(count, Row(table_.shape().columns.size()));
   for (const std::uint32_t column : columns) {
-    if (auto done = decode(column, picked, std::span(rows).subspan(first), column); !done) return done;
+    if (auto done = decode(column, picked, rows, column); !done) return done;
   }
   return {};
 }

@@ -17,14 +17,19 @@ class RowReader {
  public:
   explicit RowReader(OpenTable& table) : entries(table), contents(table), table_(table) {}
 
-  /// Appends a row for each number, with a value for each of these columns, in that order.
+  // All of them put their rows in the place of what `rows` held, in its memory as far as that goes.
+
+  /// A row for each number, with a value for each of these columns, in that order.
   [[nodiscard]] Result<> read(std::span<const std::uint64_t> numbers, std::span<const std::uint32_t> columns,
                               std::vector<types::Row>& rows);
-  /// Appends whole rows, in which only these columns have values; the others are null. What else `entries` has read of
+  /// A whole row for each number, in which only these columns have values; the others are null.
+  [[nodiscard]] Result<> read_sparse(std::span<const std::uint64_t> numbers, std::span<const std::uint32_t> columns,
+                                     std::vector<types::Row>& rows);
+  /// Whole rows, in which only these columns have values; the others are null. What else `entries` has read of
   /// the same rows stays there.
   [[nodiscard]] Result<> decode_sparse(std::size_t count, std::span<const std::uint32_t> columns,
                                        std::vector<types::Row>& rows);
-  /// Appends a row for each picked entry of what `entries` has read, with a value for each of these columns.
+  /// A row for each picked entry of what `entries` has read, with a value for each of these columns.
   [[nodiscard]] Result<> decode_picked(std::span<const std::uint32_t> picked, std::span<const std::uint32_t> columns,
                                        std::vector<types::Row>& rows);
   /// Of what `entries` has read: rows[first + i][to] of entry picked[i] of a column.
@@ -38,6 +43,8 @@ class RowReader {
 
  private:
   void restart();
+  [[nodiscard]] Result<> decode_fixed(std::uint32_t column, std::span<const std::uint32_t> picked,
+                                      std::span<types::Row> rows, std::size_t to);
   [[nodiscard]] Failure damaged(std::uint32_t column, const types::Error& error) const;
 
   OpenTable& table_;

@@ -70,19 +70,18 @@ Result<> Scan::bind(const OpenTable& table) {
 }
 
 Result<bool> Scan::next(std::vector<types::Row>& rows) {
-  rows.clear();
   numbers_.clear();
-  if (left_ == 0) return false;
-  while (rows.empty()) {
+  while (left_ != 0 && numbers_.empty()) {
     const RowFinder::Position before = finder_->position();
     const auto some = table_->retry<bool>([&](OpenTable& table) -> Result<bool> {
       finder_->put_back(before);
-      rows.clear();
       return chunk(table, rows);
     });
-    if (!some || !*some) return some;
+    if (!some) return some;
+    if (!*some) break;
     most_ = std::min(most_ * 2, most_ever_);
   }
+  if (numbers_.empty()) return false;
   left_ -= rows.size();
   return true;
 }

@@ -14,7 +14,8 @@ namespace chimera::tables {
 /// is seen or not, and no row comes twice that keeps its key, or its number where the way is along the rows.
 class Scan {
  public:
-  /// Puts the next rows in the place of what `rows` held. False at the end.
+  /// Puts the next rows in the place of what `rows` held, in its memory as far as that goes. False at the end: what
+  /// `rows` holds then means nothing.
   [[nodiscard]] Result<bool> next(std::vector<types::Row>& rows);
   /// Places in the relation of the columns that rows have.
   [[nodiscard]] const std::vector<std::uint32_t>& columns() const { return columns_; }

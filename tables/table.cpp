@@ -184,11 +184,16 @@ Result<std::optional<Row>> Table::get(Row key) {
     const auto row = find_row(table, key);
     if (!row) return std::unexpected(row.error());
     if (!*row) return std::optional<Row>();
-    std::vector<std::uint32_t> columns(table.shape().columns.size());
-    for (std::uint32_t i = 0; i < columns.size(); ++i) columns[i] = i;
-    std::vector<Row> rows;
     const std::uint64_t numbers[] = {**row};
-    if (auto done = reader_->read(numbers, columns, rows); !done) return std::unexpected(std::move(done.error()));
+    std::vector<Row> rows;
+    if (auto done = reader_->read_sparse(numbers, table.shape().beside_key, rows); !done) {
+      return std::unexpected(std::move(done.error()));
+    }
+    const TableShape& shape = table.shape();
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      const std::uint32_t column = shape.indexes[primary_key].columns[i];
+      if (!std::ranges::binary_search(shape.beside_key, column)) rows[0][column] = key[i];
+    }
     return std::optional(std::move(rows[0]));
   });
 }

@@ -20,6 +20,13 @@ IndexFile index_file(const types::Relation& relation, std::string name, bool uni
   return index;
 }
 
+/// Values of this kind with equal keys are identical. Floats are not, which have two zeros, nor what may hold some.
+bool has_one_form(types::Kind kind) {
+  using types::Kind;
+  return types::is_integer(kind) || kind == Kind::boolean || kind == Kind::string || kind == Kind::blob ||
+         kind == Kind::datetime || kind == Kind::duration || kind == Kind::pointer;
+}
+
 }  // namespace
 
 bool IndexFile::covers(std::uint32_t column) const { return std::ranges::find(columns, column) != columns.end(); }
@@ -44,6 +51,10 @@ TableShape::TableShape(types::Relation of) : relation(std::move(of)) {
   heaps.resize(heap_users.size());
   has_key = !relation.key.empty();
   if (has_key) indexes.push_back(index_file(relation, "key", true, relation.key));
+  for (std::uint32_t column = 0; column < columns.size(); ++column) {
+    const bool in_key = has_key && indexes[primary_key].covers(column);
+    if (!in_key || !has_one_form(relation.columns[column].type.kind)) beside_key.push_back(column);
+  }
   for (const types::Index& index : relation.all_indexes()) {
     indexes.push_back(index_file(relation, index.name, index.unique, index.columns));
   }

@@ -54,6 +54,7 @@ struct TableShape {
   std::vector<ColumnFile> columns;  ///< as the relation's
   bool has_key = false;             ///< the first of `indexes` is the primary key
   std::vector<IndexFile> indexes;
+  std::vector<std::uint32_t> beside_key;  ///< columns whose values the primary key does not tell exactly
   std::vector<Uuid> heaps;  ///< the table's own first, where a column needs it, then those of external columns
   std::vector<std::uint32_t> heap_users;  ///< of an external column's heap: the column; of the table's own: none (-1)
   Uuid free{};

@@ -46,7 +46,7 @@ Result<> check_states(const TableShape& shape, std::span<const std::uint8_t> sta
   return {};
 }
 
-/// Plans that the keys and contents go that are replaced. `old`: the values in the keys, appended.
+/// Plans that the keys and contents go that are replaced. `old`: the values in the keys.
 Result<> plan_old_goes(OpenTable& table, std::span<const std::uint64_t> numbers, std::span<const std::uint32_t> changed,
                        std::span<const std::size_t> indexes, std::vector<Row>& old) {
   const Before before = what_to_read(table.shape(), changed, indexes);

@@ -1,5 +1,7 @@
 #include "types/content.h"
 
+#include <utility>
+
 #include "isa/text.h"
 #include "types/check.h"
 #include "types/self_describing.h"
@@ -16,20 +18,23 @@ std::span<const std::uint8_t> content_of(const Value& value, const Type& type, s
   return std::span<const std::uint8_t>{scratch}.subspan(begin);
 }
 
-Result<Value> value_of_content(std::span<const std::uint8_t> content, const Type& type) {
-  Result<Value> value;
+std::optional<Error> read_content(std::span<const std::uint8_t> content, const Type& type, Value& value) {
   if (is_plain(type)) {
-    std::string bytes{reinterpret_cast<const char*>(content.data()), content.size()};
-    if (type.kind == Kind::blob) return Value::blob(std::move(bytes));
-    value = type.kind == Kind::string ? Value::string(std::move(bytes)) : Value::function(std::move(bytes));
+    value.become(type.kind, std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
+    if (type.kind == Kind::blob) return std::nullopt;
   } else {
-    value = decode_self_describing(content);
-    if (!value) return value;
+    auto decoded = decode_self_describing(content);
+    if (!decoded) return std::move(decoded.error());
+    value = *std::move(decoded);
   }
-  if (auto wrong = check(*value, type, type.holds_any())) {
-    wrong->status = Status::corrupt;
-    return std::unexpected(*std::move(wrong));
-  }
+  auto wrong = check(value, type, type.holds_any());
+  if (wrong) wrong->status = Status::corrupt;
+  return wrong;
+}
+
+Result<Value> value_of_content(std::span<const std::uint8_t> content, const Type& type) {
+  Value value;
+  if (auto wrong = read_content(content, type, value)) return std::unexpected(*std::move(wrong));
   return value;
 }
 

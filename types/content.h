@@ -3,6 +3,7 @@
 // as they are, of everything else the self-describing encoding.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,5 +25,7 @@ namespace chimera::types {
 
 /// The value that the bytes are. corrupt: none of this type.
 [[nodiscard]] Result<Value> value_of_content(std::span<const std::uint8_t> content, const Type& type);
+/// The same into a value that is there, whose memory is used again if it can be.
+[[nodiscard]] std::optional<Error> read_content(std::span<const std::uint8_t> content, const Type& type, Value& value);
 
 }  // namespace chimera::types

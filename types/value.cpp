@@ -14,6 +14,15 @@ namespace chimera::types {
 Value& Value::operator=(const Value& other) = default;
 Value& Value::operator=(Value&& other) noexcept = default;
 
+void Value::become(Kind kind, std::string_view bytes) {
+  if (auto* const old = std::get_if<std::string>(&content_)) {
+    old->assign(bytes);
+  } else {
+    content_.emplace<std::string>(bytes);
+  }
+  kind_ = kind;
+}
+
 Value Value::real(Kind kind, double value) {
   assert(is_float(kind));
   if (std::isnan(value)) value = std::numeric_limits<double>::quiet_NaN();

@@ -39,6 +39,8 @@ class Value {
   /// Becomes a whole number of at most 64 bits or a time, which has the kind: faster than assigning one.
   void become(Kind kind, std::int64_t number);
   void become(Kind kind, std::uint64_t number);
+  /// Becomes a string, blob or function, in the memory of one that it is already.
+  void become(Kind kind, std::string_view bytes);
 
   static Value boolean(bool value);
   /// `kind` is an integer kind, datetime or duration, and has the value (`fits`).
