@@ -88,6 +88,12 @@ ROWS = [
     thousands("values-lmdb", "the same", "LMDB puts", AHEAD),
     tail("commit-tail", "their median", 10, "commit-tail-fio"),
     tail("commit-tail-fio", "fio fdatasync=1", 1.5, "commit-tail"),
+    rate("table-insert", "a million rows of 100 bytes, keys rising", "SQLite", AHEAD, 3),
+    rate("table-insert-random", "the same, keys in random order", "SQLite", AHEAD, 3),
+    thousands("table-get", "rows by key, hot", "SQLite", Target(ratio_at_least=0.8)),
+    thousands("table-range", "ranges of 1,000 rows, hot", "SQLite", AHEAD),
+    rate("table-sum", "sum with a condition, ten million rows", "SQLite", Target(ratio_at_least=5)),
+    Row("table-space", "bytes of the million rows", "SQLite", "MB", 1e-6, Target(ratio_at_most=1.5), 1),
     milliseconds("open-crashed", "opening behind a full journal", "no record waits", Target(at_most=2000), 3),
 ]
 BY_NAME = {row.name: row for row in ROWS}

@@ -12,7 +12,7 @@ import time
 
 from report import Failed, Result, machine, settle_alternatives, table
 from rows import BY_NAME, ROWS
-from scenarios import FULL, QUICK, SCENARIOS, Bench
+from scenarios import FULL, QUICK, SCENARIOS, TABLES, Bench
 from subjects import Failure
 
 
@@ -24,6 +24,8 @@ def parse_arguments():
     parser.add_argument("--data", type=pathlib.Path, metavar="FOLDER", help="for up to 17 GiB (default: build/)")
     parser.add_argument("--build", type=pathlib.Path, default="build", metavar="FOLDER")
     arguments = parser.parse_args()
+    if "tables" in arguments.rows:
+        arguments.rows = [name for name in arguments.rows if name != "tables"] + TABLES
     unknown = [name for name in arguments.rows if name not in BY_NAME]
     if unknown:
         parser.error(f"no row is called {', '.join(unknown)}; there are {', '.join(BY_NAME)}")

@@ -6,12 +6,14 @@ import pathlib
 import shutil
 import tempfile
 
-from rows import BY_NAME
+from rows import BY_NAME, ROWS
 from subjects import Command, Fio, FioTail, OnCopies, Server, Subject, run_tool, settle, write_file
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 # What makes a program of ours durable: "flush" behind it, or "commit" around it.
 DURABLE = "commit"
+# Rows in a transaction of SQLite's: its best of 1, 10, 100, 1,000 thousand.
+SQLITE_BATCH = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +30,15 @@ class Sizes:
     writes: int  # in a sample of random writes
     aged_store: int
     commits: int  # in a sample, one at a time
+    table_rows: int
+    number_rows: int
     value_bytes: int  # device whose values are written, one a row of the databases
     seconds: float  # of a sample of whatever is hot
     fio_seconds: int
 
 
-FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 16 * K, 1 * G, 1.0, 4)
-QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 2 * K, 64 * M, 0.25, 1)
+FULL = Sizes(4 * M, 2 * G, 2304 * M, 8 * G, 256 * M, 256 * K, 2 * G, 256 * K, 4 * G, 16 * K, 1_000_000, 10_000_000, 1 * G, 1.0, 4)
+QUICK = Sizes(1 * M, 256 * M, 384 * M, 1 * G, 128 * M, 32 * K, 256 * M, 32 * K, 512 * M, 2 * K, 50_000, 200_000, 64 * M, 0.25, 1)
 
 
 @dataclasses.dataclass
@@ -290,6 +294,27 @@ def commit_tails(bench):
                           lambda: FioTail(file, background, rate, percentile, seconds))
 
 
+def tables(bench):
+    """The same tables in SQLite, whose cache holds all of them, as ours does."""
+    sizes = bench.sizes
+    rows = {"rows": sizes.table_rows, "size": 100, "cache": 2 * G}
+    numbers = {"rows": sizes.number_rows, "cache": 2 * G}
+    hot = {**rows, "seconds": sizes.seconds}
+    for name, what, arguments, more in (
+        ("table-insert", "inserts", {**rows, "order": "rising"}, {"batch": SQLITE_BATCH}),
+        ("table-insert-random", "inserts", {**rows, "order": "random"}, {"batch": SQLITE_BATCH}),
+        ("table-get", "gets", hot, {}),
+        ("table-range", "ranges", {**hot, "span": min(1000, sizes.table_rows // 10)}, {}),
+        ("table-sum", "sums", numbers, {}),
+        ("table-space", "space", rows, {}),
+    ):
+        if not bench.wants(name):
+            continue
+        with bench.store("tables.store", 3 * G) as store, bench.folder("sqlite") as folder:
+            bench.measure(name, bench.subject(f"table_{what}", store=store, **arguments),
+                          bench.subject(f"sqlite_{what}", file=folder / "tables", **arguments, **more))
+
+
 def opening_after_a_crash(bench):
     """The journal begins a checkpoint when it is half full, so one of nearly twice the usual size holds as many records
     as a usual one can."""
@@ -326,6 +351,7 @@ def fio_file(bench, size=None):
 
 READING = ["cold-reads", "sequential-reads"]
 OPENING = ["open", "open-process"]
+TABLES = [row.name for row in ROWS if row.name.startswith("table-")]
 # Rows that share what is expensive to prepare, and what measures them.
 SCENARIOS = [
     (["embedded-bytes"], embedded_bytes),
@@ -342,5 +368,6 @@ SCENARIOS = [
     (["commit", "commit-socket", "commit-clients", "commit-blocks"], commits),
     (["value-sqlite", "value-lmdb", "values-sqlite", "values-lmdb"], values),
     (["commit-tail", "commit-tail-fio"], commit_tails),
+    (TABLES, tables),
     (["open-crashed"], opening_after_a_crash),
 ]

@@ -71,6 +71,16 @@ std::unique_ptr<Subject> make_commits(const Arguments&);
 std::unique_ptr<Subject> make_commit_latency(const Arguments&);
 std::unique_ptr<Subject> make_sqlite_upserts(const Arguments&);
 std::unique_ptr<Subject> make_lmdb_puts(const Arguments&);
+std::unique_ptr<Subject> make_table_inserts(const Arguments&);
+std::unique_ptr<Subject> make_table_gets(const Arguments&);
+std::unique_ptr<Subject> make_table_ranges(const Arguments&);
+std::unique_ptr<Subject> make_table_sums(const Arguments&);
+std::unique_ptr<Subject> make_table_space(const Arguments&);
+std::unique_ptr<Subject> make_sqlite_inserts(const Arguments&);
+std::unique_ptr<Subject> make_sqlite_gets(const Arguments&);
+std::unique_ptr<Subject> make_sqlite_ranges(const Arguments&);
+std::unique_ptr<Subject> make_sqlite_sums(const Arguments&);
+std::unique_ptr<Subject> make_sqlite_space(const Arguments&);
 std::unique_ptr<Subject> make_opening(const Arguments&);
 /// They fill something and return nothing to measure.
 std::unique_ptr<Subject> fill_device(const Arguments&);
