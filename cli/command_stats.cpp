@@ -57,13 +57,7 @@ void print_figures(const Figures& figures) {
 }
 
 int run(const Options& options) {
-  if (!is_address(options.address)) {
-    return fail(
-        fmt::format("{} is not an address: figures are those of a running server, at unix:PATH or "
-                    "tcp:HOST:PORT",
-                    options.address));
-  }
-  const auto endpoint = open_endpoint(options.address, {});
+  const auto endpoint = open_figures(options.address);
   if (!endpoint) return fail(endpoint.error());
   const auto figures = ask_figures(**endpoint);
   if (!figures) return fail(figures.error());

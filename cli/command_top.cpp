@@ -82,13 +82,7 @@ std::string print_on(Endpoint& endpoint, const Options& options, Sample before) 
 }
 
 int run(const Options& options) {
-  if (!is_address(options.address)) {
-    return fail(
-        fmt::format("{} is not an address: figures are those of a running server, at unix:PATH or "
-                    "tcp:HOST:PORT",
-                    options.address));
-  }
-  const auto endpoint = open_endpoint(options.address, {});
+  const auto endpoint = open_figures(options.address);
   if (!endpoint) return fail(endpoint.error());
   auto first = take_sample(**endpoint);
   if (!first) return fail(first.error());

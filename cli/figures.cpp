@@ -91,6 +91,12 @@ std::map<std::string, double> Figures::labelled(const std::string& name) const {
   return values;
 }
 
+std::expected<std::unique_ptr<Endpoint>, std::string> open_figures(const std::string& address) {
+  if (is_address(address)) return open_endpoint(address, {});
+  return std::unexpected(fmt::format(
+      "{} is not an address: figures are those of a running server, at unix:PATH or tcp:HOST:PORT", address));
+}
+
 std::expected<Figures, std::string> parse_figures(std::string_view description) {
   Figures figures;
   figures.description = Json::parse(description, nullptr, /*allow_exceptions=*/false);

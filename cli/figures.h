@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct Figures {
   [[nodiscard]] std::map<std::string, double> labelled(const std::string& name) const;
 };
 
+/// Connects to a running server; a store has none. Errors are whole sentences.
+[[nodiscard]] std::expected<std::unique_ptr<Endpoint>, std::string> open_figures(const std::string& address);
 /// Takes them out of the text of a description. Errors are whole sentences.
 [[nodiscard]] std::expected<Figures, std::string> parse_figures(std::string_view description);
 [[nodiscard]] std::expected<Figures, std::string> ask_figures(Endpoint& endpoint);

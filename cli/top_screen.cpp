@@ -59,6 +59,12 @@ std::string bar(double part, std::size_t columns) {
   return text;
 }
 
+/// Short where lines are, so that what stands behind it is seen.
+std::string gauge(const Screen& screen, double part) {
+  constexpr std::size_t wide = 100;
+  return fmt::format("{} {:3.0f} %   ", bar(part, screen.view().columns < wide ? 10 : 20), part * 100);
+}
+
 double part_of(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
 void put_head(Screen& screen) {
@@ -87,9 +93,9 @@ void put_store(Screen& screen) {
   const auto human = [](double bytes) { return human_size(static_cast<std::uint64_t>(bytes)); };
   const double full = part_of(used, size);
   screen.fact("store",
-              fmt::format("{} {:3.0f} %   {} of {}, {} free, {:.0f} device{}", bar(full, 20), full * 100, human(used),
-                          human(size), human(screen.number("store_free_bytes")), screen.number("devices"),
-                          screen.number("devices") == 1 ? "" : "s"),
+              gauge(screen, full) + fmt::format("{} of {}, {} free, {:.0f} device{}", human(used), human(size),
+                                                human(screen.number("store_free_bytes")), screen.number("devices"),
+                                                screen.number("devices") == 1 ? "" : "s"),
               full > 0.95 ? Colour::red : Colour::none);
   if (!screen.view().now.has("cache_size_bytes")) return;
   const double found = screen.rate("cache_found_total");
@@ -97,14 +103,24 @@ void put_store(Screen& screen) {
   const double cache = screen.number("cache_size_bytes");
   const double dirty = part_of(screen.number("cache_dirty_bytes"), cache);
   const std::string hits = found > 0 ? fmt::format("{:5.1f} %", std::max(0.0, 1 - misses / found) * 100) : "    -  ";
-  screen.fact("cache", fmt::format("{} {:3.0f} %   dirty of {}, hits {}, {} read", bar(dirty, 20), dirty * 100,
-                                   human(cache), hits, a_second(misses)));
+  screen.fact("cache", gauge(screen, dirty) +
+                           fmt::format("dirty of {}, hits {}, {} read", human(cache), hits, a_second(misses)));
   if (!screen.view().now.has("journal_size_bytes")) return;
   const double ring = part_of(screen.number("journal_used_bytes"), screen.number("journal_size_bytes"));
   screen.fact("journal",
-              fmt::format("{} {:3.0f} %   of {}, {} records, checkpoint {} ago", bar(ring, 20), ring * 100,
-                          human(screen.number("journal_size_bytes")), a_second(screen.rate("journal_last_record")),
-                          human_time(screen.number("checkpoint_age_seconds"))));
+              gauge(screen, ring) + fmt::format("of {}, {} records", human(screen.number("journal_size_bytes")),
+                                                a_second(screen.rate("journal_last_record"))));
+}
+
+void put_checkpoints(Screen& screen) {
+  if (!screen.view().now.has("checkpoint_age_seconds")) return;
+  const Durations all = screen.view().now.durations_of("checkpoint_seconds");
+  const std::string age = human_time(screen.number("checkpoint_age_seconds"));
+  const double count = screen.number("checkpoints_total");
+  if (count == 0) return screen.fact("checkpoint", "none in " + age);
+  std::string text = fmt::format("{} ago, {} since the start", age, human_count(count));
+  if (all.count > 0) text += fmt::format(", half of them within {}", human_time(all.quantile(0.5)));
+  screen.fact("checkpoint", text);
 }
 
 void put_durations(Screen& screen) {
@@ -116,8 +132,12 @@ void put_durations(Screen& screen) {
         std::tuple{"waiting others", "wait_seconds{other}", ""},
         std::tuple{"disk reads", "disk_seconds{read}", "disk_bytes_total{read}"},
         std::tuple{"disk writes", "disk_seconds{write}", "disk_bytes_total{write}"},
-        std::tuple{"disk flushes", "disk_seconds{flush}", ""}}) {
+        std::tuple{"disk flushes", "disk_seconds{flush}", ""}, std::tuple{"NBD reads", "nbd_seconds{read}", ""},
+        std::tuple{"NBD writes", "nbd_seconds{write}", ""}, std::tuple{"NBD flushes", "nbd_seconds{flush}", ""},
+        std::tuple{"NBD others", "nbd_seconds{other}", ""}}) {
     if (!screen.view().now.durations.contains(name)) continue;
+    // Where nobody speaks NBD its lines would only take the place of others.
+    if (std::string_view(name).starts_with("nbd_") && screen.view().now.durations_of(name).count == 0) continue;
     const Durations durations = screen.passed(name);
     const auto within = [&](double part) { return durations.count > 0 ? human_time(durations.quantile(part)) : "-"; };
     const std::string moved = *bytes == '\0' ? "" : bytes_a_second(screen.rate(bytes));
@@ -164,6 +184,7 @@ std::vector<std::string> top_lines(const TopView& view) {
   put_head(screen);
   put_clients(screen);
   put_store(screen);
+  put_checkpoints(screen);
   put_durations(screen);
   put_rates(screen, "INSTRUCTIONS", "instructions_total");
   put_rates(screen, "NBD REQUESTS", "nbd_requests_total");

@@ -1,10 +1,12 @@
 #pragma once
-// What NBD clients of one server have asked for, all of them together.
+// What NBD clients of one server have asked for, all of them together, and how long it took.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "io/histogram.h"
 
 namespace chimera::nbd {
 
@@ -15,7 +17,18 @@ struct Statistics {
 
   std::array<std::uint64_t, commands.size()> requests{};
 
+  /// What durations are told apart by.
+  static constexpr std::array<std::string_view, 4> groups{"read", "write", "flush", "other"};
+  using Groups = std::array<std::size_t, groups.size()>;  ///< a number for each
+
+  /// From when a request had come whole until its reply was made; of a disconnect there is none.
+  std::array<io::Histogram, groups.size()> durations{};
+
   void count(std::size_t command) { ++requests[command < commands.size() ? command : commands.size() - 1]; }
+  [[nodiscard]] static constexpr std::size_t group_of(std::size_t command) {
+    constexpr std::size_t flush = 3;
+    return command < 2 ? command : command == flush ? 2 : 3;
+  }
 };
 
 }  // namespace chimera::nbd

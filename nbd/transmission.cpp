@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "io/clock.h"
 #include "isa/answer.h"
 #include "isa/limits.h"
 
@@ -61,6 +62,7 @@ class Transmission::Work final : public Errand {
   std::uint64_t covered = 0;  ///< that this one covers
   vm::TransferBudget::Claim claim;
   std::uint64_t free_used = 0;  ///< of free_bytes, if there is no claim
+  std::uint64_t began_ns = 0;   ///< when all of the request had come
 
  private:
   void ended() override {
@@ -85,7 +87,10 @@ Transmission::~Transmission() = default;
 
 // Requests in.
 
+/// The clock is looked at once for all that has come together, and once for what of it is replied to at once.
 std::size_t Transmission::take(Bytes input) {
+  if (input.empty()) return 0;
+  if (arrived_ns_ == 0) arrived_ns_ = io::monotonic_ns();
   std::size_t taken = 0;
   std::size_t approached = 0;
   while (!has_ended_) {
@@ -95,7 +100,22 @@ std::size_t Transmission::take(Bytes input) {
     if (consumed == 0) break;
     taken += consumed;
   }
+  measure_at_once();
+  // What is left has come already only if it waits for us.
+  if (taken == input.size() || !is_full()) arrived_ns_ = 0;
   return has_ended_ ? input.size() : taken;
+}
+
+void Transmission::note_at_once(const Request& request) {
+  ++replied_[Statistics::group_of(std::to_underlying(request.command))];
+}
+
+void Transmission::measure_at_once() {
+  if (replied_ == Statistics::Groups{}) return;
+  const std::uint64_t duration_ns = io::monotonic_ns() - arrived_ns_;
+  for (std::size_t group = 0; group < replied_.size(); ++group) {
+    for (; replied_[group] > 0; --replied_[group]) statistics_.durations[group].add(duration_ns);
+  }
 }
 
 /// The next few short transfers, if they have come whole: what their look-ups need is fetched side by side. Returns the
@@ -146,6 +166,7 @@ std::size_t Transmission::begin(const Request& request, Bytes behind) {
   taken_ = request;
   payload_left_ = payload_of(request, agreement_.has_extended_headers);
   if (may_be_at_once(request) && answer_at_once(request, behind.first(payload_left_))) {
+    note_at_once(request);
     return static_cast<std::size_t>(std::exchange(payload_left_, 0));
   }
   if (fault_ == Error::none && request.command == Command::write) {
@@ -203,9 +224,11 @@ std::size_t Transmission::take_payload(Bytes input) {
 /// All of the request has come.
 void Transmission::end_payload() {
   if (fault_ != Error::none) {
+    note_at_once(taken_);
     reply_error(taken_, fault_, "");
   } else if (is_filling()) {
     Work& work = *std::exchange(filling_, nullptr);
+    work.began_ns = arrived_ns_;
     program_.clear();
     compile(work.request, agreement_, work.request.length, program_);
     work.run(program_);
@@ -231,7 +254,10 @@ void Transmission::begin_status_of_contexts() {
   if (is_known) request.length = load_big<std::uint64_t>(contexts_.data());
   request.flags &= static_cast<std::uint16_t>(~command_flags::payload_length);
   const Error fault = is_known ? find_fault(request, agreement_) : Error::invalid;
-  if (fault != Error::none) return reply_error(taken_, fault, "");
+  if (fault != Error::none) {
+    note_at_once(taken_);
+    return reply_error(taken_, fault, "");
+  }
   step(occupy(request));
 }
 
@@ -275,6 +301,7 @@ Transmission::Work& Transmission::occupy(const Request& request) {
   free_.pop_back();
   work.request = request;
   work.done = work.covered = 0;
+  work.began_ns = arrived_ns_;
   work.free_used = claim_.is_held() ? 0 : memory_of(request);
   work.claim.add(std::move(claim_));
   free_used_ += work.free_used;
@@ -300,8 +327,10 @@ void Transmission::step(Work& work) {
 }
 
 void Transmission::proceed() {
+  if (finished_.empty()) return;
+  const std::uint64_t now_ns = io::monotonic_ns();
   std::size_t count = 0;
-  while (lent_ == nullptr && count < finished_.size()) proceed(*finished_[count++]);
+  while (lent_ == nullptr && count < finished_.size()) proceed(*finished_[count++], now_ns);
   finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
@@ -323,7 +352,7 @@ void Transmission::sent(std::size_t size) {
   proceed();
 }
 
-void Transmission::proceed(Work& work) {
+void Transmission::proceed(Work& work, std::uint64_t now_ns) {
   const Bytes answers = work.answers();
   work.done += work.covered;
   const bool has_failed = answers[0] != 0;
@@ -331,6 +360,7 @@ void Transmission::proceed(Work& work) {
     work.take();
     return step(work);
   }
+  statistics_.durations[Statistics::group_of(std::to_underlying(work.request.command))].add(now_ns - work.began_ns);
   reply(work, answers);
   if (lent_ == &work) return;
   work.take();

@@ -96,9 +96,11 @@ class Transmission final : private vm::TransferBudget::Waiter {
   void begin_status_of_contexts();
   Work& occupy(const Request& request);
   void step(Work& work);
-  void proceed(Work& work);
+  void proceed(Work& work, std::uint64_t now_ns);
   void release(Work& work);
 
+  void note_at_once(const Request& request);
+  void measure_at_once();
   void reply(Work& work, Bytes answers);
   void reply_success(const Request& request);
   void reply_data(Work& work, Bytes data);
@@ -130,6 +132,8 @@ class Transmission final : private vm::TransferBudget::Waiter {
   std::uint64_t moved_ = 0;  ///< bytes of requests that were done at once, since replies were sent last
   std::size_t busy_ = 0;
   std::uint64_t busy_bytes_ = 0;
+  std::uint64_t arrived_ns_ = 0;  ///< when what is to be taken next had come; 0: it has not
+  Statistics::Groups replied_{};  ///< requests that have been replied to since
 
   Work* filling_ = nullptr;    ///< the write whose payload comes
   Request taken_;              ///< whose payload comes

@@ -170,6 +170,12 @@ void Server::measure(std::vector<vm::Measurement>& all) const {
   all.push_back(std::move(open));
   all.push_back(std::move(accepted));
   all.push_back(std::move(requests));
+  vm::Measurement durations{"nbd_seconds", Kind::histogram,
+                            "Requests of NBD clients, from when they had come whole until their replies", "request"};
+  for (std::size_t n = 0; n < nbd::Statistics::groups.size(); ++n) {
+    durations.samples.push_back({nbd::Statistics::groups[n], 0, &nbd_statistics_.durations[n]});
+  }
+  all.push_back(std::move(durations));
   all.push_back({"transfer_bytes",
                  Kind::gauge,
                  "Memory that large transfers of clients have been given",

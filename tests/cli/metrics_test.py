@@ -114,6 +114,14 @@ class Page(Figures):
         page = self.page(server)
         for command, least in (("read", 1), ("write", 1), ("flush", 1)):
             self.assertGreaterEqual(self.value(page, "nbd_requests_total", command=command), least)
+        # Each has its duration, whether it was done at once or waited for; who goes says so and hears nothing.
+        durations = {name: exposition.histogram(page["chimera_nbd_seconds"], (("request", name),))[0]
+                     for name in ("read", "write", "flush", "other")}
+        counts = {labels[0][1]: value for (_, labels, _), value in page["chimera_nbd_requests_total"].samples.items()}
+        self.assertEqual({name: durations[name] for name in ("read", "write", "flush")},
+                         {name: counts[name] for name in ("read", "write", "flush")})
+        self.assertEqual(durations["other"], sum(counts.values()) - counts["disconnect"] -
+                         sum(counts[name] for name in ("read", "write", "flush")))
         self.assertEqual(self.value(page, "connections_total", protocol="nbd"), 1)
 
     def test_a_store_in_memory_has_no_disk(self):

@@ -14,7 +14,7 @@ MAY_INCLUDE = {
     "vm": {"isa", "io", "devices"},
     "types": {"isa"},
     "tables": {"isa", "types"},
-    "nbd": {"isa", "vm"},
+    "nbd": {"isa", "io", "vm"},
     "server": {"isa", "io", "vm", "nbd"},
     "include": set(),
     "embed": {"isa", "io", "assembler", "devices", "vm", "server", "include"},
