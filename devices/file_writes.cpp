@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -102,10 +103,11 @@ void FileBlocks::flushed(const Request& flush) {
 
 void FileBlocks::set_failed(const char* what, int error) {
   if (failed()) return;
+  const bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
   failure_ = fmt::format(
-      "the file could not be {}: {}; it takes no more writes until the store is opened again, and what was not flushed "
-      "is lost",
-      what, std::strerror(error));
+      "the file could not be {}: {}; {}it takes no more writes until the store is opened again, and what was written "
+      "outside of transactions and not flushed is lost",
+      what, std::strerror(error), is_full ? "make room for it: " : "");
   // Others are not to wait for what will never be written.
   budget_.dirty -= dirty_count_;
 }

@@ -156,6 +156,87 @@ class FullFileSystem(DiskFault):
         self.assertEqual(server.stop(), (0, ""))
 
 
+class FullFolder(DiskFault):
+    """A file that is served in place, with holes, on a file system that is smaller than it."""
+
+    @classmethod
+    def setUpClass(cls):
+        namespaces.enter_mount_namespace()
+
+    def setUp(self):
+        super().setUp()
+        self.attached = self.folder / "attached"
+        self.attached.mkdir()
+        try:
+            namespaces.mount_memory(self.attached, 3 << 20)
+        except OSError as error:
+            self.skipTest(f"no file system of our own: {error}")
+        self.addCleanup(namespaces.unmount, self.attached)
+        with open(self.attached / "file", "wb") as file:
+            file.truncate(64 << 20)
+        self.format("64M")
+
+    def open(self, loop, options=None):
+        server = self.serve(options=["--io", loop, "--attach", self.attached])
+        connection = self.connect(server.addresses[0])
+        connection.send(create_device("d", options=options) if options else open_device("d"))
+        self.assertEqual(connection.answer(16)[0], harness.OK)
+        return server, connection
+
+    def write(self, connection, number, in_transaction):
+        """What the flush or commit is answered; OK, or the status with its words."""
+        write = write_bytes_at(number * CHUNK, chunk(number))
+        connection.send(b"\xf8" + write + b"\xf9" if in_transaction else write + FLUSH)
+        if in_transaction:
+            self.assertEqual(connection.answer()[0], harness.OK)
+        written, ended = connection.answer(), connection.answer()
+        return ended if ended[0] != harness.OK and written[0] == harness.OK else written
+
+    def verify(self, connection, count):
+        for number in range(count):
+            connection.send(read_bytes_at(number * CHUNK, CHUNK))
+            self.assertEqual(connection.answer(CHUNK), (harness.OK, chunk(number)), number)
+
+    def test_nothing_is_lost_the_answer_says_what_to_do_and_the_rest_goes_on(self):
+        for loop in LOOPS:
+            for in_transaction in (False, True):
+                with self.subTest(loop=loop, in_transaction=in_transaction):
+                    self.fill_and_make_room(loop, in_transaction)
+
+    def fill_and_make_room(self, loop, in_transaction):
+        server, connection = self.open(loop, "kind=file,path=file")
+        count = 0
+        while (said := self.write(connection, count, in_transaction))[0] == harness.OK:
+            count += 1
+            self.assertLess(count, 1000)
+        self.assertGreaterEqual(count, 30)
+        self.assertEqual(said[0], harness.IO_ERROR)
+        self.assertRegex(said[1], "No space left on device; make room for it: .* until the store is opened again")
+        self.verify(connection, count)
+        # Other devices have nothing to do with it.
+        connection.send(create_device("pool") + write_bytes_at(0, chunk(7)) + FLUSH)
+        self.assertEqual([connection.answer(size)[0] for size in (16, 0, 0)], [harness.OK] * 3)
+        connection.close()
+        server.kill_and_let_go(self.store)
+        namespaces.mount_memory(self.attached, 80 << 20, namespaces.MS_REMOUNT)
+        server, connection = self.open(loop)
+        self.verify(connection, count)
+        self.assertEqual(self.write(connection, count, in_transaction)[0], harness.OK)
+        connection.send(FLUSH + open_device("pool") + read_bytes_at(0, CHUNK))
+        self.assertEqual([connection.answer(size) for size in (0, 16, CHUNK)][2], (harness.OK, chunk(7)))
+        connection.close()
+        self.assertEqual(server.stop(), (0, ""))
+        with open(self.attached / "file", "rb") as file:
+            for number in range(count + 1):
+                self.assertEqual(file.read(CHUNK), chunk(number))
+        self.assertIn("No problem", self.chimera("check", self.store))
+        self.store.unlink()
+        self.format()
+        with open(self.attached / "file", "wb") as file:
+            file.truncate(64 << 20)
+        namespaces.mount_memory(self.attached, 3 << 20, namespaces.MS_REMOUNT)
+
+
 class FailingWrites(DiskFault):
     """The limit of a file's size (ulimit -f), set while the server runs: writes behind it fail, as on a bad disk."""
 
