@@ -7,6 +7,7 @@
 // committed.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,6 +75,18 @@ class Heap {
   [[nodiscard]] Result<> read(const HeapValue& value, std::uint64_t offset, std::uint64_t count,
                               std::vector<std::uint8_t>& bytes);
 
+  // A value that is put in many transactions stands in the heap's header until it is taken. `owner` is a device that
+  // whoever puts it keeps open: so others can tell whether he is still there.
+
+  /// Nothing of it is there yet. `too_large`: as many values as there may be are being put.
+  [[nodiscard]] Result<> begin_stage(const Uuid& owner);
+  /// Adds to the end. `not_found`: somebody has given it up.
+  [[nodiscard]] Result<> append_to_stage(const Uuid& owner, Bytes more);
+  /// The value (none if nothing has been added) is its caller's from now on. `not_found` as above.
+  [[nodiscard]] Result<std::optional<HeapValue>> take_stage(const Uuid& owner);
+  /// All owners of such values.
+  [[nodiscard]] Result<std::vector<Uuid>> stage_owners();
+
   /// Bytes of values that `emit` would write, about.
   [[nodiscard]] std::uint64_t changed_bytes() const { return pending_.size(); }
   void emit(Script& script) const;
@@ -102,6 +115,7 @@ class Heap {
     bool at_front;
     bool at_end;
   };
+  [[nodiscard]] Result<HeapHeader::Stage*> stage_of(const Uuid& owner);
   void write_later(std::uint64_t offset, Bytes bytes, Edges edges);
   [[nodiscard]] Result<> look_at(const HeapValue& value);
   [[nodiscard]] Result<Chain> chain_of(const HeapValue& value);

@@ -40,6 +40,10 @@ Result<> HeapCheck::begin() {
                           heap_class_size(i), listed));
     }
   }
+  for (const HeapHeader::Stage& stage : header_.stages) {
+    if (stage.size == 0) continue;
+    if (auto done = value({Place(stage.place), stage.size}); !done) return std::unexpected(std::move(done.error()));
+  }
   return {};
 }
 

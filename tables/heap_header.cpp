@@ -39,6 +39,15 @@ std::string problem_with(const HeapHeader& header) {
                          list.trunk, header.tail);
     }
   }
+  for (const HeapHeader::Stage& stage : header.stages) {
+    const Place place(stage.place);
+    const bool is_empty = stage.place == 0 && stage.size == 0;
+    const bool fits =
+        stage.size > 0 && place.is_sound() && place.granule() + place.capacity() / heap_granule <= header.tail;
+    if (!is_empty && !(stage.is_taken() && fits)) {
+      return fmt::format("{} bytes are being put at 0x{:x}", stage.size, stage.place);
+    }
+  }
   return {};
 }
 
@@ -55,6 +64,11 @@ HeapHeader::Bytes HeapHeader::bytes() const {
   for (unsigned i = 0; i < heap_classes; ++i) {
     put(bytes, lists_at + i * list_size, lists[i].trunk);
     put(bytes, lists_at + i * list_size + 8, lists[i].free);
+  }
+  for (std::size_t i = 0; i < most_stages; ++i) {
+    std::memcpy(bytes.data() + stages_at + i * stage_size, stages[i].owner.data, sizeof(Uuid));
+    put(bytes, stages_at + i * stage_size + 16, stages[i].place);
+    put(bytes, stages_at + i * stage_size + 24, stages[i].size);
   }
   return bytes;
 }
@@ -76,6 +90,12 @@ std::expected<HeapHeader, std::string> HeapHeader::parse(std::span<const std::ui
   for (unsigned i = 0; i < heap_classes; ++i) {
     header.lists[i].trunk = load<std::uint64_t>(bytes.data() + lists_at + i * list_size);
     header.lists[i].free = load<std::uint64_t>(bytes.data() + lists_at + i * list_size + 8);
+  }
+  for (std::size_t i = 0; i < most_stages; ++i) {
+    const std::uint8_t* const at = bytes.data() + stages_at + i * stage_size;
+    std::memcpy(header.stages[i].owner.data, at, sizeof(Uuid));
+    header.stages[i].place = load<std::uint64_t>(at + 16);
+    header.stages[i].size = load<std::uint64_t>(at + 24);
   }
   if (std::string problem = problem_with(header); !problem.empty()) return std::unexpected(std::move(problem));
   return header;

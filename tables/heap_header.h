@@ -8,6 +8,7 @@
 #include <string>
 
 #include "isa/bytes.h"
+#include "isa/uuid.h"
 #include "tables/heap_classes.h"
 
 namespace chimera::tables {
@@ -19,15 +20,27 @@ struct HeapHeader {
     std::uint64_t free = 0;   ///< pieces
     friend bool operator==(const List&, const List&) = default;
   };
+  /// A value that is being put in several transactions, and belongs to no row yet.
+  struct Stage {
+    Uuid owner{};             ///< the device that who puts it has open; nil: there is none such
+    std::uint64_t place = 0;  ///< 0: nothing has come yet
+    std::uint64_t size = 0;   ///< bytes
+    [[nodiscard]] bool is_taken() const { return !owner.is_nil(); }
+    friend bool operator==(const Stage&, const Stage&) = default;
+  };
   static constexpr std::size_t lists_at = 64;
   static constexpr std::size_t list_size = 16;
-  static constexpr std::size_t size = lists_at + heap_classes * list_size;  ///< bytes; the rest is not looked at
+  static constexpr std::size_t stages_at = lists_at + heap_classes * list_size;
+  static constexpr std::size_t stage_size = 32;
+  static constexpr std::size_t most_stages = 16;
+  static constexpr std::size_t size = stages_at + most_stages * stage_size;  ///< bytes; the rest is not looked at
   using Bytes = std::array<std::uint8_t, size>;
 
   std::uint64_t tail = heap_first_granule;  ///< the first granule that has never been used
   std::uint64_t used = 0;                   ///< pieces that hold values or directories
   std::uint64_t spare = 0;  ///< granule of a trunk that lists nothing, and the next such; 0: there is none
   std::array<List, heap_classes> lists{};
+  std::array<Stage, most_stages> stages{};
 
   [[nodiscard]] Bytes bytes() const;
   /// What stands at the front of `bytes`, if it can be a header. The error is a clause.

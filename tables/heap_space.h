@@ -21,6 +21,8 @@ class HeapSpace {
   [[nodiscard]] Result<> open();
   /// Once it is open; what is planned.
   [[nodiscard]] const HeapHeader& header() const { return header_; }
+  /// One of the stages, to be changed.
+  [[nodiscard]] HeapHeader::Stage& stage(std::size_t i) { return header_.stages[i]; }
   /// A piece that holds `size` bytes (1 to heap_largest_piece): a free one of its class, or the next behind all.
   [[nodiscard]] Result<Place> allocate(std::uint64_t size);
   [[nodiscard]] Result<> release(Place place);

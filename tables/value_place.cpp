@@ -1,0 +1,74 @@
+#include "tables/value_place.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tables/attempt.h"
+#include "tables/contents.h"
+#include "types/content.h"
+#include "types/schema.h"
+
+namespace chimera::tables {
+namespace {
+
+Result<std::uint32_t> find_column(const TableShape& shape, std::string_view name) {
+  const auto column = shape.relation.find(name);
+  if (!column)
+    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
+  if (!types::is_plain(shape.relation.columns[*column].type)) {
+    return std::unexpected(
+        Failure{Status::unsupported, fmt::format("Column {} is {}: only strings, blobs and functions "
+                                                 "can be read and written in parts.",
+                                                 name, types::type_text(shape.relation.columns[*column].type))});
+  }
+  return static_cast<std::uint32_t>(*column);
+}
+
+}  // namespace
+
+Result<ValuePlace> find_value(OpenTable& table, RowReader& reader, types::Row& key, std::string_view column) {
+  const auto place = find_column(table.shape(), column);
+  if (!place) return std::unexpected(place.error());
+  const auto row = find_row(table, key);
+  if (!row) return std::unexpected(row.error());
+  if (!*row)
+    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no row of that key.", table.shape().name)});
+  const std::uint64_t numbers[] = {**row};
+  const std::uint32_t columns[] = {*place};
+  if (auto done = reader.entries.read(numbers, columns, true); !done) return std::unexpected(std::move(done.error()));
+  ValuePlace found{**row, *place, {}, reader.entries.states()[0]};
+  std::copy_n(reader.entries.entry(*place, 0), types::slot_size, found.slot.begin());
+  return found;
+}
+
+Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at) {
+  HeapValue value = heap_value(at.read());
+  if (!at.read().is_long()) return value;
+  Reading reading(table.script, table.version());
+  table.script.note([] { return std::string("the size of a long value"); });
+  const std::size_t heap = table.shape().columns[at.column].heap;
+  table.script.read_bytes(table.shape().heaps[heap], value.place.offset(), sizeof(std::uint64_t));
+  if (auto done = reading.run(table.link(), table.answers); !done) return std::unexpected(std::move(done.error()));
+  value.size = table.answers.u64(1);
+  return value;
+}
+
+Result<> check_writable(const TableShape& shape, const ValuePlace& at) {
+  const auto denied = [](std::string words) { return std::unexpected(Failure{Status::denied, std::move(words)}); };
+  if ((at.state & row_state::locked) != 0) return denied(fmt::format("Row {} of {} is locked.", at.row, shape.name));
+  for (const IndexFile& index : shape.indexes) {
+    if (!index.covers(at.column)) continue;
+    return denied(fmt::format("Column {} is part of the index {}: its values are changed as a whole.",
+                              shape.column_name(at.column), index.name));
+  }
+  return {};
+}
+
+void write_slot(OpenTable& table, Change& change, const ValuePlace& at, std::span<const std::uint8_t> slot) {
+  const ColumnFile& file = table.shape().columns[at.column];
+  change.script.note([&] { return fmt::format("column {}, row {}", table.shape().column_name(at.column), at.row); });
+  change.script.write_bytes(file.device, at.row * file.width, slot);
+}
+
+}  // namespace chimera::tables

@@ -1,0 +1,40 @@
+#pragma once
+// Where a value of a row stands: for what works on parts of long values.
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "tables/change.h"
+#include "tables/heap.h"
+#include "tables/link.h"
+#include "tables/open_table.h"
+#include "tables/row_reader.h"
+#include "types/slot.h"
+#include "types/value.h"
+
+namespace chimera::tables {
+
+/// Where a value is: its row, its slot.
+struct ValuePlace {
+  std::uint64_t row = 0;
+  std::uint32_t column = 0;
+  std::array<std::uint8_t, types::slot_size> slot{};
+  std::uint8_t state = 0;
+
+  [[nodiscard]] types::Slot read() const { return types::read_slot(slot.data()); }
+};
+
+/// Reads the slot of a string, blob or function column in the row with that key. `not_found`: there is no such row or
+/// column; `unsupported`: the column is of another type.
+[[nodiscard]] Result<ValuePlace> find_value(OpenTable& table, RowReader& reader, types::Row& key,
+                                            std::string_view column);
+/// What a placed slot leads to, also where it is too long for the slot to tell.
+[[nodiscard]] Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at);
+/// `denied`: the row is locked, or the column is part of an index.
+[[nodiscard]] Result<> check_writable(const TableShape& shape, const ValuePlace& at);
+/// Plans another slot in its place.
+void write_slot(OpenTable& table, Change& change, const ValuePlace& at, std::span<const std::uint8_t> slot);
+
+}  // namespace chimera::tables

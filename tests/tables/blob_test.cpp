@@ -1,0 +1,145 @@
+// Values that are put piece by piece: nothing of them is seen before they are whole, and nothing stays of those that
+// never are.
+
+#include "tables/blob_writer.h"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "io/seeded_random.h"
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+constexpr std::string_view schema = "relation t = struct { id: i64, data: blob nullable, name: string } key (id)";
+
+std::string content(std::uint64_t seed, std::size_t size) {
+  io::SeededRandom random(seed);
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random.next());
+  return bytes;
+}
+
+std::string read_all(Table& table, std::int64_t id) {
+  const auto size = table.value_size({i64(id)}, "data");
+  REQUIRE_OK(size);
+  std::string all;
+  while (*size && all.size() < **size) {
+    const auto bytes = table.read_value({i64(id)}, "data", all.size(), Table::most_value_bytes);
+    REQUIRE_OK(bytes);
+    REQUIRE(!bytes->empty());
+    all.append(bytes->begin(), bytes->end());
+  }
+  return all;
+}
+
+/// In pieces of any sizes.
+void add_all(BlobWriter& writer, std::string_view bytes, io::SeededRandom& random) {
+  while (!bytes.empty()) {
+    const std::size_t size = std::min<std::size_t>(bytes.size(), 1 + random.below(3'000'000));
+    REQUIRE_OK(writer.add(bytes_of(bytes.substr(0, size))));
+    bytes.remove_prefix(size);
+  }
+}
+
+TEST_CASE("a value that comes piece by piece takes the place of the old one when it is whole") {
+  TableRig rig(schema);
+  io::SeededRandom random(1);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value(), text("one")}, {i64(2), Value::blob("two"), text("two")}}));
+  for (const std::size_t size : {0u, 5u, 12u, 13u, 100'000u, 4u << 20, (4u << 20) + 1, 20'000'000u, 1u}) {
+    CAPTURE(size);
+    const std::string before = read_all(rig.table, 1);
+    const std::string bytes = content(size, size);
+    auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+    REQUIRE_OK(writer);
+    add_all(*writer, bytes, random);
+    CHECK((read_all(rig.table, 1) == before));
+    CHECK_EQ(problems_of(rig.ground.link), "");
+    REQUIRE_OK(writer->finish());
+    CHECK((read_all(rig.table, 1) == bytes));
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  }
+  REQUIRE_OK(rig.table.append_value({i64(1)}, "data", bytes_of("x")));
+  CHECK_EQ(read_all(rig.table, 2), "two");
+  CHECK_EQ(BlobWriter::begin(rig.table, {i64(3)}, "data").error().status, Status::not_found);
+  CHECK_EQ(BlobWriter::begin(rig.table, {i64(1)}, "name").error().status, Status::unsupported);
+}
+
+/// The granules that the table's heap has used, and pieces in it.
+std::pair<std::uint64_t, std::uint64_t> heap_of(Link& link) {
+  Script script;
+  Answers answers;
+  script.add(Program().open_device(std::string(rig_table) + ":heap"));
+  REQUIRE_OK(link.run(script, answers));
+  const Uuid device = uuid_of(answers[0]);
+  script.clear();
+  script.read_block(device, 0);
+  REQUIRE_OK(link.run(script, answers));
+  const auto header = HeapHeader::parse(answers.bytes(0));
+  REQUIRE(header.has_value());
+  return {header->tail, header->used};
+}
+
+TEST_CASE("of a value that is given up nothing stays, whether its writer says so or is gone") {
+  TableRig rig(schema);
+  io::SeededRandom random(1);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value::blob("old"), text("a name that does not fit into a slot")}}));
+  const std::string bytes = content(1, 10'000'000);
+  const auto before = heap_of(rig.ground.link);
+  {
+    auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+    REQUIRE_OK(writer);
+    add_all(*writer, bytes, random);
+  }
+  CHECK_EQ(heap_of(rig.ground.link).second, before.second);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+  // A session that ends in its midst, like a client that is killed.
+  std::optional<cli::SessionLink> link(rig.ground.machine);
+  auto other = Table::open(*link, rig_table);
+  REQUIRE_OK(other);
+  // Never destroyed, since nobody is left to be told.
+  static BlobWriter* lost = nullptr;
+  lost = new BlobWriter(std::move(*BlobWriter::begin(*other, {i64(1)}, "data")));
+  add_all(*lost, bytes, random);
+  // Somebody else beginning does not disturb it, as long as it is there.
+  auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(writer);
+  add_all(*writer, bytes, random);
+  REQUIRE_OK(lost->add(bytes_of(bytes)));
+  REQUIRE_OK(writer->finish());
+  CHECK((read_all(rig.table, 1) == bytes));
+  const auto with_both = heap_of(rig.ground.link);
+  link.reset();
+  CHECK_EQ(problems_of(rig.ground.link), "");
+  auto third = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(third);
+  add_all(*third, bytes, random);
+  REQUIRE_OK(third->finish());
+  CHECK((read_all(rig.table, 1) == bytes));
+  CHECK_EQ(problems_of(rig.ground.link), "");
+  CHECK_LT(heap_of(rig.ground.link).second, with_both.second);
+  // In the end only the row's own value is there, and no owner's device.
+  Script script;
+  Answers answers;
+  script.add(Program().list_devices(std::string(rig_table) + ":stage", {}, 10));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+  CHECK(devices_of(answers[0]).empty());
+}
+
+TEST_CASE("a value whose table is emptied meanwhile is given up, and says so") {
+  TableRig rig(schema);
+  io::SeededRandom random(1);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value::blob("old"), text("one")}}));
+  auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(writer);
+  add_all(*writer, content(1, 5'000'000), random);
+  REQUIRE_OK(rig.table.truncate());
+  CHECK_EQ(writer->add(bytes_of(content(2, 5'000'000))).error().status, Status::not_found);
+  CHECK_EQ(writer->finish().error().status, Status::not_found);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing
