@@ -89,7 +89,9 @@ class BTreeView {
 
 /// As memcmp, the shorter first.
 [[nodiscard]] inline int compare_keys(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
-  const int order = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
+  // What is empty need not be anywhere.
+  const std::size_t common = std::min(a.size(), b.size());
+  const int order = common == 0 ? 0 : std::memcmp(a.data(), b.data(), common);
   if (order != 0) return order;
   return a.size() < b.size() ? -1 : a.size() > b.size() ? 1 : 0;
 }
