@@ -34,7 +34,7 @@ class Bare:
 
     def __call__(self, server, row, span, seconds, seed):
         return self.load(server, row.way, row.order, row.block, row.depth, span, seconds, seed=seed,
-                         flush_every=row.flush_every, check=int(row.way == "read"))
+                         flush_every=row.flush_every, fua=int(row.is_durable), check=int(row.way == "read"))
 
     def fill(self, server, span):
         """Writes every block once, with its number."""
@@ -42,7 +42,7 @@ class Bare:
 
     def load(self, server, way, order, block, depth, span, seconds, **more):
         options = {"socket": server.socket, "export": server.export, "way": way, "order": order, "block": block,
-                   "depth": depth, "span": span, "seconds": seconds, "bytes": 0, "flush_every": 0, "check": 0,
+                   "depth": depth, "span": span, "seconds": seconds, "bytes": 0, "flush_every": 0, "fua": 0, "check": 0,
                    "seed": 1, **more}
         told = json.loads(run_tool(self.program, *(f"{name}={value}" for name, value in options.items())))
         return told["operations"], told["seconds"], told["p50_us"], told["p99_us"], told["client_seconds"]

@@ -45,9 +45,9 @@ NbdLink::~NbdLink() {
 }
 
 void NbdLink::put_request(std::uint8_t* at, nbd::Command command, std::uint64_t cookie, std::uint64_t offset,
-                          std::uint32_t length) {
+                          std::uint32_t length, std::uint16_t flags) {
   at = nbd::store_big(at, nbd::magic::request);
-  at = nbd::store_big(at, std::uint16_t{0});
+  at = nbd::store_big(at, flags);
   at = nbd::store_big(at, static_cast<std::uint16_t>(command));
   at = nbd::store_big(at, cookie);
   at = nbd::store_big(at, offset);

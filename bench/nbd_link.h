@@ -25,7 +25,7 @@ class NbdLink {
 
   /// The request's 28 bytes.
   static void put_request(std::uint8_t* at, nbd::Command command, std::uint64_t cookie, std::uint64_t offset,
-                          std::uint32_t length);
+                          std::uint32_t length, std::uint16_t flags = 0);
 
   /// To be sent behind what waits already; the bytes must stay until they are. Nothing leaves before `send`.
   void queue(std::span<const std::uint8_t> bytes);

@@ -1,11 +1,12 @@
 // bench_nbd_load socket=PATH export=NAME way=read|write order=random|sequential block=BYTES depth=N span=BYTES
-//                seconds=S bytes=B flush_every=N check=0|1 seed=N
+//                seconds=S bytes=B flush_every=N fua=0|1 check=0|1
+//                seed=N
 //
 // Keeps `depth` requests of `block` bytes under way over one connection, within the first `span` bytes of the export,
 // for `seconds`, or until `bytes` have been moved (0: no matter how many). All requests that replies make room for
 // leave in one system call. Writes end with a flush, which is part of the time; with `flush_every` so many writes are
-// followed by a flush before the next ones. Each 4096 bytes that it writes begin with the number of their block, and
-// with `check` each reply to a read has to begin so.
+// followed by a flush before the next ones; with `fua` each write is durable when it is answered. Each 4096 bytes that
+// it writes begin with the number of their block, and with `check` each reply to a read has to begin so.
 //
 // Prints one line of JSON: operations, seconds, latencies of an operation (where it flushes: of a flush), and the
 // processor time of this client.
@@ -76,6 +77,7 @@ class Load {
         is_write_(arguments.text("way") == "write"),
         is_random_(arguments.text("order") == "random"),
         checks_(arguments.number("check") != 0),
+        write_flags_(arguments.number("fua") != 0 ? nbd::command_flags::fua : std::uint16_t{0}),
         block_(arguments.number("block")),
         blocks_(arguments.number("span") / block_),
         flush_every_(arguments.number("flush_every")),
@@ -145,7 +147,8 @@ class Load {
     slot.offset = (is_random_ ? random_() % blocks_ : next_++ % blocks_) * block_;
     slot.begun_ns = now;
     const nbd::Command command = is_write_ ? nbd::Command::write : nbd::Command::read;
-    NbdLink::put_request(slot.header.data(), command, index, slot.offset, static_cast<std::uint32_t>(block_));
+    NbdLink::put_request(slot.header.data(), command, index, slot.offset, static_cast<std::uint32_t>(block_),
+                         is_write_ ? write_flags_ : std::uint16_t{0});
     link_.queue(slot.header);
     if (is_write_) {
       for (std::uint64_t at = 0; at < block_; at += stamped) {
@@ -227,6 +230,7 @@ class Load {
 
   NbdLink link_;
   const bool is_write_, is_random_, checks_;
+  const std::uint16_t write_flags_;
   const std::uint64_t block_, blocks_, flush_every_, most_operations_;
   const double seconds_;
   std::mt19937_64 random_;

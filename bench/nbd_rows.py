@@ -16,6 +16,7 @@ class NbdRow:
     block: int = 4 * K
     order: str = "random"
     flush_every: int = 0  # writes; 0: once, at the end
+    is_durable: bool = False  # each write, when it is answered; by the bare client only
     is_direct: bool = False  # peers only with settings that pass the page cache by
 
     @property
@@ -45,8 +46,9 @@ NBD_ROWS = [
     *random_rows("read-cold", "4 KiB random reads, cold", "read", False, {1: AS_FAST, 16: AHEAD, 64: AHEAD}),
     sequential("scan-cold", "1 MiB sequential reads, cold", "read", AS_FAST, False),
     *random_rows("write-hot", "4 KiB random writes, hot", "write", True, {1: AHEAD, 16: HOT, 64: HOT}),
-    *random_rows("fsync", "4 KiB writes, a flush behind each", "write", True, {1: TO_DISK}, flush_every=1),
+    *random_rows("fsync", "4 KiB writes, a flush behind each", "write", True, {1: AS_FAST}, flush_every=1),
     *random_rows("fsync", "4 KiB writes, a flush behind 64", "write", True, {64: TO_DISK}, flush_every=64),
+    *random_rows("fua", "4 KiB writes, each durable", "write", True, {16: TO_DISK, 64: TO_DISK}, is_durable=True),
     *random_rows("write-cold", "4 KiB random writes, cold", "write", False, {1: TO_DISK, 16: TO_DISK, 64: TO_DISK}),
     *random_rows("write-direct", "4 KiB random writes, peers direct", "write", False, {16: TO_DISK, 64: TO_DISK}, is_direct=True),
     sequential("fill-cold", "1 MiB sequential writes", "write", AS_FAST, False),
