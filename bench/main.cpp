@@ -34,6 +34,7 @@ const std::map<std::string, Maker> subjects{
     {"table_ranges", make_table_ranges},
     {"table_sums", make_table_sums},
     {"table_space", make_table_space},
+    {"duckdb_sums", make_duckdb_sums},
     {"sqlite_inserts", make_sqlite_inserts},
     {"sqlite_gets", make_sqlite_gets},
     {"sqlite_ranges", make_sqlite_ranges},

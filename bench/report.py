@@ -40,6 +40,8 @@ class Result:
                 f"{self.ratio:.2f}", target_text(row), self.verdict()]
 
     def verdict(self):
+        if not self.row.target.is_any:
+            return ""
         return "MISSED" if not self.met else "met" if self.met_by == self.row.name else f"met by {self.met_by}"
 
     def json(self):

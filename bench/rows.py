@@ -13,6 +13,10 @@ class Target:
     ratio_at_most: float | None = None
     excess_at_most: float | None = None  # ours - reference, in the row's unit
 
+    @property
+    def is_any(self):
+        return self != Target()
+
     def holds(self, ours, reference):
         ratio = ours / reference
         return (
@@ -93,6 +97,7 @@ ROWS = [
     thousands("table-get", "rows by key, hot", "SQLite", Target(ratio_at_least=0.8)),
     thousands("table-range", "ranges of 1,000 rows, hot", "SQLite", AHEAD),
     rate("table-sum", "sum with a condition, ten million rows", "SQLite", Target(ratio_at_least=5)),
+    rate("table-sum-duckdb", "the same", "DuckDB, 2 threads", Target()),
     Row("table-space", "bytes of the million rows", "SQLite", "MB", 1e-6, Target(ratio_at_most=1.5), 1),
     milliseconds("open-crashed", "opening behind a full journal", "no record waits", Target(at_most=2000), 3),
 ]

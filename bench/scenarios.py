@@ -7,13 +7,14 @@ import shutil
 import tempfile
 
 from rows import BY_NAME, ROWS
-from subjects import Command, Fio, FioTail, OnCopies, Server, Subject, run_tool, settle, write_file
+from subjects import Command, Failure, Fio, FioTail, OnCopies, Server, Subject, run_tool, settle, write_file
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 # What makes a program of ours durable: "flush" behind it, or "commit" around it.
 DURABLE = "commit"
 # Rows in a transaction of SQLite's: its best of 1, 10, 100, 1,000 thousand.
 SQLITE_BATCH = 100_000
+DUCKDB = "@duckdb/node-bindings-linux-x64@1.5.6-r.1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,6 +295,15 @@ def commit_tails(bench):
                           lambda: FioTail(file, background, rate, percentile, seconds))
 
 
+def fetch_duckdb(folder):
+    """DuckDB's library, unpacked into the folder."""
+    if shutil.which("npm") is None:
+        raise Failure("there is no npm to get DuckDB with")
+    archive = run_tool("npm", "pack", "--silent", "--pack-destination", folder, DUCKDB).split()[-1]
+    run_tool("tar", "--extract", "--file", folder / archive, "--directory", folder)
+    return folder / "package" / "libduckdb.so"
+
+
 def tables(bench):
     """The same tables in SQLite, whose cache holds all of them, as ours does."""
     sizes = bench.sizes
@@ -313,6 +323,15 @@ def tables(bench):
         with bench.store("tables.store", 3 * G) as store, bench.folder("sqlite") as folder:
             bench.measure(name, bench.subject(f"table_{what}", store=store, **arguments),
                           bench.subject(f"sqlite_{what}", file=folder / "tables", **arguments, **more))
+
+
+def duckdb(bench):
+    """A database made for such sums. Its library comes from the npm registry, where there is npm."""
+    arguments = {"rows": bench.sizes.number_rows, "cache": 2 * G}
+    with bench.store("tables.store", 3 * G) as store, bench.folder("duckdb") as folder:
+        library = fetch_duckdb(folder)
+        bench.measure("table-sum-duckdb", bench.subject("table_sums", store=store, **arguments),
+                      bench.subject("duckdb_sums", library=library, rows=arguments["rows"]))
 
 
 def opening_after_a_crash(bench):
@@ -368,6 +387,7 @@ SCENARIOS = [
     (["commit", "commit-socket", "commit-clients", "commit-blocks"], commits),
     (["value-sqlite", "value-lmdb", "values-sqlite", "values-lmdb"], values),
     (["commit-tail", "commit-tail-fio"], commit_tails),
-    (TABLES, tables),
+    ([name for name in TABLES if name != "table-sum-duckdb"], tables),
+    (["table-sum-duckdb"], duckdb),
     (["open-crashed"], opening_after_a_crash),
 ]

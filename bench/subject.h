@@ -76,6 +76,7 @@ std::unique_ptr<Subject> make_table_gets(const Arguments&);
 std::unique_ptr<Subject> make_table_ranges(const Arguments&);
 std::unique_ptr<Subject> make_table_sums(const Arguments&);
 std::unique_ptr<Subject> make_table_space(const Arguments&);
+std::unique_ptr<Subject> make_duckdb_sums(const Arguments&);
 std::unique_ptr<Subject> make_sqlite_inserts(const Arguments&);
 std::unique_ptr<Subject> make_sqlite_gets(const Arguments&);
 std::unique_ptr<Subject> make_sqlite_ranges(const Arguments&);
