@@ -13,6 +13,7 @@
 
 #include "io/clock.h"
 #include "io/open_store_file.h"
+#include "io/transfer_parts.h"
 #include "isa/limits.h"
 
 namespace chimera::io {
@@ -31,15 +32,16 @@ constexpr std::size_t most_under_way = 100;
 /// A request under way: its buffers as few spans as possible, and how far it has come.
 class FileDisk::Transfer final : public Completion {
  public:
-  explicit Transfer(FileDisk& disk) : disk_(disk) { parts_.reserve(Disk::most_blocks); }
+  explicit Transfer(FileDisk& disk) : disk_(disk) {}
 
   void start(DiskRequest& request) {
     request_ = &request;
     is_syncing_ = false;
-    first_part_ = 0;
-    offset_ = request.first_block * block_size;
-    parts_.clear();
-    for (std::byte* const buffer : request.buffers) add(buffer);
+    parts_.begin(request.first_block * block_size);
+    for (std::byte* const buffer : request.buffers) {
+      assert(reinterpret_cast<std::uintptr_t>(buffer) % block_size == 0 && "buffers are aligned to a block");
+      parts_.add(buffer, block_size);
+    }
     go_on();
   }
 
@@ -58,8 +60,8 @@ class FileDisk::Transfer final : public Completion {
     if (request_->buffers.empty() || is_syncing_) return end(0);
     const std::size_t moved = static_cast<std::size_t>(result) / sector_size * sector_size;
     if (moved == 0) return end(EIO);
-    advance(moved);
-    if (first_part_ == parts_.size()) {
+    parts_.advance(moved);
+    if (parts_.empty()) {
       if (!request_->durable || is_written_through()) return end(0);
       is_syncing_ = true;
     }
@@ -67,18 +69,6 @@ class FileDisk::Transfer final : public Completion {
   }
 
  private:
-  void add(std::byte* buffer) {
-    assert(reinterpret_cast<std::uintptr_t>(buffer) % block_size == 0 && "buffers are aligned to a block");
-    if (!parts_.empty()) {
-      iovec& last = parts_.back();
-      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == buffer) {
-        last.iov_len += block_size;
-        return;
-      }
-    }
-    parts_.push_back({buffer, block_size});
-  }
-
   /// A durable write of one block is left to the kernel (RWF_DSYNC), a longer one is followed by a flush of ours. On a
   /// computer with nothing else to do the former is faster; but the kernel then flushes in a thread that seems to be
   /// bound to the processor that the disk has interrupted, and where that one computes something, it took a tick, 4 ms.
@@ -86,29 +76,15 @@ class FileDisk::Transfer final : public Completion {
 
   void go_on() {
     if (is_syncing_) return disk_.loop_.sync_data(disk_.fd_, *this);
-    const iovec* parts = parts_.data() + first_part_;
-    const auto part_count = static_cast<unsigned>(parts_.size() - first_part_);
     switch (request_->kind) {
-      case DiskRequest::Kind::read: return disk_.loop_.readv(disk_.fd_, parts, part_count, offset_, *this);
+      case DiskRequest::Kind::read:
+        return disk_.loop_.readv(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), *this);
       case DiskRequest::Kind::write:
-        return disk_.loop_.writev(disk_.fd_, parts, part_count, offset_, is_written_through(), *this);
+        return disk_.loop_.writev(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), is_written_through(),
+                                  *this);
       case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);
       case DiskRequest::Kind::discard:
-        return disk_.loop_.punch_hole(disk_.fd_, offset_, request_->discarded_blocks * block_size, *this);
-    }
-  }
-
-  void advance(std::size_t moved) {
-    offset_ += moved;
-    while (moved > 0) {
-      iovec& part = parts_[first_part_];
-      if (moved < part.iov_len) {
-        part.iov_base = static_cast<std::byte*>(part.iov_base) + moved;
-        part.iov_len -= moved;
-        return;
-      }
-      moved -= part.iov_len;
-      ++first_part_;
+        return disk_.loop_.punch_hole(disk_.fd_, parts_.offset(), request_->discarded_blocks * block_size, *this);
     }
   }
 
@@ -132,10 +108,8 @@ class FileDisk::Transfer final : public Completion {
 
   FileDisk& disk_;
   DiskRequest* request_ = nullptr;
-  std::vector<iovec> parts_;
-  std::size_t first_part_ = 0;  ///< those before have been moved
-  std::uint64_t offset_ = 0;    ///< bytes on the disk, of first_part_
-  bool is_syncing_ = false;     ///< all has been moved, and is to be on the medium
+  TransferParts parts_;
+  bool is_syncing_ = false;  ///< all has been moved, and is to be on the medium
   int refusal_ = 0;
 };
 

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <utility>
 
+#include "io/transfer_parts.h"
 #include "isa/limits.h"
 
 namespace chimera::io {
@@ -37,18 +38,16 @@ std::uint64_t most_length_of(int fd) {
 /// A request under way: the part of its buffers that the file has, as few spans as possible, and how far it has come.
 class KernelFile::Transfer final : public Completion {
  public:
-  explicit Transfer(KernelFile& file) : file_(file) { parts_.reserve(Disk::most_blocks); }
+  explicit Transfer(KernelFile& file) : file_(file) {}
 
   void start(DiskRequest& request, std::uint64_t end) {
     request_ = &request;
-    first_part_ = 0;
-    offset_ = request.first_block * block_size;
-    parts_.clear();
+    parts_.begin(request.first_block * block_size);
     if (request.kind == DiskRequest::Kind::read) end = std::min(end, file_.length_);
-    std::uint64_t at = offset_;
+    std::uint64_t at = parts_.offset();
     for (std::byte* const buffer : request.buffers) {
       const auto size = static_cast<std::size_t>(at < end ? std::min(block_size, end - at) : 0);
-      if (size > 0) add(buffer, size);
+      if (size > 0) parts_.add(buffer, size);
       if (request.kind == DiskRequest::Kind::read) std::memset(buffer + size, 0, block_size - size);
       at += block_size;
     }
@@ -62,8 +61,9 @@ class KernelFile::Transfer final : public Completion {
     if (request_->kind == DiskRequest::Kind::flush) return end(0);
     // A file that ends where it did not end before has been cut by somebody else.
     if (result == 0) return end(EIO);
-    advance(static_cast<std::size_t>(result));
-    if (first_part_ == parts_.size()) return end(0);
+    parts_.advance(static_cast<std::size_t>(result));
+    if (request_->kind == DiskRequest::Kind::write) file_.length_ = std::max(file_.length_, parts_.offset());
+    if (parts_.empty()) return end(0);
     go_on();
   }
 
@@ -71,42 +71,15 @@ class KernelFile::Transfer final : public Completion {
   /// All of it lies behind the end.
   [[nodiscard]] bool has_nothing() const { return request_->kind != DiskRequest::Kind::flush && parts_.empty(); }
 
-  void add(std::byte* buffer, std::size_t size) {
-    if (!parts_.empty()) {
-      iovec& last = parts_.back();
-      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == buffer) {
-        last.iov_len += size;
-        return;
-      }
-    }
-    parts_.push_back({buffer, size});
-  }
-
   void go_on() {
     if (has_nothing()) return file_.loop_.after(0, *this);
-    const iovec* parts = parts_.data() + first_part_;
-    const auto part_count = static_cast<unsigned>(parts_.size() - first_part_);
     switch (request_->kind) {
-      case DiskRequest::Kind::read: return file_.loop_.readv(file_.fd_, parts, part_count, offset_, *this);
+      case DiskRequest::Kind::read:
+        return file_.loop_.readv(file_.fd_, parts_.data(), parts_.count(), parts_.offset(), *this);
       case DiskRequest::Kind::write:
-        return file_.loop_.writev(file_.fd_, parts, part_count, offset_, request_->durable, *this);
+        return file_.loop_.writev(file_.fd_, parts_.data(), parts_.count(), parts_.offset(), request_->durable, *this);
       case DiskRequest::Kind::flush: return file_.loop_.sync_data(file_.fd_, *this);
       case DiskRequest::Kind::discard: assert(false && "a served file is punched at once");
-    }
-  }
-
-  void advance(std::size_t moved) {
-    offset_ += moved;
-    if (request_->kind == DiskRequest::Kind::write) file_.length_ = std::max(file_.length_, offset_);
-    while (moved > 0) {
-      iovec& part = parts_[first_part_];
-      if (moved < part.iov_len) {
-        part.iov_base = static_cast<std::byte*>(part.iov_base) + moved;
-        part.iov_len -= moved;
-        return;
-      }
-      moved -= part.iov_len;
-      ++first_part_;
     }
   }
 
@@ -120,9 +93,7 @@ class KernelFile::Transfer final : public Completion {
 
   KernelFile& file_;
   DiskRequest* request_ = nullptr;
-  std::vector<iovec> parts_;
-  std::size_t first_part_ = 0;  ///< those before have been moved
-  std::uint64_t offset_ = 0;    ///< bytes in the file, of first_part_
+  TransferParts parts_;
 };
 
 KernelFile::KernelFile(KernelLoop& loop, int fd) : loop_(loop), fd_(fd) {}

@@ -7,7 +7,8 @@ import random
 import subprocess
 import unittest
 
-from harness import ChimeraTest
+import failing_flushes
+from harness import CHIMERA, ChimeraTest
 
 MIB = 1 << 20
 
@@ -54,6 +55,28 @@ class BlockDevice(ChimeraTest):
         self.chimera("run", device, "-", text='open device "disk"\ndelete device\n')
         self.assertGreaterEqual(os.stat(backing).st_blocks * 512, taken)
         self.chimera("trim", device)
+        self.assertLess(os.stat(backing).st_blocks * 512, taken - 19 * MIB)
+        self.assertIn("No problem", self.chimera("check", device))
+
+    def trim_with_refusals(self, device, all_of_them):
+        try:
+            return subprocess.run([CHIMERA, "trim", device, "--io", "posix"], capture_output=True, text=True,
+                                  preexec_fn=lambda: failing_flushes.refuse_discards(all_of_them))
+        except subprocess.SubprocessError:
+            self.skipTest("no system call can be refused here (seccomp)")
+
+    def test_a_device_that_punches_no_holes_discards_and_one_that_cannot_is_told_of(self):
+        device, backing = self.make_device("disk", 64 * MIB)
+        self.chimera("format", device)
+        self.chimera("import", device, self.write_file("image", random.Random(1).randbytes(20 * MIB)), "disk")
+        self.chimera("run", device, "-", text='open device "disk"\ndelete device\n')
+        taken = os.stat(backing).st_blocks * 512
+        done = self.trim_with_refusals(device, all_of_them=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("free space cannot be given back here: Operation not supported", done.stderr)
+        self.assertGreaterEqual(os.stat(backing).st_blocks * 512, taken)
+        done = self.trim_with_refusals(device, all_of_them=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertLess(os.stat(backing).st_blocks * 512, taken - 19 * MIB)
         self.assertIn("No problem", self.chimera("check", device))
 

@@ -1,4 +1,4 @@
-"""A process whose fdatasync fails when a test says so: the kernel asks us about each call (seccomp's user
+"""Processes whose system calls fail as a disk would make them. One has fdatasync fail when a test says so: the kernel asks us about each call (seccomp's user
 notification), so nothing has to be mounted and nobody has to be root. io_uring passes this by; it needs `--io posix`."""
 
 import ctypes
@@ -24,6 +24,30 @@ class Program(ctypes.Structure):
     _fields_ = [("count", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
+def program_of(instructions):
+    filter_bytes = b"".join(struct.pack("<HBBI", *instruction) for instruction in instructions)
+    return Program(len(instructions), filter_bytes)
+
+
+PR_SET_SECCOMP, MODE_FILTER, RETURN_ERRNO = 22, 2, 0x00050000
+FALLOCATE_AND_IOCTL = {"x86_64": (285, 16), "aarch64": (47, 29)}
+BLKDISCARD, SECOND_ARGUMENT = 0x1277, 24
+
+
+def refuse_discards(all_of_them):
+    """In the process to be: it can punch no holes (and, if all are refused, discard nothing of a block device either).
+    """
+    fallocate, ioctl = FALLOCATE_AND_IOCTL[platform.machine()]
+    refused = ctypes.c_uint32(RETURN_ERRNO | errno.EOPNOTSUPP).value
+    asked = [(LOAD_WORD, 0, 0, 0), (JUMP_IF_EQUAL, 0, 1, fallocate), (RETURN, 0, 0, refused)]
+    if all_of_them:
+        asked += [(JUMP_IF_EQUAL, 0, 3, ioctl), (LOAD_WORD, 0, 0, SECOND_ARGUMENT), (JUMP_IF_EQUAL, 0, 1, BLKDISCARD),
+                  (RETURN, 0, 0, refused)]
+    LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if LIBC.prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.byref(program_of([*asked, (RETURN, 0, 0, ALLOW)])), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
 class FailingFlushes:
     def __init__(self):
         if platform.machine() not in NUMBERS:
@@ -39,11 +63,9 @@ class FailingFlushes:
     def install(self):
         """In the process to be, before it becomes another program (Popen's preexec_fn)."""
         seccomp, fdatasync = NUMBERS[platform.machine()]
-        filter_bytes = b"".join(struct.pack("<HBBI", *instruction) for instruction in (
-            (LOAD_WORD, 0, 0, 0), (JUMP_IF_EQUAL, 0, 1, fdatasync), (RETURN, 0, 0, USER_NOTIFICATION),
-            (RETURN, 0, 0, ALLOW)))
+        program = program_of(((LOAD_WORD, 0, 0, 0), (JUMP_IF_EQUAL, 0, 1, fdatasync), (RETURN, 0, 0, USER_NOTIFICATION),
+                              (RETURN, 0, 0, ALLOW)))
         LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        program = Program(len(filter_bytes) // 8, filter_bytes)
         listener = LIBC.syscall(seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, ctypes.byref(program))
         if listener >= 0:
             socket.send_fds(self.theirs, [b"y"], [listener])

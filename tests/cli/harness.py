@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import termios
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -60,12 +61,26 @@ class Server:
     def kill_and_let_go(self, store):
         self.kill()
         wait_for_lock(store)
+        for address in self.addresses:
+            wait_for_silence(address)
 
 
 def wait_for_lock(store):
     """The kernel gives back what a killed process's ring holds, the store's lock included, a moment later."""
     with open(store, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def wait_for_silence(address):
+    """The same of a unix socket that it listened at."""
+    kind, _, path = address.partition(":")
+    while kind == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+            except (ConnectionRefusedError, FileNotFoundError):
+                return
+        time.sleep(0.01)
 
 
 class Connection:
