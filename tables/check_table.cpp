@@ -14,6 +14,7 @@
 #include "tables/heap_check.h"
 #include "tables/row_reader.h"
 #include "tables/row_writes.h"
+#include "tables/value_place.h"
 #include "types/order.h"
 
 namespace chimera::tables {
@@ -106,6 +107,7 @@ class Check {
     active_.resize(table_.header().tail);
     std::vector<std::uint32_t> columns(shape_.columns.size());
     std::iota(columns.begin(), columns.end(), 0u);
+    const std::vector<std::uint32_t> to_decode = columns_to_decode();
     RowReader reader(table_);
     for (std::uint64_t first = 0; first < table_.header().tail; first += rows_at_once) {
       const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(rows_at_once, table_.header().tail - first));
@@ -123,7 +125,7 @@ class Check {
       if (auto done = reader.entries.read(numbers, columns); !done) return done;
       if (auto done = check_slots(reader.entries, numbers); !done) return done;
       std::vector<types::Row> rows;
-      auto decoded = reader.decode_sparse(numbers.size(), columns, rows);
+      auto decoded = reader.decode_sparse(numbers.size(), to_decode, rows);
       if (!decoded && decoded.error().status != Status::corrupt) return decoded;
       if (!decoded) {
         problem(fmt::format("rows {} to {}: {}", numbers.front(), numbers.back(), decoded.error().words));
@@ -137,14 +139,30 @@ class Check {
     return {};
   }
 
+  /// All but blobs that are in no index: any bytes are one, and they may be larger than memory.
+  std::vector<std::uint32_t> columns_to_decode() const {
+    std::vector<std::uint32_t> columns;
+    for (std::uint32_t column = 0; column < shape_.columns.size(); ++column) {
+      const bool is_blob = shape_.relation.columns[column].type.kind == types::Kind::blob;
+      const bool in_index = std::ranges::any_of(shape_.indexes, [&](const IndexFile& of) { return of.covers(column); });
+      if (!is_blob || in_index) columns.push_back(column);
+    }
+    return columns;
+  }
+
   Result<> check_slots(const EntryReader& entries, std::span<const std::uint64_t> numbers) {
     for (std::uint32_t column = 0; column < shape_.columns.size(); ++column) {
       const ColumnFile& file = shape_.columns[column];
       if (!file.is_variable()) continue;
       for (std::size_t i = 0; i < numbers.size(); ++i) {
         const types::Slot slot = types::read_slot(entries.entry(column, i));
-        if (!slot.is_placed() || slot.is_long()) continue;
-        const auto whole = heaps_[file.heap].value(heap_value(slot));
+        if (!slot.is_placed()) continue;
+        const auto value = long_value(entries, column, i, numbers[i]);
+        if (!value) {
+          if (auto done = told(std::unexpected(value.error())); !done) return done;
+          continue;
+        }
+        const auto whole = heaps_[file.heap].value(*value);
         if (!whole) return std::unexpected(whole.error());
         if (!*whole)
           problem(
@@ -152,6 +170,13 @@ class Check {
       }
     }
     return {};
+  }
+
+  /// What a slot leads to, also where it is too long for the slot to tell.
+  Result<HeapValue> long_value(const EntryReader& entries, std::uint32_t column, std::size_t i, std::uint64_t row) {
+    ValuePlace at{row, column, {}, 0};
+    std::copy_n(entries.entry(column, i), types::slot_size, at.slot.begin());
+    return value_of(table_, at);
   }
 
   /// Each row is found by its key; since there are as many entries as rows there are no others.
