@@ -307,14 +307,20 @@ class Images(NbdTest):
 
 
 class Kills(FileTest):
-    """A server that is killed amid commits to a file and to a device of the pool."""
+    """A server that is killed amid commits to a file, its length too, and to a device of the pool."""
 
     PLACES = (100, 4092, 65536 + 3, 199_990)
 
     def program(self, number):
         data = struct.pack("<Q", number)
         writes = b"".join(b"\x90" + self.disk + struct.pack("<QI", at, 8) + data for at in self.PLACES)
-        return b"\xf8" + writes + b"\x90" + self.pool + struct.pack("<QI", 0, 8) + data + b"\xf9"
+        cut = b"\xd0" + self.disk + struct.pack("<Q", 100_000 + number % 7 * 999)
+        length = b"\xd0" + self.disk + struct.pack("<Q", self.length_with(number))
+        return (b"\xf8" + cut + writes + length + b"\x90" + self.pool + struct.pack("<QI", 0, 8) + data + b"\xf9")
+
+    @staticmethod
+    def length_with(number):
+        return 200_000 + number % 5 * 3000
 
     def judge(self, acknowledged, sent):
         text = "".join(f'read bytes disk @{at} #8\n' for at in self.PLACES)
@@ -330,10 +336,13 @@ class Kills(FileTest):
         self.assertTrue(acknowledged <= number <= sent, f"{acknowledged} <= {number} <= {sent}")
         raw = self.path.read_bytes()
         self.assertEqual({struct.unpack("<Q", raw[at:at + 8])[0] for at in self.PLACES}, {number})
+        if number > 0:
+            self.assertEqual(len(raw), self.length_with(number))
+            self.assertFalse(any(raw[100_000 + number % 7 * 999:199_990] + raw[199_998:]), "what was cut off is zeros")
         return number
 
     def test_commits_are_whole_in_file_and_pool(self):
-        self.path = self.image("disk.img", bytes(200_000))
+        self.path = self.image("disk.img", bytes(100_000) + b"x" * 100_000)
         self.disk, self.pool = b"\xa1" * 16, b"\xb1" * 16
         chosen = random.Random()
         number = 0
@@ -353,7 +362,7 @@ class Kills(FileTest):
                 connection.send(self.program(sent))
                 if chosen.random() < 0.1:
                     break
-                for _ in range(len(self.PLACES) + 3):
+                for _ in range(len(self.PLACES) + 5):
                     self.assertEqual(connection.answer()[0], OK)
                 acknowledged = sent
             server.kill_and_let_go(self.store)
