@@ -48,7 +48,9 @@ class Builder : public nlohmann::json_sax<Json> {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - unexpected
     // end of input; last read: '…'; expected …": what is unexpected, without the piece of text.
     std::string words = error.what();
-    words.erase(0, words.find(" - ") == std::string::npos ? 0 : words.find(" - ") + 3);
+    // A number that no double holds: "[json.exception.out_of_range.406] number overflow parsing '1e999'".
+    const std::string_view mark = words.find(" - ") == std::string::npos ? "] " : " - ";
+    words.erase(0, std::min(words.find(mark) + mark.size(), words.size()));
     const std::size_t read = words.find("; last read: '");
     if (read != std::string::npos) words.erase(read, words.rfind('\'') + 1 - read);
     error_ = Error{Status::bad_text, fmt::format("no JSON at byte {}: {}", position, words)};

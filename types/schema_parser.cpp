@@ -164,6 +164,10 @@ class Parser {
     if (column.external && fixed_width(column.type)) {
       source_.report(type_at, fmt::format("{} has a fixed width, so it cannot be external", short_text(column.type)));
     }
+    const bool is_null = column.default_value && column.default_value->is_null();
+    if (is_null && !column.nullable && !column.type.holds_any()) {
+      source_.report(default_at_, "the column is not nullable");
+    }
     if (column.indexed && column.unique) source_.report(*name, "unique is an index already: leave out 'indexed'");
     if ((column.indexed || column.unique) && !has_order(column.type)) report_unordered(type_at, column);
     return column;
@@ -207,9 +211,7 @@ class Parser {
       source_.report(literal->first, fmt::format("no value of {}: {}", short_text(column.type), value.error().text()));
       return true;
     }
-    if (value->is_null() && !column.nullable && !source_.peek().is("nullable") && !column.type.holds_any()) {
-      source_.report(literal->first, "the column is not nullable");
-    }
+    default_at_ = literal->first;
     column.default_value = *std::move(value);
     return true;
   }
@@ -367,6 +369,7 @@ class Parser {
   std::string module_;
   TypeParser types_;
   bool columns_are_good_ = true;  ///< of the relation that is being read
+  Token default_at_;              ///< the literal of the column that is being read
 };
 
 }  // namespace

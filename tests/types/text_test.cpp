@@ -152,6 +152,7 @@ TEST_CASE("JSON that is wrong says where") {
   CHECK(json_again("1 2", "any") == "no JSON at byte 3: unexpected number literal; expected end of input");
   CHECK(json_again("", "any") == "no JSON at byte 1: unexpected end of input; expected '[', '{', or a literal");
   CHECK(json_again("\"\xFF\"", "any") == "no JSON at byte 2: invalid string: ill-formed UTF-8 byte");
+  CHECK(json_again("1e999", "f64") == "no JSON at byte 5: number overflow parsing '1e999'");
   CHECK(json_again(std::string(200, '['), "any") == "JSON is nested more than 128 deep");
   CHECK(json_again(std::string(33, '[') + std::string(33, ']'), "any")
             .ends_with("values are inside each other more than 32 deep"));
