@@ -38,7 +38,8 @@ EmbeddedStore::~EmbeddedStore() {
 
 void EmbeddedStore::await_freed() {
   constexpr int look_ms = 1;
-  while (!embedded_.machine->store().describe().contains("\"being_freed\":0,")) embedded_.machine->turn(look_ms);
+  const devices::Store& store = embedded_.machine->store();
+  while (store.figures().on_disk.value().being_freed > 0) embedded_.machine->turn(look_ms);
   run(Program().sync());
 }
 

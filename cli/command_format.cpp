@@ -63,7 +63,7 @@ Done report(const Options& options, const devices::Store& store, std::string_vie
     fmt::print("{}: {}\n", options.store, text);
     return {};
   }
-  const auto description = Json::parse(store.describe(), nullptr, /*allow_exceptions=*/false);
+  const auto description = Json::parse(store.figures().to_json().end(), nullptr, /*allow_exceptions=*/false);
   if (!description.is_object()) return std::unexpected("The description of the store is not a JSON object.");
   Json json{{"store", options.store}};
   for (const char* key : {"uuid", "size", "used", "free", "kept_back"}) json[key] = description.value(key, Json());

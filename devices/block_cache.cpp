@@ -67,6 +67,8 @@ BlockCache::BlockCache(io::Disk& disk, std::uint64_t bytes) : disk_(disk) {
   }
   evictable_ = count;
   most_hints_ = count / 16;
+  hints_.reserve(most_hints_);
+  free_hints_.reserve(most_hints_);
 }
 
 BlockCache::~BlockCache() {
@@ -109,7 +111,10 @@ Hints* BlockCache::hints(FrameId id) {
       frame.hints = free_hints_.back();
       free_hints_.pop_back();
     } else if (hints_.size() < most_hints_) {
-      hints_.push_back(std::make_unique<Hints>());
+      // Looking something up takes no memory that must be there.
+      std::unique_ptr<Hints> made(new (std::nothrow) Hints);
+      if (made == nullptr) return nullptr;
+      hints_.push_back(std::move(made));
       frame.hints = static_cast<std::uint32_t>(hints_.size());
     } else {
       return nullptr;

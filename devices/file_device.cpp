@@ -58,6 +58,10 @@ FileDevice::FileDevice(Pool& pool, std::unique_ptr<PoolDevice> part, io::Folder*
 FileDevice::~FileDevice() {
   pool_.release(mover_);
   budget_.release(mover_);
+  wait_for_io();
+}
+
+void FileDevice::wait_for_io() {
   while (blocks_ != nullptr && !blocks_->at_rest()) pool_.loop().step(io::Loop::forever);
 }
 

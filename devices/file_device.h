@@ -37,6 +37,8 @@ class FileDevice final : public Device {
   FileDevice(Pool& pool, std::unique_ptr<PoolDevice> part, io::Folder* folder, FileBudget& budget);
   /// Waits for what is under way in the file. What was not flushed may be lost.
   ~FileDevice() override;
+  /// Until nothing is under way in the file.
+  void wait_for_io();
   [[nodiscard]] PoolDevice& part() { return *part_; }
   [[nodiscard]] const std::string& path() const { return part_->path(); }  ///< below the folder
   [[nodiscard]] bool attached() const { return blocks_ != nullptr; }

@@ -127,6 +127,20 @@ std::expected<void, std::string> place_journal(Superblock& blank, std::uint64_t 
 
 }  // namespace
 
+namespace {
+
+std::expected<void, std::string> make_empty(io::Loop& loop, Pool& pool, const Superblock& blank) {
+  if (const std::string error = pool.make(blank); !error.empty()) return std::unexpected(error);
+  // Twice, so that both places hold a superblock from the first day.
+  for (int n = 0; n < 2; ++n) {
+    pool.blocks().space().touch();
+    if (const auto settled = settle_store(loop, pool); !settled) return settled;
+  }
+  return {};
+}
+
+}  // namespace
+
 std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk, const FormatOptions& options) {
   if (disk.block_count() < smallest_store_blocks) {
     return std::unexpected(fmt::format("a store needs at least {} MiB, and there are {} KiB",
@@ -137,21 +151,36 @@ std::expected<void, std::string> format(io::Loop& loop, io::Disk& disk, const Fo
   for (const std::uint64_t place : superblock_places) {
     if (!write_now(loop, disk, place, zeros.get())) return std::unexpected("the disk could not be written");
   }
-  Pool pool(loop, disk, limits::smallest_cache);
   Superblock blank{};
   blank.magic = Superblock::right_magic;
   blank.version = Superblock::version_without_files;
   blank.store = boost::uuids::random_generator()();
   blank.options = options.keeps_space ? Superblock::keeps_space : 0;
   if (const auto placed = place_journal(blank, disk.block_count(), options); !placed) return placed;
-  if (const std::string error = pool.make(blank); !error.empty()) return std::unexpected(error);
-  // Twice, so that both places hold a superblock from the first day.
-  for (int n = 0; n < 2; ++n) {
-    pool.blocks().space().touch();
-    if (const auto settled = settle_store(loop, pool); !settled) return settled;
-  }
-  return {};
+  const OwnedPool pool(new Pool(loop, disk, limits::smallest_cache));
+  return pool->amid_operation([&] { return make_empty(loop, *pool, blank); });
 }
+
+namespace {
+
+std::expected<std::unique_ptr<Store>, std::string> open_pool(OwnedPool& pool, const Found& found,
+                                                             const OpenOptions& options) {
+  const Superblock& superblock = *found.superblock;
+  if (options.read_only) pool->set_read_only();
+  if (options.without_journal) pool->leave_journal();
+  if (options.salvage) pool->set_salvaging();
+  if (const std::string error = pool->open(superblock, found.place); !error.empty()) return std::unexpected(error);
+  if (pool->may_change() && (superblock.options & Superblock::keeps_space) == 0)
+    pool->enable_discards(options.discards);
+  // The damaged place is the next one's: from then on there are two again. Behind a replay there is a checkpoint
+  // anyway, and in its middle only between two instructions.
+  const bool wants_two = found.one_is_damaged || options.salvage;
+  if (wants_two && pool->may_change() && !pool->replaying()) pool->want_checkpoint();
+  return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}},
+                                 options.folder);
+}
+
+}  // namespace
 
 std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io::Disk& disk,
                                                               const OpenOptions& options) {
@@ -177,19 +206,8 @@ std::expected<std::unique_ptr<Store>, std::string> open_store(io::Loop& loop, io
   if (options.cache_bytes < limits::smallest_cache && !options.any_cache) {
     return std::unexpected(fmt::format("the cache must have at least {} MiB", limits::smallest_cache >> 20));
   }
-  auto pool = std::make_unique<Pool>(loop, disk, options.cache_bytes);
-  if (options.read_only) pool->set_read_only();
-  if (options.without_journal) pool->leave_journal();
-  if (options.salvage) pool->set_salvaging();
-  if (const std::string error = pool->open(superblock, found->place); !error.empty()) return std::unexpected(error);
-  if (pool->may_change() && (superblock.options & Superblock::keeps_space) == 0)
-    pool->enable_discards(options.discards);
-  // The damaged place is the next one's: from then on there are two again. Behind a replay there is a checkpoint
-  // anyway, and in its middle only between two instructions.
-  const bool wants_two = found->one_is_damaged || options.salvage;
-  if (wants_two && pool->may_change() && !pool->replaying()) pool->want_checkpoint();
-  return std::make_unique<Store>(std::move(pool), MemoryOptions{.most_bytes = options.most_memory_bytes, .make = {}},
-                                 options.folder);
+  OwnedPool pool(new Pool(loop, disk, options.cache_bytes));
+  return pool->amid_operation([&] { return open_pool(pool, *found, options); });
 }
 
 std::expected<std::uint64_t, std::string> trim(io::Loop& loop, Store& store) {

@@ -1,8 +1,6 @@
 #include "devices/pool.h"
 
 #include <fmt/format.h>
-#include <boost/uuid/uuid_io.hpp>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -46,6 +44,20 @@ Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
 
 Pool::~Pool() {
   blocks_.release_waiter(reaper_);
+  wait_for_io();
+}
+
+void PoolEnder::operator()(Pool* pool) const noexcept {
+  if (pool->is_broken_off_) return;
+  try {
+    pool->wait_for_io();
+  } catch (...) {
+    return;  // and this breaks it off
+  }
+  delete pool;
+}
+
+void Pool::wait_for_io() {
   while (io_pending()) loop_.step(io::Loop::forever);
 }
 
@@ -293,37 +305,33 @@ bool Pool::io_pending() const {
          blocks_.space().any_loading();
 }
 
-std::string Pool::describe(std::size_t device_count) const {
+StoreFigures Pool::figures(std::size_t device_count) const {
   const SpaceMap& space = blocks_.space();
   const BlockCache& cache = blocks_.cache();
   const std::uint64_t kept_back = std::min(blocks_.kept_back(), space.free_count());
-  const JournalWriter& writer = journal_.writer();
-  nlohmann::ordered_json journal;
-  if (writer.exists()) {
-    journal = {{"size", writer.block_count() * block_size},
-               {"used", writer.used_blocks() * block_size},
-               {"last", writer.last()},
-               {"durable", std::max(writer.durable(), checkpoint_.superblock().journal.sequence - 1)}};
+  StoreFigures figures;
+  figures.size = space.block_count() * block_size;
+  figures.used = (space.block_count() - space.free_count()) * block_size;
+  figures.free = (space.free_count() - kept_back) * block_size;
+  figures.devices = device_count;
+  figures.on_disk = {.uuid = checkpoint_.superblock().store,
+                     .kept_back = kept_back * block_size,
+                     .being_freed = graves_.size(),
+                     .failed = failed(),
+                     .cache = {.size = cache.frame_count() * block_size,
+                               .dirty = (cache.dirty_count() + cache.frozen_count()) * block_size,
+                               .misses = cache.misses()},
+                     .journal = std::nullopt,
+                     .given_back = discards_.blocks_given_back() * block_size,
+                     .generation = checkpoint_.published(),
+                     .checkpoints = checkpoint_.count()};
+  if (const JournalWriter& writer = journal_.writer(); writer.exists()) {
+    figures.on_disk->journal = {.size = writer.block_count() * block_size,
+                                .used = writer.used_blocks() * block_size,
+                                .last = writer.last(),
+                                .durable = std::max(writer.durable(), checkpoint_.superblock().journal.sequence - 1)};
   }
-  const nlohmann::ordered_json description = {
-      {"kind", "pool"},
-      {"uuid", to_string(checkpoint_.superblock().store)},
-      {"size", space.block_count() * block_size},
-      {"used", (space.block_count() - space.free_count()) * block_size},
-      {"free", (space.free_count() - kept_back) * block_size},
-      {"kept_back", kept_back * block_size},
-      {"devices", device_count},
-      {"being_freed", graves_.size()},
-      {"state", failed() ? "failed" : "good"},
-      {"cache",
-       {{"size", cache.frame_count() * block_size},
-        {"dirty", (cache.dirty_count() + cache.frozen_count()) * block_size},
-        {"misses", cache.misses()}}},
-      {"journal", journal},
-      {"given_back", discards_.blocks_given_back() * block_size},
-      {"checkpoint", {{"generation", checkpoint_.published()}, {"since_open", checkpoint_.count()}}},
-  };
-  return description.dump();
+  return figures;
 }
 
 void Pool::each_tree(const std::function<void(const std::string&, Tree&)>& visit) {

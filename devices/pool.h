@@ -19,7 +19,9 @@
 #include "devices/journal.h"
 #include "devices/journal_scan.h"
 #include "devices/manifest.h"
+#include "devices/owned_pool.h"
 #include "devices/pool_device.h"
+#include "devices/store_figures.h"
 #include "io/loop.h"
 
 namespace chimera::devices {
@@ -29,6 +31,19 @@ class Pool final : private Checkpoint::Source {
   Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes);
   /// Waits for what is under way on the disk. What is not durable by then is lost.
   ~Pool();
+
+  /// Runs `work`, which gives an std::expected; if it throws the pool is broken off. Behind an error nothing is under
+  /// way on the disk any more, so that the pool can go without having to wait.
+  template <typename Work>
+  auto amid_operation(const Work& work) {
+    is_broken_off_ = true;
+    auto result = work();
+    if (!result) wait_for_io();
+    is_broken_off_ = false;
+    return result;
+  }
+  /// Until nothing is under way on the disk.
+  void wait_for_io();
 
   /// Begins an empty store over the whole disk, with the identity of this superblock; the first checkpoint makes it.
   [[nodiscard]] std::string make(const Superblock& blank);
@@ -89,8 +104,7 @@ class Pool final : private Checkpoint::Source {
   /// So many of them have been run, and so many bytes of the next one's instructions. After the last one the pool is
   /// open to all.
   void replayed(std::size_t records, std::size_t bytes);
-  /// The JSON object of `describe store`.
-  [[nodiscard]] std::string describe(std::size_t device_count) const;
+  [[nodiscard]] StoreFigures figures(std::size_t device_count) const;
   /// A slice of background work. True if more could be done at once.
   bool work();
 
@@ -139,6 +153,7 @@ class Pool final : private Checkpoint::Source {
 
  private:
   friend class PoolDevice;
+  friend struct PoolEnder;
   friend class Hold;
   friend class ShareProgress;
   struct Grave {
@@ -209,6 +224,7 @@ class Pool final : private Checkpoint::Source {
   /// Devices that a long copy is being made into, and by whom.
   std::vector<std::pair<std::uint32_t, const Waiter*>> locks_;
   Reaper reaper_;
+  bool is_broken_off_ = false;
   bool read_only_ = false;
   bool without_journal_ = false;
   bool salvaging_ = false;

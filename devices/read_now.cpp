@@ -1,6 +1,7 @@
 #include "devices/read_now.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 
 #include "devices/io_buffer.h"
@@ -23,7 +24,7 @@ class Request final : public io::DiskRequest {
   void finished() override { done_ = true; }
   bool carry_out(io::Loop& loop, io::Disk& disk) {
     disk.start(*this);
-    while (!done_) loop.step(io::Loop::forever);
+    step_until(loop, [this] { return done_; });
     return error == 0;
   }
 
@@ -40,7 +41,8 @@ class ListReader final : public io::DiskRequest {
     const std::vector<std::uint64_t>& addresses;
     const std::function<void(std::size_t, const Block*)>& take;
     std::size_t next = 0;
-    std::size_t done = 0;
+    std::size_t under_way = 0;
+    std::exception_ptr thrown = nullptr;  ///< by `take`, or for want of memory: nothing more is asked for
   };
   explicit ListReader(List& list)
       : list_(list), buffer_(make_block_buffer()), place_(reinterpret_cast<std::byte*>(buffer_.get())) {
@@ -53,11 +55,17 @@ class ListReader final : public io::DiskRequest {
     first_block = list_.addresses[index_];
     error = 0;
     list_.disk.start(*this);
+    ++list_.under_way;
   }
   void finished() override {
-    list_.take(index_, error == 0 ? buffer_.get() : nullptr);
-    ++list_.done;
-    go_on();
+    --list_.under_way;
+    if (list_.thrown != nullptr) return;
+    try {
+      list_.take(index_, error == 0 ? buffer_.get() : nullptr);
+      go_on();
+    } catch (...) {
+      list_.thrown = std::current_exception();
+    }
   }
 
  private:
@@ -77,9 +85,14 @@ void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>&
   std::vector<std::unique_ptr<ListReader>> readers;
   for (std::size_t n = 0; n < std::min(most_readers, addresses.size()); ++n) {
     readers.push_back(std::make_unique<ListReader>(list));
-    readers.back()->go_on();
   }
-  while (list.done < addresses.size()) loop.step(io::Loop::forever);
+  try {
+    for (const auto& reader : readers) reader->go_on();
+  } catch (...) {
+    list.thrown = std::current_exception();
+  }
+  step_until(loop, [&] { return list.under_way == 0; });
+  if (list.thrown != nullptr) std::rethrow_exception(list.thrown);
 }
 
 void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <vector>
 
@@ -11,6 +12,21 @@
 #include "io/loop.h"
 
 namespace chimera::devices {
+
+/// Steps until what the caller has under way has ended: its memory may go then, and not before. What is thrown
+/// meanwhile (no memory for somebody else) is thrown on after that.
+template <typename HasEnded>
+void step_until(io::Loop& loop, const HasEnded& has_ended) {
+  std::exception_ptr thrown;
+  while (!has_ended()) {
+    try {
+      loop.step(io::Loop::forever);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  }
+  if (thrown != nullptr) std::rethrow_exception(thrown);
+}
 
 /// False if it could not be read. `bytes` must be aligned to a block.
 [[nodiscard]] bool read_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block& bytes);

@@ -8,10 +8,10 @@
 
 #include <fmt/format.h>
 #include <boost/uuid/uuid_io.hpp>
-#include <nlohmann/json.hpp>
 
 #include "devices/file_device.h"
 #include "devices/pool.h"
+#include "isa/json_text.h"
 #include "isa/limits.h"
 
 namespace chimera::devices {
@@ -55,8 +55,7 @@ Store::Store(MemoryOptions memory) : memory_(with_maker(std::move(memory))), mem
   outcomes_ = std::make_unique<Outcomes>(nullptr);
 }
 
-Store::Store(std::unique_ptr<Pool> pool, MemoryOptions memory, std::shared_ptr<io::Folder> folder)
-    : Store(std::move(memory)) {
+Store::Store(OwnedPool pool, MemoryOptions memory, std::shared_ptr<io::Folder> folder) : Store(std::move(memory)) {
   pool_ = std::move(pool);
   folder_ = std::move(folder);
   outcomes_ = std::make_unique<Outcomes>(pool_.get());
@@ -265,44 +264,36 @@ void Store::give_back_at_end() {
   if (pool_ != nullptr) pool_->give_back_at_end();
 }
 bool Store::is_giving_back() const { return pool_ != nullptr && pool_->is_giving_back(); }
+void Store::wait_for_io() {
+  for (FileDevice* file : files_) file->wait_for_io();
+  if (pool_ != nullptr) pool_->wait_for_io();
+}
 bool Store::io_pending() const { return pool_ != nullptr && pool_->io_pending(); }
 
-std::string Store::describe() const {
-  if (pool_ != nullptr) return pool_->describe(device_count());
+StoreFigures Store::figures() const {
+  if (pool_ != nullptr) return pool_->figures(device_count());
   const std::uint64_t used = memory_budget_.used_bytes;
-  const nlohmann::ordered_json description = {
-      {"kind", "memory"},
-      {"size", memory_budget_.most_bytes},
-      {"used", used},
-      {"free", memory_budget_.most_bytes - std::min(used, memory_budget_.most_bytes)},
-      {"devices", device_count()},
-      {"cache", nullptr},
-      {"journal", nullptr},
-      {"checkpoint", nullptr},
-  };
-  return description.dump();
+  const std::uint64_t free = memory_budget_.most_bytes - std::min(used, memory_budget_.most_bytes);
+  return {.size = memory_budget_.most_bytes, .used = used, .free = free, .devices = device_count(), .on_disk = {}};
 }
 
 std::string Store::describe(const Device& device) const {
   constexpr const char* kinds[] = {"pool", "memory", "file"};
-  nlohmann::ordered_json description = {
-      {"name", device.name()},
-      {"uuid", to_string(device.uuid())},
-      {"kind", kinds[static_cast<std::size_t>(device.kind())]},
-      {"length", device.length()},
-      {"fixed_length", device.fixed_length()},
-      {"read_only", device.read_only()},
-      {"columns_length", device.columns_length()},
-      {"family", to_string(device.family())},
-  };
+  JsonObject description;
+  description.text("name", device.name())
+      .text("uuid", to_string(device.uuid()))
+      .text("kind", kinds[static_cast<std::size_t>(device.kind())])
+      .number("length", device.length())
+      .flag("fixed_length", device.fixed_length())
+      .flag("read_only", device.read_only())
+      .number("columns_length", device.columns_length())
+      .text("family", to_string(device.family()));
   if (const auto found = by_uuid_.find(device.uuid());
       found != by_uuid_.end() && device.kind() == Kind::file && found->second->kind() == Kind::file) {
     const auto& file = static_cast<const FileDevice&>(*found->second);
-    description["path"] = file.path();
-    description["attached"] = file.attached();
-    description["held"] = file.held_bytes();
+    description.text("path", file.path()).flag("attached", file.attached()).number("held", file.held_bytes());
   }
-  return description.dump();
+  return description.end();
 }
 
 }  // namespace chimera::devices

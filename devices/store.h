@@ -17,12 +17,13 @@
 #include "devices/file_blocks.h"
 #include "devices/memory_device.h"
 #include "devices/outcomes.h"
+#include "devices/owned_pool.h"
+#include "devices/store_figures.h"
 #include "io/file.h"
 
 namespace chimera::devices {
 
 class FileDevice;
-class Pool;
 class PoolDevice;
 
 /// How a store keeps its devices in memory.
@@ -40,7 +41,7 @@ class Store final : public Catalogue {
  public:
   explicit Store(MemoryOptions = {});  ///< in memory only
   /// With all devices that the pool holds. Files are served from below this folder; null: none are.
-  explicit Store(std::unique_ptr<Pool>, MemoryOptions = {}, std::shared_ptr<io::Folder> = nullptr);
+  explicit Store(OwnedPool, MemoryOptions = {}, std::shared_ptr<io::Folder> = nullptr);
   ~Store() override;
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -138,8 +139,9 @@ class Store final : public Catalogue {
   void give_back_at_end();
   /// Requests are under way on the disk.
   [[nodiscard]] bool io_pending() const;
-  /// A JSON object for `describe store`: size, used, free, devices, cache, journal, checkpoint.
-  [[nodiscard]] std::string describe() const;
+  /// Until nothing is under way on the disk and in files: the store can go then without having to wait.
+  void wait_for_io();
+  [[nodiscard]] StoreFigures figures() const;
   /// A JSON object for `describe device`: name, uuid, kind, length, fixed_length, read_only, columns_length, family.
   [[nodiscard]] std::string describe(const Device&) const;
   [[nodiscard]] Pool* pool() const { return pool_.get(); }

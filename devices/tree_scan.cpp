@@ -27,7 +27,7 @@ bool RunReader::read_run(std::uint64_t address, std::size_t count) {
   request.first_block = address;
   request.buffers = places;
   disk_.start(request);
-  while (!request.done) loop_.step(io::Loop::forever);
+  step_until(loop_, [&] { return request.done; });
   return request.error == 0;
 }
 

@@ -72,9 +72,14 @@ Outcome<> format_store(const char* path, std::unique_ptr<CallerDisk> disk, const
   const bool existed = path == nullptr || ::stat(path, &status) == 0;
   auto ground = make_ground(path, std::move(disk), options, io::OpenMode::create);
   if (!ground) return std::unexpected(std::move(ground.error()));
-  auto done = format(*ground, path, options);
-  if (!done && !existed) ::unlink(path);
-  return done;
+  try {
+    auto done = format(*ground, path, options);
+    if (!done && !existed) ::unlink(path);
+    return done;
+  } catch (...) {
+    if (!existed) ::unlink(path);
+    throw;
+  }
 }
 
 }  // namespace chimera::embed

@@ -38,6 +38,9 @@ class Host {
   [[nodiscard]] virtual Outcome<> attach(Wakeup&) = 0;
   /// Makes everything durable, in good order. No stream is left.
   [[nodiscard]] virtual Outcome<> close() = 0;
+  /// Waits for what is under way, as long as whoever does it still exists. Behind that the host can be destroyed. No
+  /// stream is left.
+  virtual void settle() {}
   /// Gives up what others wait for: a lock, a disk. True if the host can still be destroyed, with its streams; else it
   /// has to be left where it is, for an operation was broken off in its middle.
   [[nodiscard]] virtual bool abandon() = 0;

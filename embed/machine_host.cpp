@@ -35,15 +35,9 @@ class MachineStream final : public Stream {
 
 class MachineHost final : public Host {
  public:
-  MachineHost(Ground ground, std::unique_ptr<devices::Store> store, bool read_only)
-      : ground_(std::move(ground)),
-        machine_(std::make_unique<vm::Machine>(ground_.loop(), std::move(store))),
-        read_only_(read_only) {}
-
-  ~MachineHost() override {
-    // Before the machine goes, which waits for all that is under way: a disk that never ends anything ends it now.
-    if (ground_.callers) ground_.callers->shut();
-  }
+  MachineHost(Ground ground, std::unique_ptr<vm::Machine> machine, bool read_only)
+      : ground_(std::move(ground)), machine_(std::move(machine)), read_only_(read_only) {}
+  ~MachineHost() override = default;
   MachineHost(const MachineHost&) = delete;
   MachineHost& operator=(const MachineHost&) = delete;
 
@@ -72,6 +66,12 @@ class MachineHost final : public Host {
     if (status == Status::ok) return {};
     return failure(static_cast<int>(status),
                    fmt::format("What was written could not be made durable: {}.", status_text(status)));
+  }
+
+  void settle() override {
+    // A disk that never ends anything ends it now.
+    if (ground_.callers) ground_.callers->shut();
+    machine_->store().wait_for_io();
   }
 
   bool abandon() override {
@@ -110,7 +110,9 @@ Outcome<std::unique_ptr<Host>> open_machine(const char* path, std::unique_ptr<Ca
     }
     store = std::move(*opened);
   }
-  return std::make_unique<MachineHost>(std::move(*ground), std::move(store), options.read_only != 0);
+  // By itself, and then moved: where there is no memory the machine must go before what it stands on.
+  auto machine = std::make_unique<vm::Machine>(ground->loop(), std::move(store));
+  return std::make_unique<MachineHost>(std::move(*ground), std::move(machine), options.read_only != 0);
 }
 
 }  // namespace chimera::embed

@@ -33,8 +33,15 @@ Store::~Store() { let_go(); }
 
 /// As a crash would leave it.
 void Store::let_go() {
-  const bool may_be_destroyed = state_ != State::broken || host_ == nullptr || host_->abandon();
+  bool may_be_destroyed = state_ != State::broken || host_ == nullptr || host_->abandon();
   for (const auto& session : sessions_) may_be_destroyed ? session->close() : session->leave();
+  if (may_be_destroyed && host_ != nullptr) {
+    try {
+      host_->settle();
+    } catch (...) {
+      may_be_destroyed = host_->abandon();
+    }
+  }
   if (!may_be_destroyed) static_cast<void>(host_.release());
   host_.reset();
   expect_reports(nullptr);

@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "io/clock.h"
@@ -115,9 +116,11 @@ class FileDisk::Transfer final : public Completion {
 
 std::expected<std::unique_ptr<FileDisk>, std::string> FileDisk::open(KernelLoop& loop, const std::string& path,
                                                                      OpenMode mode) {
+  // First what takes memory: nobody else would close the file, and give up its lock.
+  std::unique_ptr<FileDisk> disk(new FileDisk(loop));
   auto file = open_store_file(path, mode);
   if (!file) return std::unexpected(std::move(file.error()));
-  std::unique_ptr<FileDisk> disk(new FileDisk(loop, file->fd));
+  disk->fd_ = file->fd;
   disk->is_direct_ = file->is_direct;
   disk->is_block_device_ = file->is_block_device;
   if (const int error = disk->measure(); error != 0) {
@@ -126,11 +129,20 @@ std::expected<std::unique_ptr<FileDisk>, std::string> FileDisk::open(KernelLoop&
   return disk;
 }
 
-FileDisk::FileDisk(KernelLoop& loop, int fd) : loop_(loop), fd_(fd) {}
+FileDisk::FileDisk(KernelLoop& loop) : loop_(loop) {
+  // All of them now: a request that waits its turn must not find that there is no memory for it.
+  transfers_.reserve(most_under_way);
+  spare_.reserve(most_under_way);
+  while (transfers_.size() < most_under_way) {
+    transfers_.push_back(std::make_unique<Transfer>(*this));
+    spare_.push_back(transfers_.back().get());
+  }
+}
 
 FileDisk::~FileDisk() {
-  assert(spare_.size() == transfers_.size() && "all requests have ended");
-  ::close(fd_);
+  // But for a pool that was left amid an operation, with its memory, which the loop ends behind us.
+  assert((spare_.size() == transfers_.size() || std::uncaught_exceptions() > 0) && "all requests have ended");
+  if (fd_ >= 0) ::close(fd_);
 }
 
 /// A block device that could not promise zeros. It is told at once: only `trim` asks that of one, and nobody else is
@@ -167,7 +179,7 @@ void FileDisk::start(DiskRequest& request) {
 }
 
 void FileDisk::begin_waiting() {
-  while (!waiting_.empty() && transfers_.size() - spare_.size() < most_under_way) {
+  while (!waiting_.empty() && !spare_.empty()) {
     DiskRequest& request = *waiting_.front();
     waiting_.pop_front();
     begin(request);
@@ -177,11 +189,6 @@ void FileDisk::begin_waiting() {
 void FileDisk::begin(DiskRequest& request) {
   const std::uint64_t count = request.buffers.size() + request.discarded_blocks;
   assert(request.buffers.size() <= most_blocks && (count == 0) == (request.kind == DiskRequest::Kind::flush));
-  if (spare_.empty()) {
-    transfers_.push_back(std::make_unique<Transfer>(*this));
-    spare_.reserve(transfers_.capacity());
-    spare_.push_back(transfers_.back().get());
-  }
   Transfer& transfer = *spare_.back();
   spare_.pop_back();
   // A write past the end would grow the file behind the back of whoever keeps books of it.

@@ -48,18 +48,18 @@ class FileDisk final : public Disk {
  private:
   class Transfer;
 
-  FileDisk(KernelLoop& loop, int fd);
+  explicit FileDisk(KernelLoop& loop);
   [[nodiscard]] int measure();
   [[nodiscard]] int discard(const DiskRequest& request);
   void begin(DiskRequest& request);
   void begin_waiting();
 
   KernelLoop& loop_;
-  int fd_;
+  int fd_ = -1;
   bool is_direct_ = false;
   bool is_block_device_ = false;
   std::uint64_t block_count_ = 0;
-  std::vector<std::unique_ptr<Transfer>> transfers_;  ///< all that were ever made
+  std::vector<std::unique_ptr<Transfer>> transfers_;  ///< as many as there may be under way
   std::vector<Transfer*> spare_;                      ///< those that are not under way
   std::deque<DiskRequest*> waiting_;                  ///< for one of the others to end
   DiskStatistics statistics_;

@@ -12,6 +12,7 @@ namespace chimera::io {
 namespace {
 
 constexpr std::size_t longest_transfer = std::size_t{1} << 30;  // results are ints
+constexpr std::size_t usual_operations = 256;
 
 /// As pwritev2 with RWF_DSYNC, also where that is not known (gVisor).
 ssize_t write_durably(int fd, const iovec* parts, int part_count, off_t offset) {
@@ -24,6 +25,17 @@ ssize_t write_durably(int fd, const iovec* parts, int part_count, off_t offset) 
 short events_of(bool is_for_writing) { return is_for_writing ? POLLOUT : POLLIN; }
 
 }  // namespace
+
+PosixLoop::PosixLoop() {
+  disk_.reserve(usual_operations);
+  make_room(usual_operations);
+}
+
+void PosixLoop::make_room(std::size_t count) {
+  if (count <= ended_.capacity() && count <= delivering_.capacity()) return;
+  ended_.reserve(2 * count);
+  delivering_.reserve(2 * count);
+}
 
 int PosixLoop::attempt(const Operation& operation) {
   const int fd = operation.fd;
@@ -98,6 +110,7 @@ std::size_t PosixLoop::step(int timeout_ms) {
 }
 
 void PosixLoop::start(const Operation& operation) {
+  make_room(ended_.size() + disk_.size() + sockets_.size() + 1);
   if (is_for_disk(operation.kind)) {
     disk_.push_back(operation);
     return;

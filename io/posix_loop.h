@@ -14,7 +14,7 @@ namespace chimera::io {
 
 class PosixLoop final : public KernelLoop {
  public:
-  PosixLoop() = default;
+  PosixLoop();
   PosixLoop(const PosixLoop&) = delete;
   PosixLoop& operator=(const PosixLoop&) = delete;
 
@@ -58,6 +58,8 @@ class PosixLoop final : public KernelLoop {
   };
 
   void start(const Operation& operation);
+  /// So many may end by one step: what has been carried out must not get lost for want of memory.
+  void make_room(std::size_t count);
   void run_disk_operations();
   void run_socket_operations(std::int64_t wait_ns);
   [[nodiscard]] static bool is_for_disk(Kind kind) { return kind <= Kind::punch_hole; }

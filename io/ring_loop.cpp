@@ -84,6 +84,9 @@ int RingLoop::set_up() {
   }
   if (error < 0) return error;
   is_set_up_ = true;
+  // Nothing that has ended may get lost for want of memory. What is not used of this is address space only.
+  ended_.reserve(completion_slots);
+  delivering_.reserve(completion_slots);
   if ((ring_.features & needed_features) != needed_features || !has_needed_operations(ring_)) return -ENOSYS;
   // Spares a reference count in each system call; kernels before 5.18 refuse and work all the same.
   static_cast<void>(io_uring_register_ring_fd(&ring_));
@@ -164,6 +167,7 @@ void RingLoop::collect() {
   unsigned count = 0;
   io_uring_cqe* entry = nullptr;
   io_uring_for_each_cqe(&ring_, head, entry) {
+    if (ended_.size() == ended_.capacity()) break;  // the rest stays with the kernel until the next step
     ++count;
     // Cancellations carry no completion of their own.
     if (auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(entry))) {

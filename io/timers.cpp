@@ -56,7 +56,7 @@ bool Timers::remove(Completion& completion) {
 void Timers::expire(std::vector<Ended>& ended) {
   if (queue_.empty()) return;
   const Moment moment = now();
-  while (!queue_.empty() && queue_.begin()->first <= moment) {
+  while (!queue_.empty() && queue_.begin()->first <= moment && ended.size() < ended.capacity()) {
     Completion* completion = queue_.begin()->second;
     queue_.erase(queue_.begin());
     due_.erase(completion);

@@ -26,7 +26,7 @@ class Timers {
   void add(std::uint64_t milliseconds, Completion& completion);
   /// False if the completion has no timer.
   bool remove(Completion& completion);
-  /// Moves those that are due to `ended`, the earliest first.
+  /// Moves those that are due to `ended`, the earliest first, as far as that has room.
   void expire(std::vector<Ended>& ended);
   /// Nanoseconds to wait: `timeout_ms` (perhaps Loop::forever) or less if a timer is due before; -1 for ever.
   [[nodiscard]] std::int64_t bound(int timeout_ms) const;

@@ -3,9 +3,8 @@
 #include <cstring>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "isa/bytes.h"
+#include "isa/json_text.h"
 #include "vm/dispatcher.h"
 #include "vm/version.h"
 
@@ -106,11 +105,11 @@ Outcome Dispatcher::snapshot(const Instruction& instruction) {
 }
 
 Outcome Dispatcher::describe_store() {
-  auto description = nlohmann::ordered_json::parse(core_.store().describe());
-  if (transaction_ != nullptr) description["devices"] = transaction_->device_count();
-  description["sessions"] = core_.session_count();
-  description["stats"] = to_json(core_.measure());
-  answers_.succeed_with_text(description.dump());
+  devices::StoreFigures figures = core_.store().figures();
+  if (transaction_ != nullptr) figures.devices = transaction_->device_count();
+  JsonObject description = figures.to_json();
+  description.number("sessions", core_.session_count()).json("stats", to_json(core_.measure()));
+  answers_.succeed_with_text(description.end());
   return Outcome::ready();
 }
 

@@ -1,15 +1,15 @@
 #include "vm/measurements.h"
 
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
 
 #include "devices/pool.h"
 #include "io/clock.h"
+#include "isa/json_text.h"
 #include "vm/machine_core.h"
 
 namespace chimera::vm {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Kind = Measurement::Kind;
 using Samples = std::vector<Measurement::Sample>;
 
@@ -83,25 +83,26 @@ void measure_machine(const Statistics& statistics, std::vector<Measurement>& all
 }
 
 /// What `describe store` has told all along.
-void measure_store(const Json& described, std::vector<Measurement>& all) {
-  const auto gauge = [&](std::string_view name, std::string_view help, const Json& object, const char* member) {
-    if (!object.is_object() || !object.contains(member)) return;
-    all.push_back({name, Kind::gauge, help, {}, false, one(object[member].get<std::uint64_t>())});
+void measure_store(const devices::StoreFigures& store, std::vector<Measurement>& all) {
+  const auto gauge = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+    all.push_back({name, Kind::gauge, help, {}, false, one(value)});
   };
-  gauge("store_size_bytes", "The store as a whole", described, "size");
-  gauge("store_used_bytes", "What is taken of it", described, "used");
-  gauge("store_free_bytes", "What users can have of it", described, "free");
-  gauge("store_kept_back_bytes", "What is kept back for deletes and checkpoints", described, "kept_back");
-  gauge("devices", "Devices in the store", described, "devices");
-  gauge("devices_being_freed", "Deleted devices whose blocks are being freed", described, "being_freed");
-  const Json& cache = described["cache"];
-  gauge("cache_size_bytes", "Memory for cached blocks", cache, "size");
-  gauge("cache_dirty_bytes", "Cached blocks that are part of no published checkpoint", cache, "dirty");
-  const Json& journal = described["journal"];
-  gauge("journal_size_bytes", "Room of the journal", journal, "size");
-  gauge("journal_used_bytes", "What records take of it that would be run again after a crash", journal, "used");
-  gauge("journal_last_record", "Number of the last record", journal, "last");
-  gauge("journal_durable_record", "Number of the last record that is durable", journal, "durable");
+  const auto& on_disk = store.on_disk;
+  gauge("store_size_bytes", "The store as a whole", store.size);
+  gauge("store_used_bytes", "What is taken of it", store.used);
+  gauge("store_free_bytes", "What users can have of it", store.free);
+  if (on_disk) gauge("store_kept_back_bytes", "What is kept back for deletes and checkpoints", on_disk->kept_back);
+  gauge("devices", "Devices in the store", store.devices);
+  if (!on_disk) return;
+  gauge("devices_being_freed", "Deleted devices whose blocks are being freed", on_disk->being_freed);
+  gauge("cache_size_bytes", "Memory for cached blocks", on_disk->cache.size);
+  gauge("cache_dirty_bytes", "Cached blocks that are part of no published checkpoint", on_disk->cache.dirty);
+  if (!on_disk->journal) return;
+  const auto& journal = *on_disk->journal;
+  gauge("journal_size_bytes", "Room of the journal", journal.size);
+  gauge("journal_used_bytes", "What records take of it that would be run again after a crash", journal.used);
+  gauge("journal_last_record", "Number of the last record", journal.last);
+  gauge("journal_durable_record", "Number of the last record that is durable", journal.durable);
 }
 
 void measure_pool(const devices::Pool& pool, const devices::BlockCache& cache, const Statistics& statistics,
@@ -160,15 +161,25 @@ void measure_disk(const io::DiskStatistics& disk, std::vector<Measurement>& all)
 
 double seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
 
-Json json_of(const io::Histogram& histogram) {
-  Json buckets = Json::array();
+std::string json_of(const io::Histogram& histogram) {
+  std::string buckets;
   for (std::size_t bucket = 0; bucket < io::Histogram::bucket_count; ++bucket) {
     const std::uint64_t count = histogram.buckets()[bucket];
     if (count == 0) continue;
     const bool is_last = bucket + 1 == io::Histogram::bucket_count;
-    buckets.push_back({is_last ? Json() : Json(seconds(io::Histogram::bound_ns(bucket))), count});
+    const std::string bound = is_last ? "null" : json_number(seconds(io::Histogram::bound_ns(bucket)));
+    buckets += fmt::format("{}[{},{}]", buckets.empty() ? "" : ",", bound, count);
   }
-  return {{"count", histogram.count()}, {"sum", seconds(histogram.sum_ns())}, {"buckets", buckets}};
+  return JsonObject()
+      .number("count", histogram.count())
+      .json("sum", json_number(seconds(histogram.sum_ns())))
+      .json("buckets", '[' + buckets + ']')
+      .end();
+}
+
+std::string json_of(const Measurement& measurement, const Measurement::Sample& sample) {
+  if (sample.histogram != nullptr) return json_of(*sample.histogram);
+  return measurement.is_nanoseconds ? json_number(seconds(sample.value)) : fmt::format_int(sample.value).str();
 }
 
 }  // namespace
@@ -194,7 +205,7 @@ std::vector<Measurement> MachineCore::measure() const {
                  {},
                  false,
                  one(transactions_.held_bytes)});
-  measure_store(Json::parse(store_->describe()), all);
+  measure_store(store_->figures(), all);
   if (devices::Pool* const pool = store_->pool(); pool != nullptr) {
     measure_pool(*pool, pool->blocks().cache(), statistics_, all);
     if (const io::DiskStatistics* const disk = pool->disk().statistics(); disk != nullptr) measure_disk(*disk, all);
@@ -203,22 +214,17 @@ std::vector<Measurement> MachineCore::measure() const {
   return all;
 }
 
-nlohmann::ordered_json to_json(const std::vector<Measurement>& all) {
-  Json object = Json::object();
+std::string to_json(const std::vector<Measurement>& all) {
+  JsonObject object;
   for (const Measurement& measurement : all) {
-    Json& member = object[std::string(measurement.name)];
+    JsonObject by_label;
+    JsonObject& place = measurement.label.empty() ? object : by_label;
     for (const Measurement::Sample& sample : measurement.samples) {
-      Json& place = measurement.label.empty() ? member : member[std::string(sample.label_value)];
-      if (sample.histogram != nullptr) {
-        place = json_of(*sample.histogram);
-      } else if (measurement.is_nanoseconds) {
-        place = seconds(sample.value);
-      } else {
-        place = sample.value;
-      }
+      place.json(measurement.label.empty() ? measurement.name : sample.label_value, json_of(measurement, sample));
     }
+    if (!measurement.label.empty()) object.json(measurement.name, by_label.end());
   }
-  return object;
+  return object.end();
 }
 
 }  // namespace chimera::vm

@@ -6,8 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "io/histogram.h"
 
 namespace chimera::vm {
@@ -45,6 +43,6 @@ class MeasurementSource {
 /// An object: a number, or an object of numbers by label, for each; a histogram is an object of `count`, `sum`
 /// (seconds) and `buckets`, a list of [upper bound in seconds, how many] of those that are not empty, the bound null in
 /// the last one.
-[[nodiscard]] nlohmann::ordered_json to_json(const std::vector<Measurement>& all);
+[[nodiscard]] std::string to_json(const std::vector<Measurement>& all);
 
 }  // namespace chimera::vm

@@ -99,17 +99,19 @@ std::string replay(StreamSession& session, Records& records, devices::Pool& pool
 std::expected<void, std::string> MachineCore::recover() {
   devices::Pool* const pool = store_->pool();
   if (pool == nullptr || !pool->replaying()) return {};
-  StreamSession session(*this);
-  Records records(*store_);
-  const std::size_t count = pool->log().records.size();
-  for (std::size_t n = 0; n < count; ++n) {
-    if (const std::string wrong = replay(session, records, *pool, n); !wrong.empty()) {
-      return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}",
-                                         pool->log().records[n].position.sequence, wrong));
+  return pool->amid_operation([&]() -> std::expected<void, std::string> {
+    StreamSession session(*this);
+    Records records(*store_);
+    const std::size_t count = pool->log().records.size();
+    for (std::size_t n = 0; n < count; ++n) {
+      if (const std::string wrong = replay(session, records, *pool, n); !wrong.empty()) {
+        return std::unexpected(fmt::format("record {} of the journal could not be replayed: {}",
+                                           pool->log().records[n].position.sequence, wrong));
+      }
     }
-  }
-  pool->replayed(count, 0);
-  return {};
+    pool->replayed(count, 0);
+    return {};
+  });
 }
 
 std::expected<std::unique_ptr<devices::Store>, std::string> open_store(io::Loop& loop, io::Disk& disk,

@@ -87,7 +87,7 @@ TEST_CASE("clones cost no room, and the last holder gives it back") {
   Shelf shelf({.most_bytes = 8 << 20, .make = {}});
   Device& a = shelf.create("a");
   shelf.write(a, 0, 6 << 20);
-  const std::string described = shelf.store.describe();
+  const std::string described = shelf.store.figures().to_json().end();
   std::vector<Device*> made;
   for (int i = 0; i < 20; ++i) {
     const SnapshotTarget target[] = {{&a, "clone" + std::to_string(i)}};

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json stats_of(Machine& machine) { return to_json(machine.measure()); }
+Json stats_of(Machine& machine) { return Json::parse(to_json(machine.measure())); }
 
 /// What `describe store` answers in a session of its own.
 Json described(Machine& machine) {

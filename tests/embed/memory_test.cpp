@@ -1,0 +1,253 @@
+// There is no memory, at any moment: every call answers, the process goes on, and what was durable is there afterwards.
+// Each life is a process of its own, which the fault may end without harm to the others. A program of its own, because
+// it takes the place of `new`.
+
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+
+#include "include/chimera.hpp"
+#include "tests/embed/own_disk.h"
+#include "tests/embed/starved.h"
+#include "tests/embed/store_server.h"
+
+using namespace chimera_testing;
+
+namespace {
+
+constexpr std::uint64_t disk_size = 16ull << 20;
+constexpr std::uint64_t for_ever = ~std::uint64_t{0};
+/// A life that does not end hangs.
+constexpr unsigned longest_life_s = 120;
+/// Under the sanitizers, where a process is slow to begin, fewer lives have to do.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t densely = 20, share = 5;
+#else
+constexpr std::uint64_t densely = 100, share = 1;
+#endif
+
+enum Verdict : int { good = 0, bad_answer = 3, content_is_lost = 4 };
+
+chimera_options usual(int loop = CHIMERA_LOOP_AUTOMATIC) {
+  chimera_options options = chimera::Store::options();
+  options.cache_bytes = 128ull << 20;
+  options.size = disk_size;
+  options.loop = loop;
+  return options;
+}
+
+/// Where a store is opened, formatted or connected to.
+using Opener = std::function<int(chimera_store*)>;
+
+/// Everything that a host does, one thing after the other, whatever comes of the last.
+Verdict use(const Opener& open, bool closes) {
+  const char* const text =
+      "open device \"d\"\nread bytes @0 #5\nwrite bytes @2M \"third\"\nbegin\nwrite bytes @3M \"fourth\"\n"
+      "create device \"e\" \"\"\ncommit\nread bytes @0 #0\nclone device \"f\"\nlist devices \"\" \"\" #9\n"
+      "begin\nwrite bytes @4M \"fifth\"\nabort\ndelete device\nsync\n"
+      "describe device\ndescribe store";
+  const char* const unfinished = "open device \"d\"\nbegin\nwrite bytes @5M \"never committed\"";
+  bool is_right = true;
+  const auto has = [&](int status) {
+    is_right = is_right && status >= CHIMERA_E_BROKEN && status <= CHIMERA_NO_CURSOR;
+  };
+  chimera_program* const program = chimera_program_new();
+  chimera_program* const last = chimera_program_new();
+  if (program != nullptr) has(chimera_assemble(program, text));
+  if (last != nullptr) has(chimera_assemble(last, unfinished));
+  if (chimera_store* const store = chimera_new()) {
+    has(open(store));
+    chimera_session* const session = chimera_session_new(store);
+    chimera_session* const second = chimera_session_new(store);
+    has(chimera_descriptor(store) < 0 ? CHIMERA_E_SYSTEM : CHIMERA_OK);
+    chimera_answers answers;
+    has(chimera_run(session, program, &answers));
+    for (int n = 0; n < 3; ++n) has(chimera_submit(n == 1 ? second : session, program, nullptr));
+    has(chimera_submit(session, last, nullptr));
+    chimera_result results[4];
+    for (int n = 0; n < 3; ++n) {
+      const int count = chimera_reap(store, results, 4, 1000);
+      has(count < 0 ? count : CHIMERA_OK);
+    }
+    chimera_session_free(second);
+    if (closes) has(chimera_close(store));
+    is_right = is_right && chimera_error(store) != nullptr;
+    chimera_free(store);
+  }
+  chimera_program_free(program);
+  chimera_program_free(last);
+  return is_right ? good : bad_answer;
+}
+
+bool has_content(const Opener& open) {
+  chimera::Store store;
+  // What was under way keeps the file, and its lock, until the kernel has done with it.
+  constexpr int most_tries = 10'000;
+  for (int tries = 1; open(store.get()) != CHIMERA_OK; ++tries) {
+    if (tries == most_tries) return false;
+    ::usleep(1000);
+  }
+  chimera::Session session(store);
+  chimera::Program program;
+  program.assemble("open device \"d\"\ncheck bytes @0 \"first\"\ncheck bytes @1M \"second\"");
+  return session.run(program) == CHIMERA_OK && store.close() == CHIMERA_OK;
+}
+
+/// Not closed, so that there is something to be replayed when it is opened.
+void make_content(const Opener& format, const Opener& open) {
+  chimera::Store store;
+  REQUIRE_MESSAGE(format(store.get()) == CHIMERA_OK, store.error());
+  REQUIRE_MESSAGE(open(store.get()) == CHIMERA_OK, store.error());
+  chimera::Session session(store);
+  chimera::Program program;
+  program.assemble(
+      "create device \"d\" \"\"\nwrite bytes @0 \"first\"\nsync\nwrite bytes @1M \"second\"\nflush device");
+  REQUIRE(session.run(program) == CHIMERA_OK);
+}
+
+struct Case {
+  std::uint64_t lives;  ///< so many of each kind, about
+  std::function<Verdict()> live;
+  std::function<bool()> is_whole;         ///< afterwards, with memory
+  std::function<void()> prepare = [] {};  ///< before
+};
+
+/// In the child, which never comes back from here.
+Verdict lead(const Case& of, std::uint64_t first, std::uint64_t last, std::uint64_t& asked) noexcept {
+  ::alarm(longest_life_s);
+  Verdict verdict = good;
+  {
+    const Starved starved(first, last);
+    verdict = of.live();
+  }
+  asked = Starved::count();
+  return verdict == good && !of.is_whole() ? content_is_lost : verdict;
+}
+
+/// What a life came to, in a process of its own; `asked` is how often it asked for memory.
+int end_of(const Case& of, std::uint64_t first, std::uint64_t last, std::uint64_t& asked) {
+  of.prepare();
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) ::_exit(lead(of, first, last, asked));
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/// Lives it again and again, each time with another allocation failing: alone, with some behind it, with all behind it.
+/// The first of them each, then one in so many.
+void starve(const Case& of) {
+  void* const shared =
+      ::mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(shared != MAP_FAILED);
+  auto& asked = *static_cast<std::uint64_t*>(shared);
+  REQUIRE(end_of(of, for_ever, for_ever, asked) == good);
+  const std::uint64_t all = asked;
+  REQUIRE(all > 50);
+  const std::uint64_t stride = std::getenv("EVERY_ALLOCATION") != nullptr ? 1 : 1 + all * share / of.lives;
+  INFO("memory is asked for " << all << " times; every one of them: EVERY_ALLOCATION=1");
+  for (std::uint64_t nth = 1; nth <= all; nth += nth < densely ? 1 : stride) {
+    for (const std::uint64_t more : {std::uint64_t{0}, std::uint64_t{3}, for_ever - nth}) {
+      INFO("from allocation " << nth << " on, and " << more << " more, fail");
+      CHECK(end_of(of, nth, nth + more, asked) == good);
+    }
+  }
+  ::munmap(shared, sizeof asked);
+}
+
+}  // namespace
+
+TEST_CASE("there is no memory: a disk of the caller's own") {
+  OwnDisk disk(disk_size);
+  const auto with_disk = [&](chimera_store* store) {
+    chimera_options options = usual();
+    options.disk = disk.for_store(store);
+    return options;
+  };
+  const Opener open = [&](chimera_store* store) {
+    const chimera_options options = with_disk(store);
+    return chimera_open(store, nullptr, &options);
+  };
+  const Opener format = [&](chimera_store* store) {
+    chimera_options options = with_disk(store);
+    options.overwrite = 1;
+    return chimera_format(store, nullptr, &options);
+  };
+  make_content(format, open);
+  const auto is_whole = [&] { return has_content(open); };
+  SUBCASE("opened, used, closed") {
+    starve({.lives = 600, .live = [&] { return use(open, true); }, .is_whole = is_whole});
+  }
+  SUBCASE("not closed") {
+    starve({.lives = 100, .live = [&] { return use(open, false); }, .is_whole = is_whole});
+  }
+  SUBCASE("made") {
+    const auto make = [&] {
+      chimera_store* const store = chimera_new();
+      if (store == nullptr) return good;
+      const int status = format(store);
+      chimera_free(store);
+      return status >= CHIMERA_E_BROKEN && status <= CHIMERA_OK ? good : bad_answer;
+    };
+    const auto can_be_made = [&] {
+      chimera::Store store;
+      return format(store.get()) == CHIMERA_OK && open(store.get()) == CHIMERA_OK && store.close() == CHIMERA_OK;
+    };
+    starve({.lives = 300, .live = make, .is_whole = can_be_made});
+  }
+}
+
+TEST_CASE("there is no memory: a file, on either loop") {
+  const Scratch scratch;
+  const std::string master = scratch.file("master");
+  const std::string path = scratch.file("store");
+  for (const int loop : {CHIMERA_LOOP_URING, CHIMERA_LOOP_POSIX}) {
+    CAPTURE(loop);
+    const chimera_options options = usual(loop);
+    const auto opens = [&](const std::string& what) -> Opener {
+      return [&options, &what](chimera_store* store) { return chimera_open(store, what.c_str(), &options); };
+    };
+    const Opener format = [&](chimera_store* store) {
+      chimera_options wanted = options;
+      wanted.overwrite = 1;
+      return chimera_format(store, master.c_str(), &wanted);
+    };
+    {
+      chimera::Store trial;
+      if (const int made = format(trial.get()); made == CHIMERA_E_SYSTEM) {
+        MESSAGE("left out: " << trial.error());
+        continue;
+      }
+    }
+    make_content(format, opens(master));
+    const Opener opened = opens(path);
+    const auto prepare = [&] {
+      std::filesystem::copy_file(master, path, std::filesystem::copy_options::overwrite_existing);
+    };
+    starve({.lives = 100,
+            .live = [&] { return use(opened, true); },
+            .is_whole = [&] { return has_content(opened); },
+            .prepare = prepare});
+  }
+}
+
+TEST_CASE("there is no memory: behind a server") {
+  const StoreServer server;
+  const std::string address = server.address();
+  const Opener connect = [&](chimera_store* store) { return chimera_connect(store, address.c_str()); };
+  // What one life left unfinished there the next one finds; the server itself has to go on.
+  const auto can_be_used = [&] {
+    chimera::Store store;
+    if (connect(store.get()) != CHIMERA_OK) return false;
+    chimera::Session session(store);
+    chimera::Program program;
+    return session.run(program.assemble("list devices \"\" \"\" #9")) == CHIMERA_OK;
+  };
+  starve({.lives = 150, .live = [&] { return use(connect, true); }, .is_whole = can_be_used});
+}
