@@ -29,6 +29,11 @@ Outcome<Ground> make_ground(const char* path, std::unique_ptr<CallerDisk> disk, 
   auto loop = io::make_loop(kind_of(options.loop), warning);
   if (!loop) return failure(CHIMERA_E_SYSTEM, std::move(loop.error()) + ".");
   ground.kernel_loop = std::move(*loop);
+  if (options.attach != nullptr && mode != io::OpenMode::create) {
+    auto folder = io::attach_folder(*ground.kernel_loop, options.attach);
+    if (!folder) return failure(CHIMERA_E_OPEN, std::move(folder.error()) + ".");
+    ground.folder = std::move(*folder);
+  }
   if (path == nullptr || is_memory(path)) return ground;
   auto file = io::FileDisk::open(*ground.kernel_loop, path, mode);
   if (!file) return failure(CHIMERA_E_OPEN, std::move(file.error()) + ".");

@@ -6,6 +6,7 @@
 
 #include "embed/caller_disk.h"
 #include "embed/failure.h"
+#include "io/attached_folder.h"
 #include "io/file_disk.h"
 #include "io/loop.h"
 
@@ -14,6 +15,7 @@ namespace chimera::embed {
 struct Ground {
   std::unique_ptr<io::KernelLoop> kernel_loop;  ///< none on a disk of the caller's own, which is its own loop
   std::unique_ptr<io::FileDisk> file;
+  std::shared_ptr<io::Folder> folder;  ///< below which devices are files, if there is one
   std::unique_ptr<CallerDisk> callers;
 
   [[nodiscard]] io::Loop& loop() const { return callers ? static_cast<io::Loop&>(*callers) : *kernel_loop; }

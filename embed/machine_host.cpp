@@ -93,8 +93,9 @@ Outcome<std::unique_ptr<Host>> open_machine(const char* path, std::unique_ptr<Ca
   const auto mode = options.read_only != 0 ? io::OpenMode::read_only : io::OpenMode::read_write;
   auto ground = make_ground(path, std::move(disk), options, mode);
   if (!ground) return std::unexpected(std::move(ground.error()));
-  devices::OpenOptions wanted{.read_only = options.read_only != 0};
-  if (ground->file != nullptr && !ground->file->is_block_device()) wanted.discards = devices::Discards::of_files;
+  devices::OpenOptions wanted{.read_only = options.read_only != 0, .folder = ground->folder};
+  const bool is_in_file = ground->file != nullptr && !ground->file->is_block_device();
+  if (is_in_file && options.keep_space == 0) wanted.discards = devices::Discards::of_files;
   if (options.cache_bytes != 0) wanted.cache_bytes = options.cache_bytes;
   if (options.memory_bytes != 0) wanted.most_memory_bytes = options.memory_bytes;
 

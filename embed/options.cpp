@@ -1,13 +1,19 @@
 #include "embed/options.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+
+#include "embed/ground.h"
 
 namespace chimera::embed {
 namespace {
 
 /// Frames are counted with 32 bits.
 constexpr std::uint64_t largest_cache = std::uint64_t{8} << 40;
+
+/// Fields lie behind those of older versions, and not in the gap at their end, which nobody has set.
+static_assert(offsetof(chimera_options, attach) >= offsetof(chimera_options, overwrite) + sizeof(std::uint64_t));
 
 /// A structure that is longer than ours is one of a newer version: what we do not know must not have been asked for.
 bool asks_for_more(const chimera_options& options) {
@@ -39,6 +45,9 @@ Outcome<chimera_options> read_options(const chimera_options* options) {
 Outcome<> check_place(const char* path, const chimera_options& options) {
   if ((path == nullptr) == (options.disk == nullptr)) {
     return failure(CHIMERA_E_ARGUMENT, "A store has either a path or a disk of the caller's own.");
+  }
+  if (options.attach != nullptr && (path == nullptr || is_memory(path))) {
+    return failure(CHIMERA_E_ARGUMENT, "Only a store in a file or on a block device can have devices that are files.");
   }
   return {};
 }

@@ -143,6 +143,9 @@ typedef struct chimera_options {
   uint64_t size;          /* of a store in a file; 0: what the file has, else 1 GiB. At least 16 MiB */
   uint64_t journal_bytes; /* 2 to 112 MiB; 0: a sixteenth of the store, from 2 to 64 MiB; or CHIMERA_NO_JOURNAL */
   int overwrite;          /* whatever stands there; else only what does not exist yet, or is empty, becomes a store */
+  /* For chimera_open only, of a store in a file or on a block device. */
+  const char* attach; /* the folder below which devices may be files (kind=file,path=PATH); null: there are none */
+  int keep_space;     /* what is deleted keeps its place in the store's file; else it is given back to the file system */
 } chimera_options;
 
 /* A store that is not open yet, or null if there is no memory. */
