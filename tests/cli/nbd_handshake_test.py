@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The handshake of NBD, byte by byte: what the usual clients never say, and what they say wrong."""
 
+import os
 import struct
 import time
 import unittest
 
+import harness
 import nbd_client as nbd
 from nbd_client import NbdTest, context_query, export_query, string
 
@@ -144,6 +146,36 @@ class Handshake(NbdTest):
         client.socket.shutdown(1)
         self.assertEqual([client.option_reply(nbd.LIST)[0] for _ in range(4)], [nbd.SERVER] * 3 + [nbd.ACK])
         self.assertTrue(client.at_end())
+
+
+class ManyExports(NbdTest):
+    COUNT, MIB = 60_000, 1 << 20
+
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer takes memory of its own")
+    def test_a_list_waits_page_by_page_for_whoever_does_not_read_it(self):
+        self.serve_nbd()
+        names = [f"{number:0200d}" for number in range(self.COUNT)]
+        for first in range(0, self.COUNT, 1000):
+            connection = self.connect(self.streams)
+            connection.send(b"".join(map(harness.create_device, names[first:first + 1000])))
+            self.assertEqual({connection.answer(16)[0] for _ in range(1000)}, {harness.OK})
+            connection.close()
+        before = self.memory_bytes()
+        clients = [self.client() for _ in range(16)]
+        for client in clients:
+            client.send_option(nbd.LIST)
+        # A list has 12 MB. All have begun theirs, and none goes on.
+        first = [client.option_reply(nbd.LIST) for client in clients]
+        self.assertEqual({kind for kind, _ in first}, {nbd.SERVER})
+        # Another one is served meanwhile, to its end; by then they have come as far as they will.
+        other = self.client().option(nbd.LIST)
+        self.assertEqual([data[4:].decode() for _, data in other[:-1]], names)
+        self.assertLess(self.peak_bytes() - before, 17 * 3 * self.MIB)
+        listed = [first[0][1]]
+        while len(listed) < self.COUNT:
+            listed.append(clients[0].option_reply(nbd.LIST)[1])
+        self.assertEqual([data[4:].decode() for data in listed], names)
+        self.assertEqual(clients[0].option_reply(nbd.LIST), (nbd.ACK, b""))
 
 
 class Contexts(NbdTest):

@@ -6,6 +6,7 @@ import struct
 import threading
 import unittest
 
+import harness
 import nbd_client as nbd
 from nbd_client import NbdTest
 
@@ -295,6 +296,39 @@ class Limits(NbdTest):
             thread.join()
         self.assertEqual(wrong, [])
         self.assertLess(self.peak_bytes() - before, 32 * MIB + 100 * MIB + 12 * 3 * MIB)
+
+
+class Stalling(NbdTest):
+    def test_who_gets_on_by_a_byte_now_and_then_loses_its_part_of_the_budget_to_those_who_wait(self):
+        self.serve_nbd(options=["--transfer-memory", "100M", "--stall-timeout", "300ms", "--memory", "200M"],
+                       prepare='create device "disk" "" "size=128M"\n')
+        # Three hold nearly all of it and keep on sending, each byte well within the time. Nobody wants it yet.
+        holders = [self.attached("disk") for _ in range(3)]
+        for holder in holders:
+            holder.send(holder.header(nbd.WRITE, 64 * MIB, 32 * MIB))
+        over = threading.Event()
+
+        def drip():
+            alive = list(holders)
+            while alive and not over.wait(0.02):
+                for holder in list(alive):
+                    try:
+                        holder.send(b"x")
+                    except OSError:
+                        alive.remove(holder)
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        self.addCleanup(dripping.join)
+        self.addCleanup(over.set)
+        waiting = [self.attached("disk") for _ in range(3)]
+        for client in waiting:
+            self.assertEqual(client.error(nbd.WRITE, 0, payload=b"y" * 32 * MIB), 0)
+        stream = self.connect(self.streams)
+        stream.send(harness.open_device("disk") + harness.write_bytes_at(32 * MIB, bytes(32 * MIB)))
+        self.assertEqual([stream.answer(16)[0], stream.answer()[0]], [harness.OK, harness.OK])
+        # What the others had sent of theirs has gone with them.
+        self.assertEqual(waiting[0].call(nbd.READ, 64 * MIB, MIB).data, bytes(MIB))
 
 
 class Changing(NbdTest):
