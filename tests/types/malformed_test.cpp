@@ -166,6 +166,20 @@ TEST_CASE("what entries and keys are refused for") {
   CHECK(key("array(u8)", false, {1, 5}) == "the key ends within a value");
 }
 
+TEST_CASE("a content that is none of its type is refused") {
+  const auto content = [](std::string_view text, Bytes bytes) {
+    const auto value = value_of_content(bytes, *parse_type(text));
+    if (value) return "it is " + to_json(*value);
+    CHECK(value.error().status == Status::corrupt);
+    return value.error().text();
+  };
+  CHECK(content("string", {'a', 0xFF}) == "the text is not UTF-8");
+  CHECK(content("string(1)", {'a', 'b'}) == "2 bytes do not fit string(1)");
+  CHECK(content("function", {0x02}) == "byte 0 of the function begins no whole instruction");
+  CHECK(content("array(u8)", {0x11, 0x01, 0x89, 0x05}) == "[0]: expected u8, not i64 5");
+  CHECK(content("any", {0xC0, 0x01, 0x02}) == "byte 0 of the function begins no whole instruction");
+}
+
 TEST_CASE("a column says which entry is damaged") {
   const Type type = Type::of(Kind::boolean);
   std::vector<Row> rows(3, Row(1));
