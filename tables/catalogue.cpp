@@ -153,7 +153,7 @@ Result<Catalogue::Tables> Catalogue::open_all() {
   return all;
 }
 
-/// One transaction makes all three, and lists them in themselves.
+/// One transaction makes all three. The first change of what they list enters them too.
 Result<> Catalogue::make_all() {
   const auto schema = types::parse_schema(schema_text, "catalogue");
   assert(schema.has_value());
@@ -166,6 +166,17 @@ Result<> Catalogue::make_all() {
   return change.commit();
 }
 
+Result<> Catalogue::plan_itself(Tables& all, Change& to) {
+  const std::int64_t created = now();
+  for (const std::string_view name : names) {
+    const auto parts = parts_of(name, 3);
+    if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), created); !done) return done;
+    if (auto done = plan_entry(*all.databases, to, front_of(*parts, 2), created); !done) return done;
+    if (auto done = plan_entry(*all.tables, to, *parts, created); !done) return done;
+  }
+  return {};
+}
+
 template <typename Plan>
 Result<> Catalogue::change(Plan plan) {
   for (unsigned tries = 1;; ++tries) {
@@ -173,12 +184,15 @@ Result<> Catalogue::change(Plan plan) {
     Result<> done = {};
     if (!all && all.error().status == Status::not_found) {
       done = make_all();
-      if (done || is_lost_race(done.error())) continue;
+      // What is only shown is not there now, and cannot be gone on with.
+      if (done && options_.table.explained) return done;
+      if (done) continue;
     } else if (!all) {
       done = std::unexpected(std::move(all.error()));
     } else {
       Change change(*link_, options_.table.explained);
-      done = plan(*all, change);
+      if (all->spaces->header().live == 0) done = plan_itself(*all, change);
+      if (done) done = plan(*all, change);
       if (done) done = change.commit();
       if (done) return done;
     }

@@ -58,6 +58,7 @@ class Catalogue {
   struct Tables;
   [[nodiscard]] Result<Tables> open_all();
   [[nodiscard]] Result<> make_all();
+  [[nodiscard]] Result<> plan_itself(Tables& all, Change& to);
   template <typename Plan>
   [[nodiscard]] Result<> change(Plan plan);
   [[nodiscard]] std::int64_t now() const;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <deque>
 #include <numeric>
 #include <vector>
@@ -182,7 +181,7 @@ class Check {
   /// Each row is found by its key; since there are as many entries as rows there are no others.
   Result<> check_index(std::size_t index, const std::vector<types::Row>& rows, std::span<const std::uint64_t> numbers) {
     const IndexFile& of = shape_.indexes[index];
-    SortedKeys keys;
+    SortedKeys keys(of);
     std::vector<std::uint8_t> key;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       key.clear();
@@ -196,7 +195,7 @@ class Check {
       const auto found = tree.find(entries[i].key);
       if (!found) return std::unexpected(found.error());
       const std::uint64_t number = numbers[keys.added(i)];
-      if (*found && std::memcmp((*found)->data(), &number, sizeof number) == 0) continue;
+      if (*found && of.row_of(entries[i].key, **found) == number) continue;
       problem(fmt::format("row {}, {}: index {} {}", number, shown_key(shape_, of, rows[keys.added(i)]), of.name,
                           *found ? "leads to another row" : "does not have it"));
     }

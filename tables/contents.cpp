@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "isa/limits.h"
+#include "tables/compression.h"
 
 namespace chimera::tables {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 /// Contents so far apart in bytes are read together with what is between them.
 constexpr std::uint64_t widest_gap = 512;
 constexpr std::uint64_t largest_read = 1 << 20;
+/// A value that is written with its row is part of one transaction with others.
+constexpr std::uint64_t largest_given = 16 << 20;
 
 }  // namespace
 
@@ -23,15 +26,37 @@ HeapValue heap_value(const types::Slot& slot) {
   return {place, slot.length};
 }
 
-Result<> place_contents(OpenTable& table, std::size_t heap, std::span<const LongContent> longs,
+Result<> place_content(OpenTable& table, std::uint32_t column, bool compressed, std::span<const std::uint8_t> content,
+                       std::uint8_t* slot) {
+  Heap& heap = table.heap(table.shape().columns[column].heap);
+  std::vector<std::uint8_t> packed;
+  const bool gains = compressed && compress(content, packed);
+  // All of the piece is read later, since nothing tells where the frame ends but the frame.
+  if (gains) packed.resize(heap_class_size(heap_class_of(packed.size())));
+  const Result<Place> place = heap.put(gains ? packed : content);
+  if (!place) return std::unexpected(place.error());
+  const Place found = gains ? place->with(Place::compressed_flag) : *place;
+  types::put_placed_slot(slot, content, content.size(), found.raw());
+  return {};
+}
+
+Result<> place_contents(OpenTable& table, std::uint32_t column, std::span<const LongContent> longs,
                         std::span<const std::uint32_t> places, std::span<std::uint8_t> entries) {
+  const bool compressed = table.shape().relation.columns[column].compressed;
   std::vector<bool> wanted(entries.size() / types::slot_size);
   for (const std::uint32_t place : places) wanted[place] = true;
   for (const LongContent& of : longs) {
     if (!wanted[of.row]) continue;
-    const Result<Place> place = table.heap(heap).put(of.content);
-    if (!place) return std::unexpected(place.error());
-    types::put_placed_slot(&entries[of.row * types::slot_size], of.content, of.content.size(), place->raw());
+    if (of.content.size() > largest_given) {
+      Failure failure{Status::too_large,
+                      fmt::format("Row {}: a value of {} bytes is too large to be given with its row ({} "
+                                  "at most): append it in parts.",
+                                  of.row, of.content.size(), largest_given)};
+      failure.row = of.row;
+      return std::unexpected(std::move(failure));
+    }
+    auto done = place_content(table, column, compressed, of.content, &entries[of.row * types::slot_size]);
+    if (!done) return done;
   }
   return {};
 }

@@ -16,8 +16,12 @@ namespace chimera::tables {
 
 /// Plans contents in a heap and fills their slots in `entries`, which are those of all encoded rows. Those of rows that
 /// are not among `places` are passed over.
-[[nodiscard]] Result<> place_contents(OpenTable& table, std::size_t heap, std::span<const LongContent> longs,
+[[nodiscard]] Result<> place_contents(OpenTable& table, std::uint32_t column, std::span<const LongContent> longs,
                                       std::span<const std::uint32_t> places, std::span<std::uint8_t> entries);
+
+/// Plans one content in a column's heap, compressed if that is wanted and gains enough, and fills its slot.
+[[nodiscard]] Result<> place_content(OpenTable& table, std::uint32_t column, bool compressed,
+                                     std::span<const std::uint8_t> content, std::uint8_t* slot);
 
 /// Used again and again it allocates little.
 class ContentReader {

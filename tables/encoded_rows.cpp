@@ -122,7 +122,7 @@ std::string shown_key(const TableShape& shape, const IndexFile& index, const Row
   return text + ")";
 }
 
-Result<EncodedRows> EncodedRows::make(const TableShape& shape, std::vector<Row> rows) {
+Result<EncodedRows> EncodedRows::make(const TableShape& shape, std::vector<Row>&& rows) {
   std::vector<std::uint32_t> columns(shape.columns.size());
   std::iota(columns.begin(), columns.end(), 0u);
   std::vector<std::size_t> indexes(shape.indexes.size());
@@ -130,7 +130,7 @@ Result<EncodedRows> EncodedRows::make(const TableShape& shape, std::vector<Row> 
   return make(shape, std::move(rows), columns, indexes);
 }
 
-Result<EncodedRows> EncodedRows::make(const TableShape& shape, std::vector<Row> rows,
+Result<EncodedRows> EncodedRows::make(const TableShape& shape, std::vector<Row>&& rows,
                                       std::span<const std::uint32_t> columns, std::span<const std::size_t> indexes) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (auto fits = conform_row(shape, columns, rows[i]); !fits) {
@@ -153,6 +153,7 @@ Result<EncodedRows> EncodedRows::make(const TableShape& shape, std::vector<Row> 
   encoded.keys_.resize(shape.indexes.size());
   for (const std::size_t index : indexes) {
     if (auto done = encode_keys(shape, shape.indexes[index], encoded.rows_, encoded.keys_[index]); !done) {
+      rows = std::move(encoded.rows_);
       return std::unexpected(std::move(done.error()));
     }
   }

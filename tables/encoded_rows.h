@@ -51,10 +51,11 @@ class EncodedRows {
   EncodedRows(EncodedRows&&) = default;
   EncodedRows& operator=(EncodedRows&&) = default;
   /// Each row has a value for each column, in the relation's order. Values are brought into the columns' types where
-  /// nothing is lost. A failure names row, column and value; its `row` is the row's place.
-  [[nodiscard]] static Result<EncodedRows> make(const TableShape& shape, std::vector<types::Row> rows);
+  /// nothing is lost. A failure names row, column and value; its `row` is the row's
+  /// place, and `rows` still has all of them.
+  [[nodiscard]] static Result<EncodedRows> make(const TableShape& shape, std::vector<types::Row>&& rows);
   /// Only these columns, and the keys of these indexes, whose columns' values are all there.
-  [[nodiscard]] static Result<EncodedRows> make(const TableShape& shape, std::vector<types::Row> rows,
+  [[nodiscard]] static Result<EncodedRows> make(const TableShape& shape, std::vector<types::Row>&& rows,
                                                 std::span<const std::uint32_t> columns,
                                                 std::span<const std::size_t> indexes);
 

@@ -42,6 +42,7 @@ void OpenTable::emit(Script& into) {
 }
 
 void OpenTable::keep() {
+  has_given_back = false;
   if (forgets_) {
     forgets_ = false;
     return renew(planned_);
@@ -54,6 +55,7 @@ void OpenTable::keep() {
 }
 
 void OpenTable::abandon() {
+  has_given_back = false;
   forgets_ = false;
   planned_ = header_;
   for (BTree& tree : trees_) tree.abandon();

@@ -60,6 +60,8 @@ class OpenTable {
   /// The value of the column of `append by` in the last row, if somebody has read it at this version.
   std::optional<types::Value> last_in_order;
   std::optional<types::Value> planned_last_in_order;
+  /// The change that is being made has put numbers onto the stack of free ones, which cannot be read before its commit.
+  bool has_given_back = false;
 
  private:
   Link& link_;

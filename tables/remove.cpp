@@ -64,7 +64,7 @@ std::vector<std::uint32_t> key_columns(const TableShape& shape) {
 Result<> remove_keys(OpenTable& table, std::size_t index, std::span<const types::Row> rows,
                      std::span<const std::uint64_t> numbers) {
   const IndexFile& of = table.shape().indexes[index];
-  SortedKeys keys;
+  SortedKeys keys(of);
   std::vector<std::uint8_t> key;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     key.clear();

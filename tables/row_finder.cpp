@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "tables/compression.h"
 
@@ -100,12 +99,12 @@ Result<bool> RowFinder::next_of_index(OpenTable& table, RowReader& reader, std::
   const std::span<const std::uint8_t> last = entries_.key(entries_.size() - 1);
   position_.last_key.assign(last.begin(), last.end());
   numbers_.resize(entries_.size());
+  const IndexFile& index = table.shape().indexes[plan_.index];
   for (std::size_t i = 0; i < numbers_.size(); ++i) {
-    std::memcpy(&numbers_[i], entries_.value(i).data(), sizeof numbers_[i]);
+    numbers_[i] = index.row_of(entries_.key(i), entries_.value(i)).value_or(most_rows);
     if (numbers_[i] < table.header().tail) continue;
-    return std::unexpected(
-        Failure{Status::corrupt, fmt::format("{}: the index {} leads to row {}, which cannot be.", table.shape().name,
-                                             table.shape().indexes[plan_.index].name, numbers_[i])});
+    return std::unexpected(Failure{Status::corrupt, fmt::format("{}: the index {} leads to row {}, which cannot be.",
+                                                                table.shape().name, index.name, numbers_[i])});
   }
   is_run_ = false;
   if (auto done = reader.entries.read(numbers_, columns_); !done) return std::unexpected(std::move(done.error()));

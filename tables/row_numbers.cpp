@@ -44,7 +44,8 @@ Result<Numbers> take_row_numbers(OpenTable& table, std::size_t count) {
     planned.tail = std::min(planned.position, size);
   } else {
     if (planned.tail + count > most_rows) return std::unexpected(too_many());
-    const std::size_t reused = static_cast<std::size_t>(std::min<std::uint64_t>(planned.free, count));
+    const std::size_t reused =
+        table.has_given_back ? 0 : static_cast<std::size_t>(std::min<std::uint64_t>(planned.free, count));
     if (reused > 0) {
       auto free = read_free_numbers(table, reused);
       if (!free) return free;
@@ -66,6 +67,7 @@ void give_back_row_numbers(OpenTable& table, Change& change, std::span<const std
   change.script.write_bytes(table.shape().free, planned.free * sizeof(std::uint64_t),
                             {reinterpret_cast<const std::uint8_t*>(rows.data()), rows.size_bytes()});
   planned.free += rows.size();
+  table.has_given_back = true;
 }
 
 std::vector<RowRun> runs_of(std::span<const std::uint64_t> rows) {

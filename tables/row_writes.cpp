@@ -40,7 +40,7 @@ Result<> write_column(OpenTable& table, Change& change, const EncodedRows& rows,
   std::vector<std::uint8_t> filled;
   if (!encoded.longs.empty()) {
     filled = encoded.entries;
-    if (auto done = place_contents(table, file.heap, encoded.longs, placing.places, filled); !done) return done;
+    if (auto done = place_contents(table, column, encoded.longs, placing.places, filled); !done) return done;
     entries = filled;
   }
   std::vector<std::uint8_t> scratch;
@@ -68,7 +68,7 @@ void write_states(OpenTable& table, Change& change, std::span<const std::uint64_
 
 Result<> enter_keys(OpenTable& table, const EncodedRows& rows, const Placing& placing, std::size_t index) {
   const IndexFile& of = table.shape().indexes[index];
-  SortedKeys keys;
+  SortedKeys keys(of);
   for (std::size_t i = 0; i < placing.size(); ++i) {
     const std::uint32_t place = placing.places[i];
     keys.add(rows.keys(index)[place], has_row_number(of, rows.rows()[place]), placing.numbers[i]);
@@ -110,7 +110,7 @@ std::span<const BTree::Entry> SortedKeys::entries() {
   entries_.resize(rows_.size());
   for (std::size_t i = 0; i < order_.size(); ++i) {
     const std::uint64_t& row = rows_[order_[i]];
-    entries_[i] = {keys_[order_[i]], {reinterpret_cast<const std::uint8_t*>(&row), sizeof row}};
+    entries_[i] = {keys_[order_[i]], {reinterpret_cast<const std::uint8_t*>(&row), has_values_ ? sizeof row : 0}};
   }
   return entries_;
 }

@@ -35,6 +35,9 @@ void write_states(OpenTable& table, Change& change, std::span<const std::uint64_
 /// Keys of an index with the number of the row that each leads to, to be brought into their order.
 class SortedKeys {
  public:
+  /// The index's entries have the rows' numbers for values, or none where it is not unique.
+  explicit SortedKeys(const IndexFile& index) : has_values_(index.unique) {}
+
   /// `key` without the row's number; `with_number`: it belongs to the key.
   void add(std::span<const std::uint8_t> key, bool with_number, std::uint64_t row);
   [[nodiscard]] std::size_t size() const { return rows_.size(); }
@@ -46,6 +49,7 @@ class SortedKeys {
   [[nodiscard]] std::optional<std::size_t> first_repeated() const;
 
  private:
+  bool has_values_;
   KeyList keys_;
   std::vector<std::uint64_t> rows_;
   std::vector<std::uint32_t> order_;

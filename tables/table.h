@@ -131,8 +131,13 @@ class Table {
   [[nodiscard]] Result<> drop_column(std::string_view column);
   [[nodiscard]] Result<> rename_column(std::string_view from, std::string to);
 
-  static constexpr std::size_t most_batch_rows = 32768;
-  static constexpr std::size_t most_batch_bytes = 4 << 20;
+  /// Keeps the long values of a variable column compressed from now on, or no longer, and rewrites those that are
+  /// there, piece by piece, while others go on. Interrupted it leaves some of each kind, which all can be read: do it
+  /// again. `unsupported`: the column is of a fixed width.
+  [[nodiscard]] Result<> compress_column(std::string_view column, bool compressed);
+
+  static constexpr std::size_t most_batch_rows = 65536;
+  static constexpr std::size_t most_batch_bytes = 8 << 20;
 
   // For what else is made of tables.
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "isa/bytes.h"
 #include "tables/names.h"
 #include "types/key.h"
 
@@ -30,6 +31,14 @@ bool has_one_form(types::Kind kind) {
 }  // namespace
 
 bool IndexFile::covers(std::uint32_t column) const { return std::ranges::find(columns, column) != columns.end(); }
+
+std::optional<std::uint64_t> IndexFile::row_of(std::span<const std::uint8_t> key,
+                                               std::span<const std::uint8_t> value) const {
+  const std::span<const std::uint8_t> bytes = unique ? value : key;
+  if (bytes.size() < row_key_size) return {};
+  const auto row = load<std::uint64_t>(bytes.data() + bytes.size() - row_key_size);
+  return unique ? row : __builtin_bswap64(row);  // keys are big-endian
+}
 
 TableShape::TableShape(types::Relation of) : relation(std::move(of)) {
   bool needs_own_heap = false;
@@ -62,7 +71,7 @@ TableShape::TableShape(types::Relation of) : relation(std::move(of)) {
 
 BTreeShape TableShape::tree_shape(const IndexFile& index) const {
   BTreeShape shape;
-  shape.value_width = sizeof(std::uint64_t);
+  shape.value_width = index.unique ? sizeof(std::uint64_t) : 0;
   // Where a null lets the row's number into some keys they have no common width.
   if (index.unique && index.nullable) return shape;
   std::size_t width = index.unique ? 0 : row_key_size;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,10 @@ struct IndexFile {
   std::vector<std::uint32_t> columns;  ///< places in the relation
 
   [[nodiscard]] bool covers(std::uint32_t column) const;
+  /// The row that an entry leads to: its value, or where the index is not unique the end of its key. Nothing where the
+  /// bytes are too few for that.
+  [[nodiscard]] std::optional<std::uint64_t> row_of(std::span<const std::uint8_t> key,
+                                                    std::span<const std::uint8_t> value) const;
 };
 
 /// The primary key's place among the indexes, where there is one.

@@ -136,7 +136,7 @@ struct Found {
 
 /// Which of the rows are there already; these in the order of their numbers.
 Result<Found> find_existing(OpenTable& table, const EncodedRows& rows, std::span<const std::uint32_t> places) {
-  SortedKeys keys;
+  SortedKeys keys(table.shape().indexes[primary_key]);
   for (const std::uint32_t place : places) keys.add(rows.keys(primary_key)[place], false, place);
   const std::span<const BTree::Entry> sorted = keys.entries();
   BTree& tree = table.tree(primary_key);

@@ -25,5 +25,29 @@ TEST_CASE("a row that was inserted is found by its key, and in a scan") {
   CHECK_EQ(rig.ids("key"), "1 2");
 }
 
+TEST_CASE("many rows in several batches are all there, and many of them change and go") {
+  TableRig rig("relation t = struct { id: i64, group: i32 indexed, name: string } key (id)");
+  constexpr std::int64_t count = 100'000;
+  std::vector<Row> rows;
+  for (std::int64_t n = 0; n < count; ++n) {
+    const std::int64_t id = n * 7919 % count;  // in an order of its own
+    rows.push_back(
+        {i64(id), Value::of(static_cast<std::int32_t>(id % 10)), text("the name of number " + std::to_string(id))});
+  }
+  std::uint64_t inserted = 0;
+  REQUIRE_OK(rig.table.insert(std::move(rows), &inserted));
+  CHECK_EQ(inserted, count);
+  CHECK_EQ(*rig.table.count(), count);
+  const auto sum = rig.table.aggregate("id", "group < 5");
+  REQUIRE_OK(sum);
+  CHECK_EQ(sum->rows, count / 2);
+  CHECK_EQ(static_cast<std::int64_t>(sum->sum.as_signed()), 2'499'850'000);
+  CHECK_EQ(*rig.table.update_where("group = 3", {{"name", text("three")}, {"group", Value::of(std::int32_t{30})}}),
+           count / 10);
+  CHECK_EQ(*rig.table.remove_where("id >= 50000 and group != 30"), count / 20 * 9);
+  CHECK_EQ(rows_of(rig.table, {.columns = {"id"}, .where = "name = 'three'", .along = "group"}).size(), count / 10);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing

@@ -86,5 +86,29 @@ TEST_CASE("columns are added, renamed and dropped with rows in the table, and ot
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("a column is compressed and decompressed in place, and found either way") {
+  TableRig rig("relation t = struct { id: i64, name: string, note: string compressed indexed } key (id)");
+  std::vector<Row> rows;
+  const auto name_of = [](std::int64_t id) { return "number " + std::to_string(id) + std::string(1000, 'x'); };
+  const auto note_of = [](std::int64_t id) { return "note " + std::to_string(id) + std::string(500, 'y'); };
+  for (std::int64_t id = 0; id < 300; ++id) rows.push_back({i64(id), text(name_of(id)), text(note_of(id))});
+  REQUIRE_OK(rig.table.insert(std::move(rows)));
+  for (const bool compressed : {true, false, true}) {
+    REQUIRE_OK(rig.table.compress_column("name", compressed));
+    CHECK_EQ(ids_of(rows_of(rig.table, {.where = "name = '" + name_of(77) + "'"})), "77");
+    CHECK_EQ(ids_of(rows_of(rig.table, {.where = "note = '" + note_of(42) + "'", .along = "note"})), "42");
+    const auto part = rig.table.read_value({i64(5)}, "name", 5, 6);
+    REQUIRE_OK(part);
+    CHECK_EQ(std::string(part->begin(), part->end()), name_of(5).substr(5, 6));
+    REQUIRE_OK(rig.table.append_value({i64(9)}, "name", bytes_in("more")));
+    CHECK(read_all(rig.table, 9, "name").ends_with("more"));
+    CHECK_EQ(rig.table.relation().columns[1].compressed, compressed);
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  }
+  CHECK_EQ(rig.table.compress_column("id", true).error().status, Status::unsupported);
+  REQUIRE_OK(rig.table.remove({i64(77)}));
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing

@@ -1,0 +1,61 @@
+// Namespaces, databases and tables: what is listed, and what several sessions do at the same time.
+
+#include "tables/catalogue.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+constexpr std::string_view schema = "relation t = struct { id: i64, name: string } key (id)";
+
+TEST_CASE("a catalogue lists what was made, and its own tables") {
+  MemoryGround ground;
+  Catalogue catalogue(ground.link);
+  CHECK_EQ(catalogue.namespaces()->size(), 0);
+  REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
+  REQUIRE_OK(catalogue.create_table("shop/main/items", relation_of(schema)));
+  REQUIRE_OK(catalogue.create_database("shop/old"));
+  CHECK_EQ(*catalogue.namespaces(), std::vector<std::string>{"chimera", "shop"});
+  CHECK_EQ(*catalogue.databases("shop"), std::vector<std::string>{"shop/main", "shop/old"});
+  REQUIRE_EQ(catalogue.tables("shop")->size(), 2);
+  CHECK_EQ(catalogue.tables("shop/main")->at(0).name, "shop/main/items");
+  CHECK_EQ(catalogue.tables("chimera/catalogue")->size(), 3);
+  CHECK_EQ(catalogue.create_table("shop/main/items", relation_of(schema)).error().status, Status::exists);
+  CHECK_EQ(catalogue.create_table("shop/main", relation_of(schema)).error().status, Status::bad_text);
+  CHECK_EQ(catalogue.drop_namespace("shop").error().status, Status::denied);
+  CHECK_EQ(catalogue.drop_database("shop/main").error().status, Status::denied);
+  REQUIRE_OK(catalogue.drop_database("shop/old"));
+  REQUIRE_OK(catalogue.drop_table("shop/main/items"));
+  CHECK_EQ(catalogue.drop_table("shop/main/items").error().status, Status::not_found);
+  CHECK_EQ(Table::open(ground.link, "shop/main/items").error().status, Status::not_found);
+  for (const char* const name : {"namespaces", "databases", "tables"}) {
+    CHECK_EQ(problems_of(ground.link, std::string("chimera/catalogue/") + name), "");
+  }
+}
+
+TEST_CASE("who has a table open notices that it is dropped, made again, or renamed") {
+  MemoryGround ground;
+  cli::SessionLink link(ground.machine);
+  Catalogue catalogue(ground.link), other(link);
+  Table table = make_table(ground.link, schema, "a/b/c");
+  auto same = Table::open(link, "a/b/c");
+  REQUIRE_OK(same);
+  REQUIRE_OK(same->insert({{i64(1), text("x")}}));
+  REQUIRE_OK(catalogue.rename_table("a/b/c", "a/d/e"));
+  CHECK_EQ(same->get({i64(1)}).error().status, Status::not_found);
+  auto renamed = Table::open(link, "a/d/e");
+  REQUIRE_OK(renamed);
+  CHECK_EQ(*renamed->count(), 1);
+  REQUIRE_OK(other.drop_table("a/d/e"));
+  CHECK_EQ(table.insert({{i64(2), text("y")}}).error().status, Status::not_found);
+  REQUIRE_OK(catalogue.create_table("a/d/e", relation_of("relation t = struct { id: i64, more: u8 } key (id)")));
+  REQUIRE_OK(renamed->insert({{i64(5), Value::of(std::uint8_t{6})}}));
+  CHECK_EQ(*renamed->count(), 1);
+  CHECK_EQ(renamed->relation().columns[1].name, "more");
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing

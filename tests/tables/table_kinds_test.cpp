@@ -1,0 +1,136 @@
+// Tables of particular kinds: appended to in the order of a column, circular, without a key; and what each refuses.
+
+#include <doctest/doctest.h>
+
+#include "tables/recording.h"
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+template <typename Outcome>
+Status status_of(const Outcome& outcome) {
+  return outcome ? Status::ok : outcome.error().status;
+}
+template <typename Outcome>
+std::string why(const Outcome& outcome) {
+  return outcome ? "ok" : outcome.error().words;
+}
+
+TEST_CASE("an append table finds a range of time by few reads, and refuses what comes late") {
+  TableRig rig("relation log = struct { at: datetime, what: u32 } append by at");
+  std::vector<Row> rows;
+  constexpr std::int64_t count = 20'000;
+  for (std::int64_t n = 0; n < count; ++n) {
+    rows.push_back({Value::datetime(n / 2 * 1'000'000'000), Value::of(static_cast<std::uint32_t>(n))});
+  }
+  REQUIRE_OK(rig.table.insert(std::move(rows)));
+  const auto late = rig.table.insert({{Value::datetime(5), Value::of(std::uint32_t{1})}});
+  CHECK_EQ(status_of(late), Status::bad_text);
+  CHECK_EQ(*rig.table.count(), count);
+
+  Recording recording(rig.ground.link);
+  auto table = Table::open(recording, rig_table);
+  REQUIRE_OK(table);
+  recording.clear();
+  const std::vector<Row> found =
+      rows_of(*table, {.where = "at >= '1970-01-01T00:20:00Z' and at < '1970-01-01T00:20:05Z'"});
+  REQUIRE_EQ(found.size(), 10);
+  CHECK_EQ(found.front()[1].as_unsigned() == 2400, true);
+  std::uint64_t read = 0;
+  for (const Script& script : recording.scripts()) {
+    for (const Script::Question& question : script.questions()) read += question.result_size;
+  }
+  CHECK_LT(read, 8192);  // of 240,000 bytes that the columns have
+
+  const std::vector<Row> backwards =
+      rows_of(*table, {.where = "at between '1970-01-01T00:20:00Z' and '1970-01-01T00:20:04Z'", .backwards = true});
+  REQUIRE_EQ(backwards.size(), 10);
+  CHECK_EQ(backwards.front()[1].as_unsigned() == 2409, true);
+  CHECK_EQ(status_of(rig.table.update_where("what = 5", {{"at", Value::datetime(0)}})), Status::denied);
+  CHECK_EQ(*rig.table.remove_where("what < 100"), 100);
+  REQUIRE_OK(rig.table.insert({{Value::datetime(count * 1'000'000'000), Value::of(std::uint32_t{7})}}));
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("in a circular table the oldest rows give way, with their keys and values") {
+  TableRig rig("relation ring = struct { id: i64, name: string unique } key (id) circular 7");
+  for (std::int64_t id = 0; id < 40; ++id) {
+    REQUIRE_OK(rig.table.insert({{i64(id), text("a name that needs the heap, number " + std::to_string(id))}}));
+    CHECK_EQ(*rig.table.count(), static_cast<std::uint64_t>(std::min<std::int64_t>(id + 1, 7)));
+  }
+  CHECK_EQ(rig.ids("rows"), "33 34 35 36 37 38 39");
+  CHECK_EQ(rig.ids("rows", {}, true), "39 38 37 36 35 34 33");
+  REQUIRE_OK(rig.table.remove({i64(36)}));
+  std::vector<Row> rows;
+  for (std::int64_t id = 100; id < 117; ++id) rows.push_back({i64(id), text("new " + std::to_string(id))});
+  REQUIRE_OK(rig.table.insert(std::move(rows)));
+  CHECK_EQ(rig.ids("rows"), "110 111 112 113 114 115 116");
+  CHECK_EQ(rig.ids("key", "id > 112"), "113 114 115 116");
+  REQUIRE_OK(rig.table.upsert({{i64(114), text("changed")}, {i64(200), text("new")}}));
+  CHECK_EQ(rig.ids("rows"), "111 112 113 114 115 116 200");
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("a table without a key has rows by their order alone") {
+  TableRig rig("relation bag = struct { id: i64 }");
+  REQUIRE_OK(rig.table.insert({{i64(3)}, {i64(1)}, {i64(3)}}));
+  CHECK_EQ(rig.ids("rows"), "3 1 3");
+  CHECK_EQ(status_of(rig.table.get({i64(3)})), Status::unsupported);
+  CHECK_EQ(status_of(rig.table.upsert({{i64(3)}})), Status::unsupported);
+  CHECK_EQ(*rig.table.remove_where("id = 3"), 2);
+  REQUIRE_OK(rig.table.insert({{i64(8)}}));
+  CHECK_EQ(*rig.table.count(), 2);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("what is wrong with rows is told with row, column and value, and nothing is inserted") {
+  TableRig rig("relation t = struct { id: u8, name: string nullable, tag: string(4) } key (id)");
+  REQUIRE_OK(rig.table.insert({{Value::of(std::uint8_t{1}), Value(), text("a")}}));
+  const auto refused = [&](std::vector<Row> rows, std::size_t row, std::string_view words) {
+    const auto done = rig.table.insert(std::move(rows));
+    REQUIRE_FALSE(done.has_value());
+    CHECK_EQ(done.error().row, row);
+    CAPTURE(done.error().words);
+    CHECK(done.error().words.find(words) != std::string::npos);
+    CHECK_EQ(*rig.table.count(), 1);
+  };
+  const Row good = {Value::of(std::uint8_t{2}), text("x"), text("b")};
+  refused({good, {i64(300), text("x"), text("b")}}, 1, "Column id: 300 does not fit u8");
+  refused({good, {i64(-1), text("x"), text("b")}}, 1, "Column id");
+  refused({good, {Value::of(std::uint8_t{3}), text("\xFF"), text("b")}}, 1, "Column name");
+  refused({{Value::of(std::uint8_t{3}), text("x"), text("too long")}}, 0, "Column tag");
+  refused({{Value::of(std::uint8_t{3}), text("x"), Value()}}, 0, "Column tag");
+  refused({good, {Value::of(std::uint8_t{3}), text("x")}}, 1, "There are 2 values, and test/main/t has 3 columns");
+  refused({good, good}, 1, "(id = ");
+  refused({good, {Value::of(std::uint8_t{1}), text("x"), text("b")}}, 1, "is there already in test/main/t");
+}
+
+TEST_CASE("a key of more than 1,024 bytes is refused") {
+  TableRig rig("relation t = struct { name: string } key (name)");
+  REQUIRE_OK(rig.table.insert({{text(std::string(1000, 'x'))}}));
+  const auto done = rig.table.insert({{text("fits")}, {text(std::string(1100, 'x'))}});
+  CHECK_EQ(why(done), "Row 1: The key of name: the key has 1102 bytes, more than 1024.");
+  CHECK_EQ(*rig.table.count(), 1);
+}
+
+TEST_CASE("what is wrong with a condition is told with its place") {
+  TableRig rig("relation t = struct { id: i64, name: string, on: bool, when: datetime } key (id)");
+  const auto told = [&](const std::string& where) { return why(rig.table.scan({.where = where})); };
+  CHECK_EQ(told("id = 'x'"), "where:1:6: column \"id\" is i64, not a text\n    id = 'x'\n         ^^^");
+  CHECK_EQ(told("nmae = 'x'").substr(0, 66), "where:1:1: t has no column \"nmae\"; did you mean \"name\"?\n    nmae =");
+  CHECK(told("id >").find("the condition ends where") != std::string::npos);
+  CHECK(told("id = 1 or").find("where:1:10") != std::string::npos);
+  CHECK(told("(id = 1").find("a closing bracket") != std::string::npos);
+  CHECK(told("name like '%x'").find("one % at its end") != std::string::npos);
+  CHECK(told("when > 'yesterday'").find("where:1:8") != std::string::npos);
+  CHECK(told("id = null").find("is null") != std::string::npos);
+  CHECK(told("name").find("alone says nothing") != std::string::npos);
+  CHECK(told("name = 'x").find("has no ' at its end") != std::string::npos);
+  CHECK(told(std::string(100, '(')).find("nested deeper") != std::string::npos);
+  CHECK(told("id = 1 id").find("the end of the condition") != std::string::npos);
+  CHECK_EQ(told("on and not on or id in (1, 2.5, 99999999999999999999)"), "ok");
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing
