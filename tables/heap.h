@@ -25,6 +25,9 @@ namespace chimera::tables {
 
 /// A value as whoever owns it keeps it.
 struct HeapValue {
+  /// So many bytes or more, as a slot says it: enough to erase or replace a chained value.
+  static constexpr std::uint64_t long_size = 0xFFFFFFFE;
+
   Place place;
   std::uint64_t size = 0;  ///< bytes
   friend bool operator==(const HeapValue&, const HeapValue&) = default;

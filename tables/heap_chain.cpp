@@ -21,7 +21,9 @@ Result<Heap::Chain> Heap::chain_of(const HeapValue& value) {
   if (!piece) return std::unexpected(piece.error());
   const Chain chain{value.place, *piece};
   std::string problem = is_fresh ? chain.directory().problem(space_.header().tail) : std::string();
-  if (problem.empty() && chain.directory().total() != value.size) {
+  const std::uint64_t total = chain.directory().total();
+  const bool is_of_size = total == value.size || (value.size == HeapValue::long_size && total > value.size);
+  if (problem.empty() && !is_of_size) {
     problem = fmt::format("it has {} bytes, not {}", chain.directory().total(), value.size);
   }
   if (problem.empty()) return chain;

@@ -125,5 +125,36 @@ TEST_CASE("a value grows by appending, reading only its directory, to as many pi
   rig.check();
 }
 
+TEST_CASE("a value of more bytes than a slot can say is erased by what the slot says") {
+  MemoryGround ground;
+  HeapRig rig(ground.link, create_version(ground.link, "version"), create_device(ground.link, "heap"));
+  // Made by hand, since its bytes need not be there: 65 pieces of 64 MiB behind their directory.
+  constexpr std::uint64_t parts = 65, granules = heap_largest_piece / heap_granule;
+  const Place directory(heap_first_granule, heap_class_of(2048));
+  const std::uint64_t first = 2 * heap_first_granule;
+  HeapHeader header;
+  header.tail = first + parts * granules;
+  header.used = parts + 2;
+  std::vector<std::uint8_t> bytes(2048);
+  for (std::uint32_t i = 0; i < parts; ++i) {
+    HeapDirectory::set(bytes, i, {Place(first + i * granules, heap_classes - 1), heap_largest_piece});
+  }
+  const HeapValue rest{Place(heap_first_granule + 128, heap_class_of(2048)), 2048};
+  Script script;
+  Answers answers;
+  script.write_bytes(rig.device, 0, header.bytes());
+  script.write_bytes(rig.device, directory.offset(), bytes);
+  REQUIRE(ground.link.run(script, answers).has_value());
+  const Place chained = directory.with(Place::chained_flag);
+  CHECK_EQ(rig.heap.erase({chained, HeapValue::long_size - 1}).error().status, Status::corrupt);
+  rig.abandon();
+  rig.planned[1] = {{chained, HeapValue::long_size}, {}};
+  rig.erase(1);
+  rig.planned[2] = {rest, std::string(2048, '\0')};
+  rig.commit();
+  rig.check();
+  CHECK_EQ(rig.heap.header()->used, 1);
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing
