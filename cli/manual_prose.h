@@ -55,10 +55,11 @@ A server that is killed loses nothing that was answered as durable; the next one
 ## As a service
 
 The server speaks the protocol of systemd. It takes the sockets that are handed to it (sd_listen_fds(3)), beside those of
-`--listen` and `--nbd`; their names (`FileDescriptorName=`) say what is spoken there, `instructions` or `nbd`. It tells
-when clients may come, what it does and when it stops (sd_notify(3)), and gives the watchdog a sign of life with its loop.
+`--listen`, `--nbd` and `--metrics`; their names (`FileDescriptorName=`) say what is spoken there, `instructions`, `nbd` or
+`metrics`. It tells when clients may come, what it does and when it stops (sd_notify(3)), and gives the watchdog a sign of life with its loop.
 
-The units `chimera@.service`, `chimera@.socket` and `chimera-nbd@.socket` run one server for a store:
+The units `chimera@.service`, `chimera@.socket`, `chimera-nbd@.socket` and `chimera-metrics@.socket` run one server for a
+store:
 
     sudo -u chimera chimera format /var/lib/chimera/disks.img --size 64G
     echo 'store = disks.img' > /etc/chimera/disks.conf

@@ -145,7 +145,7 @@ typedef struct chimera_options {
   int overwrite;          /* whatever stands there; else only what does not exist yet, or is empty, becomes a store */
   /* For chimera_open only, of a store in a file or on a block device. */
   const char* attach; /* the folder below which devices may be files (kind=file,path=PATH); null: there are none */
-  int keep_space;     /* what is deleted keeps its place in the store's file; else it is given back to the file system */
+  int keep_space; /* what is deleted keeps its place in the store's file; else it is given back to the file system */
 } chimera_options;
 
 /* A store that is not open yet, or null if there is no memory. */

@@ -22,7 +22,8 @@ namespace {
 constexpr int first_descriptor = 3;
 constexpr int most_sockets = 1024;
 
-constexpr std::array protocol_names{std::pair{"instructions", Protocol::instructions}, std::pair{"nbd", Protocol::nbd}};
+constexpr std::array protocol_names{std::pair{"instructions", Protocol::instructions}, std::pair{"nbd", Protocol::nbd},
+                                    std::pair{"metrics", Protocol::metrics}};
 
 /// A variable's whole number, or nothing.
 std::optional<int> number_in(const char* variable) {
@@ -56,7 +57,7 @@ std::expected<Protocol, std::string> protocol_named(const std::string& name) {
   }
   return std::unexpected(
       fmt::format("A socket was handed over as \"{}\", which says nothing about what is spoken there: its unit has to "
-                  "have FileDescriptorName=instructions or FileDescriptorName=nbd.",
+                  "have FileDescriptorName=instructions, =nbd or =metrics.",
                   name));
 }
 

@@ -122,6 +122,9 @@ class Installed(ChimeraTest):
         library = self.root / self.libraries / "libchimera.so.0"
         seen = [line.split()[-1] for line in self.call("nm", "-D", "--defined-only", library).splitlines()]
         self.assertEqual(sorted(set(seen) - {"CHIMERA_0"}), sorted(f"{name}@@CHIMERA_0" for name in declared))
+        # What packages of programs go by to know which version they need.
+        listed = [line.split()[0] for line in (ROOT / "debian" / "libchimera0.symbols").read_text().splitlines()[2:]]
+        self.assertEqual(listed, ["CHIMERA_0@CHIMERA_0", *sorted(f"{name}@CHIMERA_0" for name in declared)])
 
 
 if __name__ == "__main__":

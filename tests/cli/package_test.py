@@ -133,7 +133,7 @@ class Package(unittest.TestCase):
         for path in ("usr/share/man/man1/chimera-serve.1.gz", "usr/share/man/man7/chimera-isa.7.gz",
                      "usr/share/bash-completion/completions/chimera", "usr/share/zsh/vendor-completions/_chimera",
                      "usr/share/fish/vendor_completions.d/chimera.fish", "lib/systemd/system/chimera@.socket",
-                     "lib/systemd/system/chimera-nbd@.socket"):
+                     "lib/systemd/system/chimera-nbd@.socket", "lib/systemd/system/chimera-metrics@.socket"):
             self.assertTrue((self.root / path).exists(), path)
         self.inside("systemd-analyze", "verify", "--man=no", "/lib/systemd/system/chimera@.service")
 
@@ -165,6 +165,18 @@ class Package(unittest.TestCase):
         self.assertEqual(self.left(), set())
         self.assertNotIn("chimera:", (self.root / "etc/passwd").read_text())
 
+    def spare_device(self, size):
+        """A loop device, gone at the end of the test, or None where there are none."""
+        backing = self.folder / "spare"
+        with open(backing, "wb") as file:
+            file.truncate(size)
+        done = subprocess.run(["losetup", "--find", "--show", backing], capture_output=True, text=True)
+        if done.returncode != 0:
+            return None
+        device = done.stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device], check=True)
+        return device
+
     @unittest.skipUnless(shutil.which("systemd-nspawn"), "there is no systemd-nspawn")
     def test_4_systemd_runs_it_as_operators_are_told(self):
         root = self.folder / "booted"
@@ -175,13 +187,16 @@ class Package(unittest.TestCase):
             shutil.copy(self.packages[name], root / "packages")
         shutil.copy(ROOT / "tests" / "cli" / "booted_scenario.sh", root)
         (root / "etc/systemd/system/scenario.service").write_text(SCENARIO_UNIT)
+        spare = self.spare_device(64 << 20)
         done = subprocess.run(["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--settings=no",
+                               *([f"--bind={spare}:/dev/spare"] if spare else []),
                                "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
                                "--console=pipe", f"--directory={root}", "--boot", "systemd.unit=scenario.service"],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
         if not (root / "started").exists():
             self.skipTest("no systemd can be started here: " + (done.stdout + done.stderr)[-500:])
         self.assertEqual(done.returncode, 0, (root / "report").read_text())
+        self.assertEqual((root / "spare_was_used").exists(), spare is not None)
 
     def test_5_the_development_package_has_what_a_program_needs(self):
         listed = subprocess.run(["dpkg-deb", "--contents", self.packages["libchimera-dev"]], capture_output=True, text=True,

@@ -76,8 +76,14 @@ class Sockets(ServiceTest):
 
     def test_sockets_are_served_under_their_names(self):
         (nbd, nbd_path), (stream, stream_path) = self.listening("nbd.socket"), self.listening("socket")
-        process, listening = self.serve_on(nbd, stream, names="nbd:instructions")
-        self.assertEqual(listening, [f"NBD on unix:{nbd_path}", f"unix:{stream_path}"])
+        metrics, metrics_path = self.listening("metrics.socket")
+        process, listening = self.serve_on(nbd, stream, metrics, names="nbd:instructions:metrics")
+        self.assertEqual(listening, [f"NBD on unix:{nbd_path}", f"unix:{stream_path}", f"metrics on unix:{metrics_path}"])
+        asking = socket.socket(socket.AF_UNIX)
+        self.addCleanup(asking.close)
+        asking.connect(str(metrics_path))
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        self.assertIn(b" 200 ", asking.recv(4096))
         self.chimera("send", f"unix:{stream_path}", "-", text='create device "d" "" "size=1M"\n')
         client = socket.socket(socket.AF_UNIX)
         self.addCleanup(client.close)
@@ -140,7 +146,7 @@ class Sockets(ServiceTest):
         stream, _ = self.listening("socket")
         said = self.refused(sockets=[stream], names="chimera@disks.socket")
         self.assertIn('"chimera@disks.socket"', said)
-        self.assertIn("FileDescriptorName=nbd", said)
+        self.assertIn("FileDescriptorName=instructions, =nbd or =metrics", said)
         self.assertIn("names 2 sockets", self.refused(sockets=[stream], names="nbd:instructions"))
         for number in ("-1", "many", "1x", "", "99999", "99999999999999999999"):
             with self.subTest(number):

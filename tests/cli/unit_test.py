@@ -10,7 +10,8 @@ import unittest
 
 from harness import CHIMERA, ROOT, ChimeraTest
 
-UNITS = {"instance.service.in": "chimera@.service", "instance.socket": "chimera@.socket", "nbd.socket": "chimera-nbd@.socket"}
+UNITS = {"instance.service.in": "chimera@.service", "instance.socket": "chimera@.socket",
+         "nbd.socket": "chimera-nbd@.socket", "metrics.socket": "chimera-metrics@.socket"}
 MOST_EXPOSURE = 1.5  # of 10, as systemd-analyze counts it
 
 
