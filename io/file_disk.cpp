@@ -50,10 +50,11 @@ class FileDisk::Transfer final : public Completion {
   void refuse(DiskRequest& request, int error) {
     request_ = &request;
     refusal_ = error;
-    disk_.loop_.after(0, *this);
+    go_on();
   }
 
   void complete(int result) override {
+    if (disk_.is_abandoned_) return disk_.spare_.push_back(this);
     if (refusal_ != 0) return end(std::exchange(refusal_, 0));
     if (result == -EINTR || result == -EAGAIN) return go_on();
     if (result == -EOPNOTSUPP && request_->kind == DiskRequest::Kind::discard) return end(disk_.discard(*request_));
@@ -76,6 +77,16 @@ class FileDisk::Transfer final : public Completion {
   [[nodiscard]] bool is_written_through() const { return request_->durable && request_->buffers.size() == 1; }
 
   void go_on() {
+    try {
+      start_next();
+    } catch (...) {
+      disk_.spare_.push_back(this);  // nothing is under way
+      throw;
+    }
+  }
+
+  void start_next() {
+    if (refusal_ != 0) return disk_.loop_.after(0, *this);
     if (is_syncing_) return disk_.loop_.sync_data(disk_.fd_, *this);
     switch (request_->kind) {
       case DiskRequest::Kind::read:
@@ -140,9 +151,9 @@ FileDisk::FileDisk(KernelLoop& loop) : loop_(loop) {
 }
 
 FileDisk::~FileDisk() {
-  // But for a pool that was left amid an operation, with its memory, which the loop ends behind us.
+  // But for a pool that was left amid an operation, with its memory.
   assert((spare_.size() == transfers_.size() || std::uncaught_exceptions() > 0) && "all requests have ended");
-  if (fd_ >= 0) ::close(fd_);
+  abandon();
 }
 
 /// A block device that could not promise zeros. It is told at once: only `trim` asks that of one, and nobody else is
@@ -153,7 +164,20 @@ int FileDisk::discard(const DiskRequest& request) {
   return ::ioctl(fd_, BLKDISCARD, range) == 0 ? 0 : errno;
 }
 
-void FileDisk::abandon() { ::close(std::exchange(fd_, -1)); }
+/// Not by closing the file alone: the kernel keeps it, and its lock, for what is under way, and ends that only in a
+/// step.
+void FileDisk::abandon() noexcept {
+  is_abandoned_ = true;
+  waiting_.clear();
+  while (spare_.size() < transfers_.size()) {
+    try {
+      loop_.step(Loop::forever);
+    } catch (...) {
+      // Somebody else's.
+    }
+  }
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
 
 int FileDisk::measure() {
   std::uint64_t bytes = 0;

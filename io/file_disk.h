@@ -37,9 +37,9 @@ class FileDisk final : public Disk {
   [[nodiscard]] int grow(std::uint64_t block_count) override;
   void register_memory(void* base, std::size_t size) override { loop_.register_memory(base, size); }
 
-  /// Closes the file, which gives up its lock as soon as what is under way has ended. The disk must not be used any
-  /// more, nor destroyed: for whoever was interrupted amid an operation by a lack of memory.
-  void abandon();
+  /// Waits for what is under way in the kernel, tells nobody of it, and closes the file, which gives up its lock.
+  /// Nothing may be started any more: for whoever was interrupted amid an operation by a lack of memory.
+  void abandon() noexcept;
   [[nodiscard]] const DiskStatistics* statistics() const noexcept override { return &statistics_; }
 
   [[nodiscard]] bool is_direct() const noexcept { return is_direct_; }
@@ -57,6 +57,7 @@ class FileDisk final : public Disk {
   KernelLoop& loop_;
   int fd_ = -1;
   bool is_direct_ = false;
+  bool is_abandoned_ = false;
   bool is_block_device_ = false;
   std::uint64_t block_count_ = 0;
   std::vector<std::unique_ptr<Transfer>> transfers_;  ///< as many as there may be under way
