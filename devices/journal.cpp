@@ -328,7 +328,9 @@ bool Journal::wants_checkpoint() const {
 
 void Journal::work() {
   if (state_ != State::on || window_empty() || writer_.stopped()) return;
-  const bool large = window_bytes() > large_window_bytes || changed_.size() >= enough_blocks_;
+  // Who goes on without a flush for longer than before is on the way to a longer one.
+  const std::size_t enough = std::clamp(blocks_since_want_ / windows_in_flush, enough_blocks_, large_window_blocks);
+  const bool large = window_bytes() > large_window_bytes || changed_.size() >= enough;
   // While a record that somebody waits for is on its way, those that come gather for the next one.
   if (large || (wanted_ && !writer_.hurries())) seal();
 }

@@ -32,6 +32,8 @@ Result<std::optional<BTree::Bytes>> BTree::find(Bytes key) {
   if (auto opened = nodes_.open(); !opened) return std::unexpected(std::move(opened.error()));
   const BTreeHeader& header = nodes_.header();
   if (header.root == 0) return std::nullopt;
+  // Now, and not when the leaf has been found: no node may go that the caller is given a view of.
+  nodes_.settle();
   std::uint64_t block = header.root;
   for (unsigned level = header.height - 1u;; --level) {
     auto found = nodes_.get(block, level);
@@ -43,8 +45,6 @@ Result<std::optional<BTree::Bytes>> BTree::find(Bytes key) {
     }
     const std::size_t at = node.lower_bound(key);
     const bool is_there = at < node.count() && compare_keys(node.key(at), key) == 0;
-    // No more nodes than are allowed, but this one stays.
-    nodes_.settle();
     return is_there ? std::optional(node.value(at)) : std::nullopt;
   }
 }

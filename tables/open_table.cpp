@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <span>
 
@@ -70,6 +71,15 @@ void OpenTable::renew(const TableHeader& header) {
   for (Heap& heap : heaps_) heap.forget();
   last_in_order.reset();
   planned_last_in_order.reset();
+}
+
+Result<std::uint64_t> OpenTable::row_of_key(std::span<const std::uint8_t> value) const {
+  if (value.size() == sizeof(std::uint64_t)) {
+    const auto row = load<std::uint64_t>(value.data());
+    if (row < std::max(header_.tail, planned_.tail)) return row;
+  }
+  return std::unexpected(
+      Failure{Status::corrupt, fmt::format("{}: the primary key leads to a row that cannot be.", shape_->name)});
 }
 
 Result<> OpenTable::confirm() {

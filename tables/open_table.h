@@ -31,6 +31,8 @@ class OpenTable {
   [[nodiscard]] const TableShape& shape() const { return *shape_; }
   /// What has been committed.
   [[nodiscard]] const TableHeader& header() const { return header_; }
+  /// Tells shapes apart, also those of two tables that have had this name one after the other.
+  [[nodiscard]] std::uint64_t shape_mark() const { return load<std::uint64_t>(shape_->header.data) ^ header_.shape; }
   /// What the change that is being made will leave.
   [[nodiscard]] TableHeader& planned() { return planned_; }
   [[nodiscard]] const Version& version() const { return version_; }
@@ -49,6 +51,9 @@ class OpenTable {
   void abandon();
   /// The table was changed by somebody else, and has this header now.
   void renew(const TableHeader& header);
+
+  /// The number that stands with a primary key. `corrupt` if no row can have it.
+  [[nodiscard]] Result<std::uint64_t> row_of_key(std::span<const std::uint8_t> value) const;
 
   /// `conflict` if somebody has changed the table since what is in memory was read: for answers that were found there
   /// without asking.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "isa/limits.h"
 #include "tables/compression.h"
 
 namespace chimera::tables {
@@ -64,6 +65,10 @@ Result<bool> RowFinder::next(OpenTable& table, RowReader& reader, std::span<cons
   }
   found_.clear();
   if (position_.is_at_end) return false;
+  // One instruction reads a column of all of them, if they follow each other.
+  for (const std::uint32_t column : columns_) {
+    most = std::min<std::size_t>(most, limits::largest_transfer / table.shape().columns[column].width);
+  }
   const Result<bool> some =
       plan_.way == FindPlan::Way::index ? next_of_index(table, reader, most) : next_of_rows(table, reader, most);
   if (!some || !*some) return some;

@@ -63,7 +63,7 @@ Result<> Scan::bind(const OpenTable& table) {
   columns_ = std::move(*columns);
   reversed_ = options_.backwards && plan->way != FindPlan::Way::index;
   finder_ = std::make_unique<RowFinder>(std::move(*plan), *predicate_);
-  shape_ = table.header().shape;
+  shape_ = table.shape_mark();
   most_ever_ = rows_in_chunk(shape, columns_);
   most_ = std::min<std::uint64_t>(most_ever_, std::max<std::uint64_t>(options_.limit, least_chunk_rows));
   return {};
@@ -87,7 +87,7 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
 }
 
 Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
-  if (table.header().shape != shape_) {
+  if (table.shape_mark() != shape_) {
     if (finder_->position().is_begun) return std::unexpected(shape_changed(table.shape()));
     if (auto bound = bind(table); !bound) return std::unexpected(std::move(bound.error()));
   }

@@ -110,12 +110,12 @@ Result<> Table::insert(std::vector<Row> rows, std::uint64_t* inserted) {
   const std::size_t all = rows.size();
   while (done < all) {
     const auto piece = retry<std::size_t>([&](OpenTable& table) -> Result<std::size_t> {
-      if (!encoded || encoded_for != table.header().shape) {
+      if (!encoded || encoded_for != table.shape_mark()) {
         if (encoded) rows = encoded->take_rows();
         auto made = EncodedRows::make(table.shape(), std::move(rows));
         if (!made) return std::unexpected(std::move(made.error()));
         encoded = std::move(*made);
-        encoded_for = table.header().shape;
+        encoded_for = table.shape_mark();
       }
       const std::size_t count = std::min(batch_from(*encoded, table.shape(), done), most);
       Change change(*link_, options_.explained);
@@ -174,7 +174,11 @@ Result<std::optional<std::uint64_t>> find_row(OpenTable& table, Row& key) {
   if (!bytes) return std::unexpected(bytes.error());
   const auto found = table.tree(primary_key).find(*bytes);
   if (!found) return std::unexpected(found.error());
-  if (*found) return std::optional(load<std::uint64_t>((*found)->data()));
+  if (*found) {
+    const auto row = table.row_of_key(**found);
+    if (!row) return std::unexpected(row.error());
+    return std::optional(*row);
+  }
   if (auto confirmed = table.confirm(); !confirmed) return std::unexpected(std::move(confirmed.error()));
   return std::optional<std::uint64_t>();
 }

@@ -27,7 +27,7 @@ class ChangeWhere {
 
   /// `shape_changed` only where nothing has been changed yet.
   Result<std::uint64_t> run() {
-    const std::uint64_t shape = table_.opened().header().shape;
+    const std::uint64_t shape = table_.opened().shape_mark();
     std::uint64_t changed = 0;
     for (;;) {
       const RowFinder::Position before = finder_.position();
@@ -52,7 +52,7 @@ class ChangeWhere {
  private:
   /// How many were changed; nothing at the end.
   Result<std::optional<std::size_t>> chunk(OpenTable& table, std::uint64_t shape) {
-    if (table.header().shape != shape) return std::unexpected(shape_changed(table.shape()));
+    if (table.shape_mark() != shape) return std::unexpected(shape_changed(table.shape()));
     const auto some = finder_.next(table, table_.reader(), {}, most_);
     if (!some) return std::unexpected(some.error());
     if (!*some) return std::optional<std::size_t>();
@@ -166,12 +166,12 @@ Result<> Table::upsert(std::vector<types::Row> rows) {
                                                      "cannot be put in the place of others.",
                                                      name_)});
       }
-      if (!encoded || encoded_for != table.header().shape) {
+      if (!encoded || encoded_for != table.shape_mark()) {
         if (encoded) rows = encoded->take_rows();
         auto made = EncodedRows::make(table.shape(), std::move(rows));
         if (!made) return std::unexpected(std::move(made.error()));
         encoded = std::move(*made);
-        encoded_for = table.header().shape;
+        encoded_for = table.shape_mark();
       }
       // In a circular table a row may give way to the one before it.
       const std::size_t count = relation.circular ? 1 : std::min(most, all - done);

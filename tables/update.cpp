@@ -148,7 +148,9 @@ Result<Found> find_existing(OpenTable& table, const EncodedRows& rows, std::span
     const auto row = tree.find(sorted[i].key);
     if (!row) return std::unexpected(row.error());
     if (*row) {
-      there.emplace_back(load<std::uint64_t>((*row)->data()), place);
+      const auto number = table.row_of_key(**row);
+      if (!number) return std::unexpected(number.error());
+      there.emplace_back(*number, place);
     } else {
       found.new_ones.push_back(place);
     }
