@@ -7,6 +7,7 @@
 
 #include "types/check.h"
 #include "types/content.h"
+#include "types/json.h"
 #include "types/key.h"
 #include "types/slot.h"
 
@@ -117,7 +118,8 @@ std::string shown_key(const TableShape& shape, const IndexFile& index, const Row
   std::string text = "(";
   for (const std::uint32_t column : index.columns) {
     if (text.size() > 1) text += ", ";
-    text += fmt::format("{} = {}", shape.column_name(column), types::shown(row[column]));
+    text += shape.column_name(column) + " = ";
+    types::append_json(row[column], shape.relation.columns[column].type, text);
   }
   return text + ")";
 }
