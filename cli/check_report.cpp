@@ -21,7 +21,17 @@ int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& p
   return problem_count == 0 ? exit_done : exit_failed;
 }
 
-int print_store_report(const devices::CheckReport& report) {
+std::vector<std::string> all_problems(std::vector<std::string> problems, const TablesReport& tables) {
+  problems.insert(problems.end(), tables.problems.begin(), tables.problems.end());
+  return problems;
+}
+
+void print_tables(const TablesReport& tables) {
+  if (tables.tables == 0) return;
+  fmt::print("{:<20}{:>16}\n{:<20}{:>16}\n", "tables", grouped(tables.tables), "rows", grouped(tables.rows));
+}
+
+int print_store_report(const devices::CheckReport& report, const TablesReport& tables) {
   const auto blocks = [](const char* name, std::uint64_t count) {
     fmt::print("{:<20}{:>16}  {:>8}\n", name, grouped(count), human_size(count * limits::block_size));
   };
@@ -38,7 +48,8 @@ int print_store_report(const devices::CheckReport& report) {
   fmt::print("{:<20}{:>16}\n", "waiting records", grouped(report.journal_records));
   fmt::print("{:<20}{:>16}\n", "damaged superblocks", grouped(report.damaged_superblocks));
   for (const auto& [name, count] : faults) fmt::print("{:<20}{:>16}\n", name, grouped(count));
-  return print_verdict(report.problem_count, report.problems);
+  print_tables(tables);
+  return print_verdict(report.problem_count + tables.problem_count, all_problems(report.problems, tables));
 }
 
 nlohmann::ordered_json to_json(const devices::CheckReport& report) {
@@ -56,6 +67,13 @@ nlohmann::ordered_json to_json(const devices::CheckReport& report) {
           {"misbooked_blocks", report.misbooked_blocks},
           {"problem_count", report.problem_count},
           {"problems", report.problems}};
+}
+
+void add_tables(nlohmann::ordered_json& report, const TablesReport& tables) {
+  report["tables"] = tables.tables;
+  report["rows"] = tables.rows;
+  report["problem_count"] = report["problem_count"].get<std::uint64_t>() + tables.problem_count;
+  for (const std::string& problem : tables.problems) report["problems"].push_back(problem);
 }
 
 }  // namespace chimera::cli

@@ -46,6 +46,22 @@ void take_footer(CommandRow& row, std::string footer) {
   }
 }
 
+/// `prefix`: the names of the groups that they are in.
+std::vector<CommandRow> commands_of(const CLI::App& program, const std::string& prefix) {
+  std::vector<CommandRow> commands;
+  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_group().empty()) continue;
+    CommandRow row{.name = prefix + command->get_name(),
+                   .help = command->get_description(),
+                   .operands = rows_of(*command, true),
+                   .options = rows_of(*command, false)};
+    take_footer(row, command->get_footer());
+    row.commands = commands_of(*command, row.name + " ");
+    commands.push_back(std::move(row));
+  }
+  return commands;
+}
+
 }  // namespace
 
 CommandTable table_of(const CLI::App& program) {
@@ -53,15 +69,7 @@ CommandTable table_of(const CLI::App& program) {
                      .help = program.get_description(),
                      .prose = program.get_footer(),
                      .options = rows_of(program, false)};
-  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->get_group().empty()) continue;
-    CommandRow row{.name = command->get_name(),
-                   .help = command->get_description(),
-                   .operands = rows_of(*command, true),
-                   .options = rows_of(*command, false)};
-    take_footer(row, command->get_footer());
-    table.commands.push_back(std::move(row));
-  }
+  table.commands = commands_of(program, {});
   return table;
 }
 

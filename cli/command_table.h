@@ -23,12 +23,18 @@ struct OptionRow {
   bool is_repeated = false;  ///< any number of them
 };
 
+/// A command, or a group of them, whose names have its own in front: `table`, `table insert`.
 struct CommandRow {
   std::string name;
   std::string help;
   std::vector<std::string> examples;  ///< lines
   std::string prose;                  ///< paragraphs, with an empty line between
   std::vector<OptionRow> operands, options;
+  std::vector<CommandRow> commands;  ///< of a group
+
+  [[nodiscard]] bool is_group() const { return !commands.empty(); }
+  /// The name without those of the groups that it is in.
+  [[nodiscard]] std::string last_name() const { return name.substr(name.rfind(' ') + 1); }
 };
 
 /// All that is not hidden, in the order of the help.

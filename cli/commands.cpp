@@ -14,6 +14,23 @@ CLI::App& add_command(CLI::App& program, const std::string& name, const std::str
   return command;
 }
 
+CLI::App& add_group(CLI::App& program, const std::string& name, const std::string& description,
+                    const std::string& prose) {
+  CLI::App& group = *program.add_subcommand(name, description);
+  group.require_subcommand(1);
+  group.footer(prose);
+  return group;
+}
+
+Command group_of(CLI::App& group, std::vector<Command> commands) {
+  return {&group, [commands = std::move(commands)] {
+            for (const Command& command : commands) {
+              if (command.parser->parsed()) return command.run();
+            }
+            return exit_wrong_usage;
+          }};
+}
+
 void hide(CLI::App& command) { command.group(""); }
 
 int fail(std::string_view message) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/options.h"
 
@@ -20,6 +21,7 @@ struct Command {
 
 // Each adds its subcommand to the program.
 [[nodiscard]] Command make_asm_command(CLI::App& program);
+[[nodiscard]] Command make_blob_command(CLI::App& program);
 [[nodiscard]] Command make_check_command(CLI::App& program);
 [[nodiscard]] Command make_clone_command(CLI::App& program);
 [[nodiscard]] Command make_completion_command(CLI::App& program);
@@ -40,12 +42,19 @@ struct Command {
 [[nodiscard]] Command make_serve_command(CLI::App& program);
 [[nodiscard]] Command make_snapshot_command(CLI::App& program);
 [[nodiscard]] Command make_stats_command(CLI::App& program);
+[[nodiscard]] Command make_table_command(CLI::App& program);
 [[nodiscard]] Command make_top_command(CLI::App& program);
 [[nodiscard]] Command make_trim_command(CLI::App& program);
 
 /// Adds a subcommand with a footer of examples.
 CLI::App& add_command(CLI::App& program, const std::string& name, const std::string& description,
                       const std::string& examples);
+
+/// Adds a subcommand that only has others below it, `chimera table`, whose program it is.
+CLI::App& add_group(CLI::App& program, const std::string& name, const std::string& description,
+                    const std::string& prose);
+/// What runs whichever of them has been chosen.
+[[nodiscard]] Command group_of(CLI::App& group, std::vector<Command> commands);
 
 /// Keeps a subcommand out of the help, the manual pages and what shells complete.
 void hide(CLI::App& command);

@@ -81,27 +81,28 @@ _chimera_store_or_address() {
   _chimera_address
   [[ -n $IPREFIX ]] || _files
 }
+)";
 
-_chimera() {
+// A function for the program and for each group in it.
+constexpr std::string_view zsh_function = R"(
+@FUNCTION@() {
   local curcontext=$curcontext state line
   typeset -A opt_args
   local -a commands
   commands=(
-)";
-
-constexpr std::string_view zsh_middle = R"(  )
-  _arguments -C @OPTIONS@ \
+@COMMANDS@  )
+  _arguments -C@OPTIONS@ \
     '1:command:->command' '*::argument:->argument'
   case $state in
     command) _describe command commands ;;
     argument)
       case $words[1] in
-)";
-
-constexpr std::string_view zsh_back = R"(      esac ;;
+@CASES@      esac ;;
   esac
 }
+)";
 
+constexpr std::string_view zsh_back = R"(
 _chimera "$@"
 )";
 
@@ -116,6 +117,17 @@ function __chimera_address
     else
         printf '%s\n' unix: tcp:
     end
+end
+
+# Whether the words that are no options are these, or begin with these.
+function __chimera_is
+    set -l words (string match -v -- '-*' (commandline -opc)[2..])
+    test "$argv" = "$words"
+end
+function __chimera_in
+    set -l words (string match -v -- '-*' (commandline -opc)[2..])
+    set -l first $words[1..(count $argv)]
+    test "$argv" = "$first"
 end
 
 complete -c chimera -f
@@ -142,38 +154,64 @@ std::string fish_row(const std::string& condition, const OptionRow& row) {
   return text + " -d " + fish_quoted(row.help) + "\n";
 }
 
-}  // namespace
+void replace(std::string& text, std::string_view mark, const std::string& by) {
+  text.replace(text.find(mark), mark.size(), by);
+}
 
-std::string zsh_completion(const CommandTable& table) {
-  std::string script{zsh_front}, options, cases;
-  for (const CommandRow& command : table.commands) {
-    script += "    " + zsh_quoted(command.name + ":" + zsh_words(command.help)) + "\n";
+void append_zsh_function(const std::string& name, const std::vector<OptionRow>& own,
+                         const std::vector<CommandRow>& commands, std::string& to) {
+  std::string listed, options, cases;
+  for (const CommandRow& command : commands) {
+    listed += "    " + zsh_quoted(command.last_name() + ":" + zsh_words(command.help)) + "\n";
+    if (command.is_group()) {
+      const std::string function = name + "_" + command.last_name();
+      append_zsh_function(function, command.options, command.commands, to);
+      cases += fmt::format("        {}) {} ;;\n", command.last_name(), function);
+      continue;
+    }
     std::string rows;
     for (const OptionRow& row : command.options) rows += zsh_row(row);
     for (const OptionRow& row : command.operands) rows += zsh_row(row);
-    cases += fmt::format("        {}) _arguments{} ;;\n", command.name, rows);
+    cases += fmt::format("        {}) _arguments{} ;;\n", command.last_name(), rows);
   }
-  for (const OptionRow& row : table.options) options += zsh_row(row);
-  std::string middle{zsh_middle};
-  constexpr std::string_view mark = " @OPTIONS@";
-  middle.replace(middle.find(mark), mark.size(), options);
-  return script + middle + cases + std::string(zsh_back);
+  for (const OptionRow& row : own) options += zsh_row(row);
+  std::string function{zsh_function};
+  replace(function, "@FUNCTION@", name);
+  replace(function, "@COMMANDS@", listed);
+  replace(function, "@OPTIONS@", options);
+  replace(function, "@CASES@", cases);
+  to += function;
+}
+
+/// `group`: the name of the group that they are in.
+void append_fish_rows(const std::string& group, const std::vector<CommandRow>& commands, std::string& to) {
+  const std::string here = "__chimera_is" + (group.empty() ? "" : " " + group);
+  for (const CommandRow& command : commands) {
+    to += fmt::format("complete -c chimera -n {} -a {} -d {}\n", fish_quoted(here), command.last_name(),
+                      fish_quoted(command.help));
+  }
+  for (const CommandRow& command : commands) {
+    const std::string condition = (command.is_group() ? "__chimera_is " : "__chimera_in ") + command.name;
+    for (const OptionRow& row : command.options) to += fish_row(condition, row);
+    for (const OptionRow& row : command.operands) {
+      if (!fish_action(row.value).empty()) to += fish_row(condition, row);
+    }
+    append_fish_rows(command.name, command.commands, to);
+  }
+}
+
+}  // namespace
+
+std::string zsh_completion(const CommandTable& table) {
+  std::string functions;
+  append_zsh_function("_chimera", table.options, table.commands, functions);
+  return std::string(zsh_front) + functions + std::string(zsh_back);
 }
 
 std::string fish_completion(const CommandTable& table) {
   std::string script{fish_front};
-  for (const OptionRow& row : table.options) script += fish_row("__fish_use_subcommand", row);
-  for (const CommandRow& command : table.commands) {
-    script += fmt::format("complete -c chimera -n __fish_use_subcommand -a {} -d {}\n", command.name,
-                          fish_quoted(command.help));
-  }
-  for (const CommandRow& command : table.commands) {
-    const std::string condition = "__fish_seen_subcommand_from " + command.name;
-    for (const OptionRow& row : command.options) script += fish_row(condition, row);
-    for (const OptionRow& row : command.operands) {
-      if (!fish_action(row.value).empty()) script += fish_row(condition, row);
-    }
-  }
+  for (const OptionRow& row : table.options) script += fish_row("__chimera_is", row);
+  append_fish_rows("", table.commands, script);
   return script;
 }
 

@@ -36,7 +36,7 @@ _chimera_offer() {
 }
 
 _chimera() {
-  local line=${COMP_LINE:0:COMP_POINT} command='' options='' expected='' word
+  local line=${COMP_LINE:0:COMP_POINT} command='' choices='@COMMANDS@' options='@OPTIONS@' expected='' word
   local -a words operands=()
   local -A values=()
   COMPREPLY=()
@@ -49,8 +49,8 @@ _chimera() {
       expected=''
     elif [[ $word == -* ]]; then
       expected=${values[$word]-}
-    elif [[ -z $command ]]; then
-      command=$word
+    elif [[ -n $choices ]]; then
+      command+=${command:+ }$word choices='' options=''
       case $command in
 )";
 
@@ -64,10 +64,10 @@ constexpr std::string_view back = R"(      esac
     _chimera_offer "$expected" "$current"
   elif [[ $current == --*=* ]]; then
     _chimera_offer "${values[${current%%=*}]-}" "${current#*=}"
-  elif [[ -z $command && $current != -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '@COMMANDS@' -- "$current")
+  elif [[ -n $choices && $current != -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
   elif [[ $current == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "${options:-@OPTIONS@}" -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   elif ((${#operands[@]})); then
     _chimera_offer "${operands[0]%...}" "$current"
   fi
@@ -96,9 +96,29 @@ std::string command_case(const CommandRow& command) {
   for (const OptionRow& row : command.operands) {
     operands += fmt::format(" '{}{}'", row.value, row.is_repeated ? "..." : "");
   }
-  return fmt::format("        {})\n          options='{}'\n          operands=({})\n          values=({}) ;;\n",
+  return fmt::format("        '{}')\n          options='{}'\n          operands=({})\n          values=({}) ;;\n",
                      command.name, joined(names_of(command.options), " "), operands.empty() ? "" : operands.substr(1),
                      values.empty() ? "" : values.substr(1));
+}
+
+std::string last_names(const std::vector<CommandRow>& commands) {
+  std::vector<std::string> names;
+  for (const CommandRow& command : commands) names.push_back(command.last_name());
+  return joined(names, " ");
+}
+
+std::string cases_of(const std::vector<CommandRow>& commands) {
+  std::string cases;
+  for (const CommandRow& command : commands) {
+    if (!command.is_group()) {
+      cases += command_case(command);
+      continue;
+    }
+    cases += fmt::format("        '{}')\n          options='{}'\n          choices='{}' ;;\n", command.name,
+                         joined(names_of(command.options), " "), last_names(command.commands));
+    cases += cases_of(command.commands);
+  }
+  return cases;
 }
 
 std::string replaced(std::string_view text, std::string_view mark, const std::string& by) {
@@ -118,13 +138,9 @@ ValueKind kind_of(const std::string& choice) {
 
 std::string bash_completion(const CommandTable& table) {
   std::string script = replaced(front, "@FILES@", joined({file_kinds.begin(), file_kinds.end()}, " | "));
-  std::vector<std::string> commands;
-  for (const CommandRow& command : table.commands) {
-    script += command_case(command);
-    commands.push_back(command.name);
-  }
-  return script + replaced(replaced(back, "@COMMANDS@", joined(commands, " ")), "@OPTIONS@",
-                           joined(names_of(table.options), " "));
+  script = replaced(replaced(script, "@COMMANDS@", last_names(table.commands)), "@OPTIONS@",
+                    joined(names_of(table.options), " "));
+  return script + cases_of(table.commands) + std::string(back);
 }
 
 }  // namespace chimera::cli

@@ -22,21 +22,32 @@ constexpr const char* footer =
     "An ADDRESS is unix:PATH or tcp:HOST:PORT, of a running server.\n"
     "`chimera COMMAND --help` tells more and gives examples.";
 
+/// The program, or the subcommand that was chosen, or that below it; `name` becomes "chimera table insert".
+const CLI::App& chosen_of(const CLI::App& program, std::string& name) {
+  const CLI::App* chosen = &program;
+  name = program.get_name();
+  for (auto below = chosen->get_subcommands(); !below.empty(); below = chosen->get_subcommands()) {
+    chosen = below.front();
+    name += " " + chosen->get_name();
+  }
+  return *chosen;
+}
+
 /// What is wrong with the command line, as a sentence.
-std::string what_is_wrong(const CLI::App& program, const CLI::ParseError& error) {
-  const auto chosen = program.get_subcommands();
-  if (!chosen.empty()) return fmt::format("chimera {}: {}", chosen.front()->get_name(), error.what());
-  const auto words = program.remaining();
-  if (words.empty()) return "chimera: no command was given";
-  if (words.front().starts_with('-')) return fmt::format("chimera: there is no option {}", words.front());
+std::string what_is_wrong(const CLI::App& chosen, const std::string& name, const CLI::ParseError& error) {
+  const bool is_group = !chosen.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (!is_group) return fmt::format("{}: {}", name, error.what());
+  const auto words = chosen.remaining();
+  if (words.empty()) return name + ": no command was given";
+  if (words.front().starts_with('-')) return fmt::format("{}: there is no option {}", name, words.front());
   chimera::Nearest nearest(words.front());
   std::vector<std::string> names;
-  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : chosen.get_subcommands([](const CLI::App*) { return true; })) {
     names.push_back(command->get_name());
   }
-  for (const std::string& name : names) nearest.offer(name);
+  for (const std::string& command : names) nearest.offer(command);
   const std::string_view meant = nearest.best();
-  return fmt::format("chimera: there is no command {}{}", words.front(),
+  return fmt::format("{}: there is no command {}{}", name, words.front(),
                      meant.empty() ? "" : fmt::format("; did you mean {}?", meant));
 }
 
@@ -48,11 +59,11 @@ int report(const CLI::App& program, const CLI::ParseError& error) {
     fmt::print("{}", text.str());
     return exit_done;
   }
-  const std::string wrong = what_is_wrong(program, error);
-  const auto chosen = program.get_subcommands();
-  fmt::print(stderr, "{}{}\nchimera {}--help tells more.\n", wrong,
-             wrong.ends_with('?') || wrong.ends_with('.') ? "" : ".",
-             chosen.empty() ? "" : chosen.front()->get_name() + " ");
+  std::string name;
+  const CLI::App& chosen = chosen_of(program, name);
+  const std::string wrong = what_is_wrong(chosen, name, error);
+  fmt::print(stderr, "{}{}\n{} --help tells more.\n", wrong, wrong.ends_with('?') || wrong.ends_with('.') ? "" : ".",
+             name);
   return exit_wrong_usage;
 }
 
@@ -72,7 +83,8 @@ int run_chosen(int argument_count, char** arguments) {
       make_journal_command(program),    make_snapshot_command(program), make_clone_command(program),
       make_rollback_command(program),   make_diff_command(program),     make_isa_command(program),
       make_completion_command(program), make_manual_command(program),   make_stats_command(program),
-      make_top_command(program),        make_trim_command(program),
+      make_top_command(program),        make_trim_command(program),     make_table_command(program),
+      make_blob_command(program),
   };
   try {
     program.parse(argument_count, arguments);

@@ -108,8 +108,15 @@ std::string see_also(const std::vector<std::string>& pages) {
   return text;
 }
 
+/// `chimera-table-insert`.
+std::string page_name(const CommandTable& program, const CommandRow& command) {
+  std::string name = program.name + "-" + command.name;
+  std::ranges::replace(name, ' ', '-');
+  return name;
+}
+
 ManualPage command_page(const CommandTable& program, const CommandRow& command, const Foot& foot) {
-  ManualPage page{.name = program.name + "-" + command.name, .section = 1};
+  ManualPage page{.name = page_name(program, command), .section = 1};
   page.text = heading(page.name, 1, foot, command.help);
   page.text += synopsis(program, command);
   page.text += ".SH DESCRIPTION\n" + sentence(command.help) + "\n" + paragraphs(command.prose);
@@ -121,6 +128,40 @@ ManualPage command_page(const CommandTable& program, const CommandRow& command, 
   return page;
 }
 
+/// What there is in a group or the program, and the names of its pages.
+std::string list_of(const CommandTable& program, const std::vector<CommandRow>& commands,
+                    std::vector<std::string>& pages) {
+  std::string text = ".SH COMMANDS\n";
+  for (const CommandRow& command : commands) {
+    text += fmt::format(".TP\n{}\n{}\n", roff_bold(command.last_name()), sentence(command.help));
+    pages.push_back(page_name(program, command) + "(1)");
+  }
+  std::ranges::sort(pages);
+  return text;
+}
+
+ManualPage group_page(const CommandTable& program, const CommandRow& group, const Foot& foot) {
+  ManualPage page{.name = page_name(program, group), .section = 1};
+  page.text = heading(page.name, 1, foot, group.help);
+  page.text += fmt::format(".SH SYNOPSIS\n{} {} [{}]\n", roff_bold(program.name + " " + group.name),
+                           roff_italic("command"), roff_italic("options"));
+  page.text += ".SH DESCRIPTION\n" + sentence(group.help) + "\n" + paragraphs(group.prose);
+  std::vector<std::string> pages;
+  page.text += list_of(program, group.commands, pages);
+  page.text += roff_of_markdown(manual_prose::common);
+  pages.push_back(program.name + "(1)");
+  page.text += see_also(pages);
+  return page;
+}
+
+void add_pages(const CommandTable& program, const std::vector<CommandRow>& commands, const Foot& foot,
+               std::vector<ManualPage>& pages) {
+  for (const CommandRow& command : commands) {
+    pages.push_back(command.is_group() ? group_page(program, command, foot) : command_page(program, command, foot));
+    add_pages(program, command.commands, foot, pages);
+  }
+}
+
 ManualPage program_page(const CommandTable& program, const Foot& foot) {
   ManualPage page{.name = program.name, .section = 1};
   page.text = heading(page.name, 1, foot, program.help.substr(program.help.find(": ") + 2));
@@ -128,17 +169,12 @@ ManualPage program_page(const CommandTable& program, const Foot& foot) {
       fmt::format(".SH SYNOPSIS\n{0} {1} [{2}]\n.br\n{0} {3}\n", roff_bold(program.name), roff_italic("command"),
                   roff_italic("options"), roff_bold("--help") + "|" + roff_bold("--version"));
   page.text += ".SH DESCRIPTION\n" + roff_of_markdown(manual_prose::description);
-  page.text += ".SH COMMANDS\n";
   std::vector<std::string> pages;
-  for (const CommandRow& command : program.commands) {
-    page.text += fmt::format(".TP\n{}\n{}\n", roff_bold(command.name), sentence(command.help));
-    pages.push_back(fmt::format("{}-{}(1)", program.name, command.name));
-  }
+  page.text += list_of(program, program.commands, pages);
   page.text += ".SH OPTIONS\n";
   for (const OptionRow& row : program.options) page.text += option_entry(row);
   page.text += roff_of_markdown(manual_prose::common);
   page.text += roff_of_markdown(manual_prose::program);
-  std::ranges::sort(pages);
   pages.push_back(program.name + "-isa(7)");
   page.text += see_also(pages);
   return page;
@@ -159,7 +195,7 @@ std::string ManualPage::file_name() const { return fmt::format("{}.{}", name, se
 std::vector<ManualPage> manual_pages(const CommandTable& table, const std::string& version, const std::string& date) {
   const Foot foot{table.name + " " + version, date};
   std::vector<ManualPage> pages{program_page(table, foot), instruction_set_page(table, foot)};
-  for (const CommandRow& command : table.commands) pages.push_back(command_page(table, command, foot));
+  add_pages(table, table.commands, foot, pages);
   return pages;
 }
 

@@ -82,11 +82,14 @@ class Completion(ChimeraTest):
             if line.startswith("  ") and not line.startswith("   "):
                 self.assertIn(line.split()[0], commands)
         self.assertNotIn("manual", commands)
-        for command in commands:
+        self.assertIn("insert", self.offered(shell, "chimera table "))
+        self.assertEqual(sorted(self.offered(shell, "chimera table column ")), ["add", "drop", "rename"])
+        for command in [*commands, "table insert", "table column add", "blob get"]:
             options = self.offered(shell, f"chimera {command} --")
+            text = self.chimera(*command.split(), "--help")
             for option in options:
-                self.assertRegex(self.chimera(command, "--help"), rf"[ ,]{option}\b", command)
-            self.assertEqual("--json" in options, "--json" in self.chimera(command, "--help"), command)
+                self.assertRegex(text, rf"[ ,]{option}\b", command)
+            self.assertEqual("--json" in options, "--json" in text, command)
 
     @unittest.skipUnless(shutil.which("bash"), "there is no bash")
     def test_bash_completes_words_files_and_addresses_in_their_places(self):
@@ -106,6 +109,12 @@ class Completion(ChimeraTest):
                 # A size is nobody's to guess, nor is an operand too many.
                 ("chimera serve store.img --cache st\t", "chimera serve store.img --cache st"),
                 ("chimera serve store.img oth\t", "chimera serve store.img oth"),
+                ("chimera ta\t", "chimera table "),
+                ("chimera table ins\t", "chimera table insert "),
+                ("chimera table insert oth\t", "chimera table insert other.img "),
+                ("chimera table insert other.img a/b/c st\t", "chimera table insert other.img a/b/c store.img "),
+                ("chimera table insert other.img --form\t", "chimera table insert other.img --format "),
+                ("chimera table column re\t", "chimera table column rename "),
                 ("chimera info un\t", "chimera info unix:"),
                 ("chimera info oth\t", "chimera info other.img "),
                 ("chimera run store.img oth\t", "chimera run store.img other.img "),
@@ -136,6 +145,11 @@ class Completion(ChimeraTest):
         self.assertEqual(sorted(offered("chimera serve --listen ")), ["tcp:", "unix:"])
         self.assertEqual(offered("chimera serve --listen unix:a"), ["unix:a.socket"])
         self.assertIn("unix:", offered("chimera info u"))
+        self.assertIn("insert", offered("chimera table "))
+        self.assertNotIn("insert", offered("chimera table column "))
+        self.assertIn("--upsert", offered("chimera table insert --u"))
+        self.assertEqual(offered("chimera table drop --stream"), [])
+        self.assertEqual(sorted(offered("chimera table export --format ")), ["csv", "json"])
 
     @unittest.skipUnless(shutil.which("zsh"), "there is no zsh")
     def test_zsh_completes_the_same(self):
@@ -151,6 +165,10 @@ class Completion(ChimeraTest):
                            ("chimera serve store.img --listen=un\t", "chimera serve store.img --listen=unix:"),
                            ("chimera serve store.img --listen unix:a\t", "chimera serve store.img --listen unix:a.socket"),
                            ("chimera info oth\t", "chimera info other.img"), ("chimera info un\t", "chimera info unix:"),
+                           ("chimera table ins\t", "chimera table insert"),
+                           ("chimera table column re\t", "chimera table column rename"),
+                           ("chimera table insert st\t", "chimera table insert store.img"),
+                           ("chimera table export --format=j\t", "chimera table export --format=json"),
                            ("chimera completion f\t", "chimera completion fish")):
             with self.subTest(keys):
                 self.assertEqual(shell.line_after(keys).rstrip(), line)

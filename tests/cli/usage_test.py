@@ -7,6 +7,8 @@ from harness import ChimeraTest
 
 SUBCOMMANDS = ("format run serve send asm disasm import export info devices check grow journal snapshot clone rollback "
                "diff isa stats top completion").split()
+GROUPS = {"table": "create describe list insert export get scan count aggregate update delete truncate rename drop".split(),
+          "table column": "add drop rename".split(), "blob": "put get append rm list digest".split()}
 
 
 class Usage(ChimeraTest):
@@ -21,6 +23,16 @@ class Usage(ChimeraTest):
                 text = self.chimera(name, "--help")
                 self.assertIn("Examples:", text)
                 self.assertIn(f"chimera {name}", text)
+
+    def test_every_command_of_a_group_has_help_with_examples(self):
+        for group, commands in GROUPS.items():
+            listed = self.chimera(*group.split(), "--help")
+            for name in commands:
+                with self.subTest(f"{group} {name}"):
+                    self.assertRegex(listed, rf"(?m)^  {name} ")
+                    text = self.chimera(*group.split(), name, "--help")
+                    self.assertIn("Examples:", text)
+                    self.assertIn(f"chimera {group} {name} ", text)
 
     def test_version(self):
         self.assertRegex(self.chimera("--version"), r"^chimera \d+\.\d+\.\d+\n$")

@@ -1,0 +1,41 @@
+#include "cli/check_tables.h"
+
+#include <fmt/format.h>
+
+#include "tables/catalogue.h"
+#include "tables/check_table.h"
+
+namespace chimera::cli {
+namespace {
+
+constexpr std::size_t most_told = 100;
+
+void tell(TablesReport& report, const std::string& words) {
+  if (++report.problem_count <= most_told) report.problems.push_back(words);
+}
+
+void check_one(tables::Link& link, const std::string& name, TablesReport& report) {
+  const auto checked = tables::check_table(link, name, [&](const std::string& problem) {
+    tell(report, problem.contains(name) ? problem : fmt::format("{}: {}", name, problem));
+  });
+  // It has gone since it was listed.
+  if (!checked && checked.error().status == Status::not_found) return;
+  ++report.tables;
+  if (!checked) return tell(report, fmt::format("{}: {}", name, checked.error().words));
+  report.rows += checked->rows;
+}
+
+}  // namespace
+
+TablesReport check_tables(tables::Link& link) {
+  TablesReport report;
+  const auto all = tables::Catalogue(link).tables();
+  if (!all) {
+    tell(report, "The catalogue of tables: " + all.error().words);
+    return report;
+  }
+  for (const tables::ListedTable& table : *all) check_one(link, table.name, report);
+  return report;
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,23 @@
+#pragma once
+// Whether the tables of a store are whole: their rows, indexes and heaps against each other.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "tables/link.h"
+
+namespace chimera::cli {
+
+struct TablesReport {
+  std::uint64_t tables = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t problem_count = 0;
+  std::vector<std::string> problems;  ///< a line each, at most 100
+};
+
+/// Of all tables that the catalogue lists, its own among them. What cannot be read is in the report.
+[[nodiscard]] TablesReport check_tables(tables::Link& link);
+
+}  // namespace chimera::cli

@@ -1,0 +1,91 @@
+// chimera table column: columns that come, go and change their names.
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/table_commands.h"
+#include "cli/table_session.h"
+#include "types/schema.h"
+
+namespace chimera::cli {
+namespace {
+
+struct Options {
+  TableTarget at;
+  std::string column, name;
+};
+
+/// As a schema writes it: `note: string nullable`. Types with names have to be the table's own, which stand above its
+/// relation in its schema.
+std::expected<types::Column, std::string> parse_column(const types::Relation& relation, const std::string& text) {
+  const std::string whole = types::print(relation);
+  const std::string types_of_it = whole.substr(0, whole.rfind("relation "));
+  const auto schema = types::parse_schema(types_of_it + "relation added = struct {\n" + text + "\n}\n", "column");
+  if (schema && schema->relations.size() == 1 && schema->relations[0].columns.size() == 1) {
+    return schema->relations[0].columns[0];
+  }
+  std::string why = "write it as a schema does, NAME: TYPE";
+  if (!schema) why = schema.error().front().message;
+  return std::unexpected(fmt::format("\"{}\" is no column: {}.", text, why));
+}
+
+int add(const Options& options) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    const auto column = parse_column(table.relation(), options.column);
+    if (!column) return std::unexpected(column.error());
+    if (const auto added = table.add_column(*column); !added) return words_of(added);
+    if (!options.at.explain) fmt::print("{}: column {} added.\n", table.name(), column->name);
+    return {};
+  });
+}
+
+int drop(const Options& options) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    if (const auto dropped = table.drop_column(options.column); !dropped) return words_of(dropped);
+    if (!options.at.explain) fmt::print("{}: column {} dropped.\n", table.name(), options.column);
+    return {};
+  });
+}
+
+int rename(const Options& options) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    if (const auto renamed = table.rename_column(options.column, options.name); !renamed) return words_of(renamed);
+    if (!options.at.explain) fmt::print("{}: column {} renamed, now {}.\n", table.name(), options.column, options.name);
+    return {};
+  });
+}
+
+Command add_subcommand(CLI::App& group, const std::string& name, const std::string& help, const std::string& examples,
+                       const std::string& operand, const std::string& operand_help, int (*run)(const Options&)) {
+  CLI::App& command = add_command(group, name, help, examples);
+  auto options = std::make_shared<Options>();
+  add_table_operands(command, options->at);
+  add_operand(command, operand, options->column, operand_help).required();
+  if (name == "rename") add_operand(command, "NAME", options->name, "Its new name").required();
+  add_session_options(command, options->at);
+  return {&command, [options, run] { return run(*options); }};
+}
+
+}  // namespace
+
+Command make_table_column_command(CLI::App& program) {
+  CLI::App& group = add_group(program, "column", "Columns of a table: add, drop, rename",
+                              "Whoever has the table open meanwhile goes on with what it is then.");
+  return group_of(group,
+                  {add_subcommand(group, "add", "Add a column behind all others",
+                                  "  chimera table column add store.img shop/main/orders \"note: string nullable\"\n"
+                                  "  chimera table column add store.img shop/main/orders \"paid: bool default false\"\n"
+                                  "\nThe rows that are there get its default, or null.",
+                                  "COLUMN", "The column as a schema writes it, NAME: TYPE and so on", add),
+                   add_subcommand(group, "drop", "Drop a column with its values",
+                                  "  chimera table column drop store.img shop/main/orders note\n"
+                                  "\nThe indexes that it is part of go too. A column of the primary key stays.",
+                                  "COLUMN", "The column's name", drop),
+                   add_subcommand(group, "rename", "Give a column another name",
+                                  "  chimera table column rename store.img shop/main/orders note remark\n", "COLUMN",
+                                  "The column's name", rename)});
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,177 @@
+// chimera table insert and export: rows from files and into them.
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/output.h"
+#include "cli/render.h"
+#include "cli/row_printer.h"
+#include "cli/table_commands.h"
+#include "cli/table_insert.h"
+#include "cli/table_session.h"
+#include "cli/text_target.h"
+#include "tables/scan.h"
+
+namespace chimera::cli {
+namespace {
+
+struct Options {
+  TableTarget at;
+  InsertOptions insert;
+  tables::ScanOptions scan;
+  std::string format, separator = ",", file, columns;
+  std::size_t skip = 0;
+  bool force = false;
+  bool json = false;
+};
+
+bool is_json_name(const std::string& file) {
+  return file.ends_with(".json") || file.ends_with(".jsonl") || file.ends_with(".ndjson");
+}
+
+RowFormat format_of(const Options& options) {
+  RowFormat format = options.insert.format;
+  const bool is_json = options.format.empty() ? is_json_name(options.file) : options.format == "json";
+  format.kind = is_json ? RowFormat::Kind::json : RowFormat::Kind::csv;
+  format.separator = options.separator == "tab" ? '\t' : options.separator[0];
+  return format;
+}
+
+std::string wrong_with_format(const std::string& text) {
+  return text == "csv" || text == "json" ? "" : "it takes csv or json, and not \"" + text + "\"";
+}
+
+std::string wrong_with_separator(const std::string& text) {
+  const bool is_one = text.size() == 1 && text[0] > ' ' && text[0] <= '~' && text[0] != '"';
+  return is_one || text == "tab" ? "" : "it takes one character, which is no quote, or tab, and not \"" + text + "\"";
+}
+
+std::string wrong_with_null(const std::string& text) {
+  return text.find_first_of("\"\n\r") == text.npos ? "" : "what means null has no quotes and is one line";
+}
+
+void add_format_options(CLI::App& command, Options& options) {
+  add_option(
+      command, "--format", "csv|json", options.format,
+      "CSV with a header, or JSON, an object a line; without: as the file's name ends, .json or .jsonl, else CSV")
+      .check(wrong_with_format);
+  add_option(command, "--separator", "CHARACTER", options.separator, "Between the cells of CSV; tab is one (default ,)")
+      .check(wrong_with_separator);
+  add_option(command, "--null", "TEXT", options.insert.format.null,
+             "The cell of CSV, without quotes, that means null (default: the empty one)")
+      .check(wrong_with_null);
+}
+
+// ── insert ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+void report_inserted(const Options& options, const Inserted& done) {
+  if (options.json) {
+    const nlohmann::ordered_json json{{"table", options.at.table}, {"rows", done.rows}, {"set_aside", done.set_aside}};
+    fmt::print("{}\n", to_text(json, 2));
+    return;
+  }
+  fmt::print(
+      "{}: {} inserted{}.\n", options.at.table, counted(done.rows, "row"),
+      done.set_aside == 0 ? "" : fmt::format(", {} set aside in {}", grouped(done.set_aside), options.insert.aside));
+}
+
+int insert(const Options& options) {
+  InsertOptions insert = options.insert;
+  insert.file = options.file;
+  insert.format = format_of(options);
+  insert.skip = options.skip;
+  insert.first_batch_only = options.at.explain;
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    const auto done = insert_file(table, insert);
+    if (!done) return std::unexpected(done.error());
+    if (!options.at.explain) report_inserted(options, *done);
+    return {};
+  });
+}
+
+// ── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::expected<std::uint64_t, std::string> export_rows(tables::Table& table, const Options& options, TextTarget& to) {
+  auto scan = table.scan(options.scan);
+  if (!scan) return words_of(scan);
+  const types::Relation relation = table.relation();
+  RowPrinter printer(format_of(options), relation, scan->columns());
+  std::string text;
+  printer.append_header(text);
+  std::uint64_t count = 0;
+  std::vector<types::Row> rows;
+  for (;;) {
+    const auto written = to.append(text);
+    if (!written) return std::unexpected(written.error());
+    if (!*written) return count;
+    const auto some = scan->next(rows);
+    if (!some) return words_of(some);
+    if (!*some) return count;
+    text.clear();
+    for (const types::Row& row : rows) printer.append_row(row, text);
+    count += rows.size();
+  }
+}
+
+int export_table(const Options& options) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    auto target = TextTarget::open(options.file, options.force, options.at.explain);
+    if (!target) return std::unexpected(target.error());
+    const auto count = export_rows(table, options, *target);
+    Done done = count ? target->keep() : Done(std::unexpected(count.error()));
+    if (!done) target->discard();
+    if (!done || output_is_closed() || options.at.explain) return done;
+    fmt::print(target->report(), "{}: {} exported.\n", options.at.table, counted(*count, "row"));
+    return {};
+  });
+}
+
+}  // namespace
+
+Command make_table_insert_command(CLI::App& group) {
+  CLI::App& command = add_command(
+      group, "insert", "Insert rows from a file of CSV or JSON lines",
+      "  chimera table insert store.img shop/main/orders orders.csv\n"
+      "  zcat orders.jsonl.gz | chimera table insert unix:chimera.socket shop/main/orders - --format json\n"
+      "  chimera table insert store.img shop/main/orders orders.csv --set-aside wrong.csv\n"
+      "\nThe header of CSV names the columns, in any order; what it lacks has its default, or is null. A cell\n"
+      "without anything in it is null where the column may be; \"\" is the empty text.\n"
+      "\nRows are inserted in batches of up to 32,768 rows or 4 MiB, each all at once or not at all. At the first\n"
+      "row that does not fit it stops, says where it stands, and inserts nothing of that batch: the batches before\n"
+      "it are in the table, how many rows that are is said, and --skip goes on behind them. After a crash the\n"
+      "same is true; --upsert may simply be done again.");
+  auto options = std::make_shared<Options>();
+  add_table_operands(command, options->at);
+  add_operand(command, "FILE", options->file, "The rows, - for standard input").required();
+  add_format_options(command, *options);
+  add_flag(command, "--upsert", options->insert.upsert, "Rows take the place of those with the same key");
+  add_option(command, "--set-aside", "FILE", options->insert.aside,
+             "Go on behind rows that do not fit, which are written into this new file as they are");
+  add_count_option(command, "--skip", options->skip, 0, std::size_t{1} << 48, "Pass over the first N rows of the file");
+  add_flag(command, "--json", options->json, "Print one JSON object: table, rows, set_aside");
+  add_session_options(command, options->at);
+  return {&command, [options] { return insert(*options); }};
+}
+
+Command make_table_export_command(CLI::App& group) {
+  CLI::App& command = add_command(
+      group, "export", "Write rows into a file of CSV or JSON lines",
+      "  chimera table export store.img shop/main/orders orders.csv\n"
+      "  chimera table export unix:chimera.socket shop/main/orders - --format json | gzip > orders.jsonl.gz\n"
+      "\nInserted again it gives the same rows. It reads in chunks of one moment each: what others change meanwhile\n"
+      "may be in it or not. To standard output the report goes to standard error.");
+  auto options = std::make_shared<Options>();
+  options->at.store.read_only = true;
+  add_table_operands(command, options->at);
+  add_operand(command, "FILE", options->file, "Where to, - for standard output").required();
+  add_format_options(command, *options);
+  add_option(command, "--where", "CONDITION", options->scan.where, "Only rows for which this is true");
+  add_flag(command, "--force", options->force, "Overwrite a file that exists");
+  add_session_options(command, options->at);
+  return {&command, [options] { return export_table(*options); }};
+}
+
+}  // namespace chimera::cli

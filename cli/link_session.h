@@ -1,0 +1,33 @@
+#pragma once
+// A store in this process or a running server, and a link of tables to it.
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "cli/embedded_endpoint.h"
+#include "cli/remote_link.h"
+#include "cli/session_link.h"
+
+namespace chimera::cli {
+
+/// Errors are whole sentences.
+class LinkSession {
+ public:
+  [[nodiscard]] static std::expected<LinkSession, std::string> open(const std::string& target,
+                                                                    const StoreOptions& options);
+
+  [[nodiscard]] tables::Link& link() { return remote_ ? static_cast<tables::Link&>(*remote_) : *local_; }
+  /// Ends the session. Unless it was opened for reading only, everything is durable when this returns without error.
+  [[nodiscard]] std::expected<void, std::string> close();
+
+ private:
+  LinkSession() = default;
+
+  EmbeddedMachine embedded_;
+  std::unique_ptr<SessionLink> local_;
+  std::unique_ptr<RemoteLink> remote_;  ///< or a machine and its link
+  bool read_only_ = false;
+};
+
+}  // namespace chimera::cli

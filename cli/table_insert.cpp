@@ -1,0 +1,203 @@
+#include "cli/table_insert.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cli/progress.h"
+#include "cli/render.h"
+
+namespace chimera::cli {
+namespace {
+
+using Done = std::expected<void, std::string>;
+using types::Row;
+
+constexpr std::size_t most_told = 20;
+/// Of a batch, whichever is less.
+constexpr std::size_t most_rows = 32768, most_bytes = 4 << 20;
+
+/// Rows that do not fit, as they stood in their file, which can be inserted when they have been corrected.
+class Aside {
+ public:
+  Aside(std::string path, std::string_view header) : path_(std::move(path)), header_(header) {}
+
+  [[nodiscard]] bool is_wanted() const { return !path_.empty(); }
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+
+  Done check() const {
+    if (!is_wanted() || ::access(path_.c_str(), F_OK) != 0) return {};
+    return std::unexpected(fmt::format("{} exists: rows are set aside in a new file only.", path_));
+  }
+  Done add(std::string_view raw, const std::string& why) {
+    if (!file_) {
+      file_.reset(std::fopen(path_.c_str(), "wx"));
+      if (!file_) return failure();
+      if (!header_.empty()) fmt::print(file_.get(), "{}\n", header_);
+    }
+    fmt::print(file_.get(), "{}\n", raw);
+    if (std::ferror(file_.get()) != 0) return failure();
+    if (++count_ <= most_told) fmt::print(stderr, "{}\n", why);
+    return {};
+  }
+  Done close() {
+    if (count_ > most_told) fmt::print(stderr, "… and {} more\n", grouped(count_ - most_told));
+    if (!file_) return {};
+    const bool is_durable = std::fflush(file_.get()) == 0 && ::fsync(::fileno(file_.get())) == 0;
+    return is_durable ? Done() : failure();
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  [[nodiscard]] std::unexpected<std::string> failure() const {
+    return std::unexpected(fmt::format("Cannot write {}: {}.", path_, std::strerror(errno)));
+  }
+
+  std::string path_, header_;
+  std::unique_ptr<std::FILE, Close> file_;
+  std::uint64_t count_ = 0;
+};
+
+class Insertion {
+ public:
+  Insertion(tables::Table& table, const InsertOptions& options, TextSource& source, RowSource& rows)
+      : table_(table), options_(options), source_(source), rows_(rows), aside_(options.aside, rows.header()) {}
+
+  std::expected<Inserted, std::string> run() {
+    if (auto checked = aside_.check(); !checked) return std::unexpected(checked.error());
+    Done done;
+    {
+      ProgressBar bar("insert", source_.length().value_or(0));
+      while (done && !is_at_end_) {
+        if (source_.length()) bar.show(source_.taken());
+        done = fill_batch();
+        if (done) done = insert_batch();
+        is_at_end_ = is_at_end_ || options_.first_batch_only;
+      }
+    }
+    const Done closed = aside_.close();
+    if (done) done = closed;
+    if (!done) return std::unexpected(done.error());
+    return Inserted{inserted_, aside_.count()};
+  }
+
+ private:
+  /// How far it has come, for a failure of the row at `line`.
+  std::string stopped(std::string why) const {
+    const std::uint64_t passed = options_.skip + inserted_ + aside_.count();
+    if (passed == 0) return why + "\nNothing is inserted.";
+    why += fmt::format("\n{} inserted, nothing of what follows. When it is corrected, go on there with --skip {}.",
+                       inserted_ == 1 ? "1 row is" : counted(inserted_, "row") + " are", passed);
+    return why;
+  }
+
+  Done fill_batch() {
+    batch_.clear();
+    lines_.clear();
+    raws_.clear();
+    Row row;
+    for (std::size_t bytes = 0; batch_.size() < most_rows && bytes < most_bytes;) {
+      const auto some = rows_.next(row);
+      if (some && !*some) {
+        is_at_end_ = true;
+        return {};
+      }
+      const bool is_passed_over = read_ < options_.skip;
+      ++read_;
+      if (is_passed_over && (some || !some.error().is_fatal)) continue;
+      if (!some) {
+        const std::string why = text_of(some.error(), source_.name());
+        if (some.error().is_fatal || !aside_.is_wanted()) return std::unexpected(stopped(why));
+        if (auto added = aside_.add(rows_.raw(), why); !added) return added;
+        continue;
+      }
+      bytes += rows_.raw().size();
+      lines_.push_back(rows_.line());
+      if (aside_.is_wanted()) raws_.emplace_back(rows_.raw());
+      batch_.push_back(std::move(row));
+      row = Row();
+    }
+    return {};
+  }
+
+  Done insert_batch() {
+    if (batch_.empty()) return {};
+    if (aside_.is_wanted()) return insert_what_fits(0, batch_.size());
+    if (auto done = put(std::move(batch_)); !done) return std::unexpected(stopped(told(done.error(), 0)));
+    return {};
+  }
+
+  /// Inserts all rows, or none beyond those that have been added to `inserted_`.
+  tables::Result<> put(std::vector<Row> rows) {
+    const std::size_t count = rows.size();
+    if (options_.upsert) {
+      auto done = table_.upsert(std::move(rows));
+      if (done) inserted_ += count;
+      return done;
+    }
+    std::uint64_t there = 0;
+    auto done = table_.insert(std::move(rows), &there);
+    inserted_ += there;
+    return done;
+  }
+
+  /// Halves what does not fit, until a row is alone: so the others cost few transactions.
+  Done insert_what_fits(std::size_t first, std::size_t end) {
+    const std::uint64_t before = inserted_;
+    const auto at = [this](std::size_t i) { return batch_.begin() + static_cast<std::ptrdiff_t>(i); };
+    const auto done = put({at(first), at(end)});
+    if (done) return {};
+    first += static_cast<std::size_t>(inserted_ - before);
+    const bool is_of_a_row = done.error().row != tables::Failure::nowhere || done.error().status == Status::too_large;
+    if (!is_of_a_row) return std::unexpected(stopped(done.error().words));
+    if (end - first == 1) return aside_.add(raws_[first], told(done.error(), first));
+    const std::size_t middle = first + (end - first) / 2;
+    if (auto half = insert_what_fits(first, middle); !half) return half;
+    return insert_what_fits(middle, end);
+  }
+
+  /// The failure of a batch that began with this row.
+  std::string told(const tables::Failure& failure, std::size_t first) const {
+    if (failure.row == tables::Failure::nowhere) return failure.words;
+    // There the row's number is within the batch.
+    const std::string prefix = fmt::format("Row {}: ", failure.row);
+    const std::string words = failure.words.starts_with(prefix) ? failure.words.substr(prefix.size()) : failure.words;
+    const std::size_t row = std::min(first + failure.row, lines_.size() - 1);
+    return text_of({.place = {lines_[row], 1}, .words = words}, source_.name());
+  }
+
+  tables::Table& table_;
+  const InsertOptions& options_;
+  TextSource& source_;
+  RowSource& rows_;
+  Aside aside_;
+  std::vector<Row> batch_;
+  std::vector<std::size_t> lines_;  ///< of the batch's rows
+  std::vector<std::string> raws_;   ///< the same as they stand in the file, where they may be set aside
+  std::uint64_t read_ = 0;
+  std::uint64_t inserted_ = 0;
+  bool is_at_end_ = false;
+};
+
+}  // namespace
+
+std::expected<Inserted, std::string> insert_file(tables::Table& table, const InsertOptions& options) {
+  auto source = TextSource::open(options.file);
+  if (!source) return std::unexpected(source.error());
+  // Whoever changes the table's columns meanwhile changes the relation of the open table.
+  const types::Relation relation = table.relation();
+  const auto rows = read_rows(*source, options.format, relation);
+  if (!rows) return std::unexpected(rows.error());
+  return Insertion(table, options, *source, **rows).run();
+}
+
+}  // namespace chimera::cli
