@@ -7,7 +7,9 @@
 #include <random>
 #include <utility>
 
+#include "isa/answer.h"
 #include "isa/builder.h"
+#include "isa/limits.h"
 #include "tables/answers.h"
 #include "tables/attempt.h"
 #include "tables/change.h"
@@ -22,9 +24,11 @@ using Bytes = std::span<const std::uint8_t>;
 constexpr std::size_t prefix_size = 4;
 
 /// A name that nobody else uses.
+std::string owners_prefix(const std::string& table) { return table + ":stage/"; }
+
 std::string owner_name(const std::string& table) {
   std::random_device random;
-  return fmt::format("{}:stage/{:08x}{:08x}", table, random(), random());
+  return fmt::format("{}{:08x}{:08x}", owners_prefix(table), random(), random());
 }
 
 /// The column's heap, as long as the table has it.
@@ -121,6 +125,7 @@ Result<> BlobWriter::own() {
   script.add(Program().create_device(owner_name(table_->name()), {}, "kind=memory"));
   if (auto done = table_->link().run(script, answers); !done) return done;
   owner_ = uuid_of(answers[0]);
+  table_->link().owners.insert(owner_);
   return {};
 }
 
@@ -151,10 +156,18 @@ Result<> BlobWriter::begin_stage() {
   return done ? Result<>() : std::unexpected(done.error());
 }
 
-/// Whether nobody has the device open any more, or it is not there. It is not there afterwards.
+/// Whether nobody has the owner's device open any more, or there is none. There is none afterwards.
 Result<bool> BlobWriter::is_gone(const Uuid& owner) const {
+  // Another writer of this session: its device would not be busy for us.
+  if (table_->link().owners.contains(owner)) return false;
   Script script;
   Answers answers;
+  // The heap may be damaged and name any device, so one of another name is nobody's owner, and stays.
+  script.add(Program().list_devices(owners_prefix(table_->name()), {}, limits::most_listed));
+  if (auto listed = table_->link().run(script, answers); !listed) return std::unexpected(std::move(listed.error()));
+  const auto devices = devices_of(answers[0]);
+  if (std::ranges::find(devices, owner, &ListedDevice::uuid) == devices.end()) return true;
+  script.clear();
   script.add(Program().delete_device(owner));
   const auto deleted = table_->link().run(script, answers);
   if (deleted || deleted.error().status == Status::not_found) return true;
@@ -239,6 +252,7 @@ void BlobWriter::give_up() {
   Answers answers;
   script.add(Program().delete_device_by_force(owner_));
   static_cast<void>(table->link().run(script, answers));
+  table->link().owners.erase(owner_);
 }
 
 }  // namespace chimera::tables

@@ -44,6 +44,9 @@ class BTree {
   /// forget it.
   static void create(Script& script, const Uuid& device, Shape shape);
 
+  /// A tree of another shape than this is `corrupt` from now on.
+  void expect(Shape shape) { nodes_.expect(shape); }
+
   // Reading, what is planned included. A failure `conflict` says that the version is not the device's any more;
   // `corrupt` names the device and the block.
 

@@ -32,6 +32,9 @@ Result<> BTreeNodes::open() {
   if (auto done = reading.run(link_, answers_); !done) return done;
   const auto header = BTreeHeader::parse(answers_.bytes(1));
   if (!header) return std::unexpected(damaged(0, header.error()));
+  if (expected_ && header->shape != *expected_) {
+    return std::unexpected(damaged(0, "its keys and values are not as wide as the schema says"));
+  }
   header_ = header_before_ = *header;
   is_open_ = true;
   return {};

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ class BTreeNodes {
         name_(std::move(name)),
         most_(std::max<std::size_t>(most, 64)) {}
 
+  void expect(BTreeShape shape) { expected_ = shape; }
   /// Reads the header, if it is not there.
   [[nodiscard]] Result<> open();
   /// Once it is open; what is planned.
@@ -86,6 +88,7 @@ class BTreeNodes {
   std::string name_;
   std::size_t most_;
 
+  std::optional<BTreeShape> expected_;
   bool is_open_ = false;
   BTreeHeader header_;
   BTreeHeader header_before_;  ///< what the device has

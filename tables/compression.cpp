@@ -20,6 +20,7 @@ bool compress(std::span<const std::uint8_t> content, std::vector<std::uint8_t>& 
 }
 
 types::Result<std::vector<std::uint8_t>> decompress(std::span<const std::uint8_t> bytes, std::uint64_t size) {
+  if (size > largest_content) return types::corrupt("the compressed value is larger than one that is read as a whole");
   const std::size_t frame = ZSTD_findFrameCompressedSize(bytes.data(), bytes.size());
   if (ZSTD_isError(frame) != 0) return types::corrupt("there is no compressed value where one should be");
   if (ZSTD_getFrameContentSize(bytes.data(), frame) != size) {

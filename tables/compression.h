@@ -11,6 +11,9 @@
 
 namespace chimera::tables {
 
+/// Longer contents are not compressed, nor taken out of a frame (bytes).
+inline constexpr std::uint64_t largest_content = 256 << 20;
+
 /// A frame that is shorter than the content by an eighth at least; false if there is none, and `to` is anything then.
 [[nodiscard]] bool compress(std::span<const std::uint8_t> content, std::vector<std::uint8_t>& to);
 

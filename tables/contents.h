@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "tables/compression.h"
 #include "tables/encoded_rows.h"
 #include "tables/open_table.h"
 #include "types/slot.h"
@@ -27,7 +28,7 @@ namespace chimera::tables {
 class ContentReader {
  public:
   /// Larger contents are not read as a whole (bytes).
-  static constexpr std::uint64_t largest = 256 << 20;
+  static constexpr std::uint64_t largest = largest_content;
 
   explicit ContentReader(OpenTable& table) : table_(table) {}
 

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <expected>
 #include <limits>
+#include <set>
 #include <string>
 
 #include "isa/status.h"
+#include "isa/uuid.h"
 
 namespace chimera::tables {
 
@@ -32,6 +34,9 @@ using Result = std::expected<Value, Failure>;
 class Link {
  public:
   virtual ~Link() = default;
+
+  /// Devices that say that a writer of blobs of this session is still there (BlobWriter).
+  std::set<Uuid> owners;
 
   /// Sends a script and waits for all of its answers, which replace what `answers` held. Nothing may be under way. A
   /// failure is the first instruction's that did not succeed (`answers` has what all of them answered), or that the

@@ -26,8 +26,9 @@ OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> sha
     }
     return std::string();
   };
-  for (const IndexFile& index : shape_->indexes)
-    trees_.emplace_back(link, version_, index.device, name_of(index.device));
+  for (const IndexFile& index : shape_->indexes) {
+    trees_.emplace_back(link, version_, index.device, name_of(index.device)).expect(shape_->tree_shape(index));
+  }
   for (const Uuid& heap : shape_->heaps) heaps_.emplace_back(link, version_, heap, name_of(heap));
 }
 

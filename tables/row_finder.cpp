@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "isa/limits.h"
 #include "tables/compression.h"
@@ -95,13 +96,20 @@ Result<bool> RowFinder::next_of_index(OpenTable& table, RowReader& reader, std::
   if (auto done = table.tree(plan_.index).range(range, most, entries_); !done) {
     return std::unexpected(std::move(done.error()));
   }
-  position_.is_begun = true;
+  const bool was_begun = std::exchange(position_.is_begun, true);
   position_.is_at_end = entries_.size() < most;
   if (entries_.empty()) {
     if (auto done = table.confirm(); !done) return std::unexpected(std::move(done.error()));
     return false;
   }
   const std::span<const std::uint8_t> last = entries_.key(entries_.size() - 1);
+  const bool goes_on = !was_begun || (plan_.backwards ? compare_keys(last, position_.last_key) < 0
+                                                      : compare_keys(last, position_.last_key) > 0);
+  if (!goes_on) {
+    return std::unexpected(
+        Failure{Status::corrupt, fmt::format("{}: the keys of the index {} are not in order.", table.shape().name,
+                                             table.shape().indexes[plan_.index].name)});
+  }
   position_.last_key.assign(last.begin(), last.end());
   numbers_.resize(entries_.size());
   const IndexFile& index = table.shape().indexes[plan_.index];

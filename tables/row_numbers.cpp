@@ -61,7 +61,7 @@ Result<Numbers> take_row_numbers(OpenTable& table, std::size_t count) {
 
 void give_back_row_numbers(OpenTable& table, Change& change, std::span<const std::uint64_t> rows) {
   TableHeader& planned = table.planned();
-  planned.live -= rows.size();
+  planned.live -= std::min<std::uint64_t>(planned.live, rows.size());
   if (table.shape().keeps_order() || rows.empty()) return;
   change.script.note([&] { return fmt::format("{} row numbers are free", rows.size()); });
   change.script.write_bytes(table.shape().free, planned.free * sizeof(std::uint64_t),

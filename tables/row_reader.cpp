@@ -38,11 +38,13 @@ Result<> RowReader::decode(std::uint32_t column, std::span<const std::uint32_t> 
                            std::size_t to) {
   const ColumnFile& file = table_.shape().columns[column];
   const types::Type& type = table_.shape().relation.columns[column].type;
+  const bool nullable = table_.shape().relation.columns[column].nullable;
   if (!file.is_variable()) return decode_fixed(column, picked, rows, to);
   for (std::size_t n = 0; n < picked.size(); ++n) {
     const types::Slot slot = types::read_slot(entries.entry(column, picked[n]));
     Value& value = rows[n][to];
     if (slot.is_null()) {
+      if (!nullable) return std::unexpected(damaged(column, {Status::corrupt, "it is null, and may not be"}));
       value = Value();
       continue;
     }

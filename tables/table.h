@@ -163,6 +163,7 @@ class Table {
   [[nodiscard]] Result<> change_shape(const std::function<Result<types::Relation>(const OpenTable&)>& make,
                                       const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan);
   [[nodiscard]] Result<> drop_column_once(std::string_view column);
+  [[nodiscard]] Result<> release_column(std::string_view name);
   [[nodiscard]] Result<> empty_column(std::string_view column);
   [[nodiscard]] Result<Aggregate> aggregate_once(std::string_view column, std::string_view where);
   /// After a failed attempt: whether it is worth another, with what is new.

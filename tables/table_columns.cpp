@@ -80,11 +80,24 @@ Result<> plan_fill(Change& change, const Uuid& device, std::span<const std::uint
   return {};
 }
 
-/// Columns behind the one that goes move up by one.
-void forget_column(types::Relation& relation, std::uint32_t column) {
+void forget_indexes(types::Relation& relation, std::uint32_t column) {
   std::erase_if(relation.indexes, [&](const types::Index& index) {
     return std::ranges::find(index.columns, column) != index.columns.end();
   });
+}
+
+/// The devices go that the new shape has no more.
+void plan_less_devices(Change& change, const TableShape& before, const TableShape& after) {
+  const auto kept = after.devices();
+  for (const auto& [device, uuid] : before.devices()) {
+    const bool stays = std::ranges::any_of(kept, [&](const auto& other) { return other.first == device; });
+    if (!stays) change.script.add(Program().delete_device_by_force(uuid));
+  }
+}
+
+/// Columns behind the one that goes move up by one.
+void forget_column(types::Relation& relation, std::uint32_t column) {
+  forget_indexes(relation, column);
   const auto move_up = [column](std::uint32_t& place) { place -= place > column ? 1 : 0; };
   for (types::Index& index : relation.indexes) std::ranges::for_each(index.columns, move_up);
   std::ranges::for_each(relation.key, move_up);
@@ -240,6 +253,10 @@ Result<> Table::drop_column_once(std::string_view name) {
   }
   if (of.columns.size() == 1)
     return std::unexpected(denied(fmt::format("Column {} is the only one of {}.", name, name_)));
+  // What is only shown is not released, nor emptied.
+  if (!options_.explained) {
+    if (auto released = release_column(name); !released) return released;
+  }
   const auto empty = empty_column(name);
   if (!empty) return empty;
   const auto make = [&](const OpenTable& table) -> Result<types::Relation> {
@@ -254,11 +271,30 @@ Result<> Table::drop_column_once(std::string_view name) {
     // Of what is only shown nothing has been emptied.
     if (auto clean = check_empty(table, column); !clean && !options_.explained) return clean;
     change.script.note([&] { return fmt::format("column {} goes, and its indexes", name); });
-    const auto kept = std::as_const(shape).devices();
-    for (const auto& [device, uuid] : std::as_const(table).shape().devices()) {
-      const bool stays = std::ranges::any_of(kept, [&](const auto& other) { return other.first == device; });
-      if (!stays) change.script.add(Program().delete_device_by_force(uuid));
-    }
+    plan_less_devices(change, table.shape(), shape);
+    return {};
+  });
+}
+
+/// Nothing depends on the column's values any more, before the first of them goes: it may be null, and is in no index.
+Result<> Table::release_column(std::string_view name) {
+  const auto make = [&](const OpenTable& table) -> Result<types::Relation> {
+    const auto column = column_named(table.shape(), name);
+    if (!column) return std::unexpected(column.error());
+    types::Relation relation = table.shape().relation;
+    forget_indexes(relation, *column);
+    types::Column& of = relation.columns[*column];
+    of.indexed = of.unique = false;
+    // An entry of a fixed width would get another one, and is not emptied.
+    of.nullable = of.nullable || table.shape().columns[*column].is_variable();
+    return relation;
+  };
+  const auto wanted = make(*open_);
+  if (!wanted) return std::unexpected(wanted.error());
+  if (*wanted == open_->shape().relation) return {};
+  return change_shape(make, [&](OpenTable& table, Change& change, TableShape& shape) -> Result<> {
+    change.script.note([&] { return fmt::format("the indexes of column {} go", name); });
+    plan_less_devices(change, table.shape(), shape);
     return {};
   });
 }

@@ -8,6 +8,9 @@
 #include <optional>
 
 #include "io/seeded_random.h"
+#include "tables/attempt.h"
+#include "tables/change.h"
+#include "tables/open_table.h"
 #include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
@@ -138,6 +141,52 @@ TEST_CASE("a value whose table is emptied meanwhile is given up, and says so") {
   REQUIRE_OK(rig.table.truncate());
   CHECK_EQ(writer->add(bytes_of(content(2, 5'000'000))).error().status, Status::not_found);
   CHECK_EQ(writer->finish().error().status, Status::not_found);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("two writers of one session leave each other alone") {
+  TableRig rig(schema);
+  io::SeededRandom random(1);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value(), text("one")}, {i64(2), Value(), text("two")}}));
+  const std::string first = content(1, 10'000'000), second = content(2, 9'000'000);
+  auto one = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(one);
+  add_all(*one, std::string_view(first).substr(0, 6'000'000), random);
+  auto other = BlobWriter::begin(rig.table, {i64(2)}, "data");
+  REQUIRE_OK(other);
+  add_all(*other, second, random);
+  add_all(*one, std::string_view(first).substr(6'000'000), random);
+  REQUIRE_OK(other->finish());
+  REQUIRE_OK(one->finish());
+  CHECK((read_all(rig.table, 1) == first));
+  CHECK((read_all(rig.table, 2) == second));
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("a heap that names a device that is no writer's does not make it go") {
+  TableRig rig(schema);
+  io::SeededRandom random(1);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value(), text("one")}}));
+  const Uuid innocent = create_device(rig.ground.link, "innocent");
+  Script script;
+  Answers answers;
+  script.add(Program().close_device(innocent));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+  const auto planted = rig.table.retry<bool>([&](OpenTable& open) -> Result<bool> {
+    Change change(rig.ground.link, false);
+    change.join(open);
+    REQUIRE_OK(open.heap(0).begin_stage(innocent));
+    REQUIRE_OK(change.commit());
+    return true;
+  });
+  REQUIRE_OK(planted);
+  auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(writer);
+  add_all(*writer, content(1, 6'000'000), random);
+  REQUIRE_OK(writer->finish());
+  script.clear();
+  script.add(Program().open_device("innocent"));
+  CHECK(rig.ground.link.run(script, answers).has_value());
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
