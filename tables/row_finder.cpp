@@ -77,6 +77,14 @@ Result<bool> RowFinder::next(OpenTable& table, RowReader& reader, std::span<cons
   return true;
 }
 
+std::vector<std::uint64_t> RowFinder::found_numbers() const {
+  std::vector<std::uint64_t> numbers;
+  for (std::size_t i = 0; i < found_.size(); ++i) {
+    if (found_[i] != 0) numbers.push_back(number(i));
+  }
+  return numbers;
+}
+
 Result<bool> RowFinder::next_of_index(OpenTable& table, RowReader& reader, std::size_t most) {
   BTree::Range range;
   range.low = plan_.range.low;

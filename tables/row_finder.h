@@ -62,6 +62,8 @@ class RowFinder {
   [[nodiscard]] std::size_t looked_at() const { return found_.size(); }
   [[nodiscard]] std::span<const std::uint8_t> found() const { return found_; }
   [[nodiscard]] std::uint64_t number(std::size_t i) const { return is_run_ ? first_ + i : numbers_[i]; }
+  /// Of the rows that were found.
+  [[nodiscard]] std::vector<std::uint64_t> found_numbers() const;
 
  private:
   [[nodiscard]] Result<bool> next_of_index(OpenTable& table, RowReader& reader, std::size_t most);

@@ -88,10 +88,7 @@ Result<> Table::compress_column(std::string_view name, bool compressed) {
       finder.put_back(before);
       const auto found = finder.next(table, *reader_, {}, most);
       if (!found || !*found) return found;
-      std::vector<std::uint64_t> numbers;
-      for (std::size_t i = 0; i < finder.looked_at(); ++i) {
-        if (finder.found()[i] != 0) numbers.push_back(finder.number(i));
-      }
+      const std::vector<std::uint64_t> numbers = finder.found_numbers();
       if (numbers.empty()) return true;
       Change change(*link_, options_.explained);
       if (auto done = plan_rewrite(table, change, *reader_, *column, compressed, numbers); !done) {

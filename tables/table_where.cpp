@@ -56,10 +56,7 @@ class ChangeWhere {
     const auto some = finder_.next(table, table_.reader(), {}, most_);
     if (!some) return std::unexpected(some.error());
     if (!*some) return std::optional<std::size_t>();
-    std::vector<std::uint64_t> numbers;
-    for (std::size_t i = 0; i < finder_.looked_at(); ++i) {
-      if (finder_.found()[i] != 0) numbers.push_back(finder_.number(i));
-    }
+    std::vector<std::uint64_t> numbers = finder_.found_numbers();
     if (numbers.empty()) return std::optional<std::size_t>(0);
     std::ranges::sort(numbers);
     Change change(table_.link(), table_.options().explained);
