@@ -234,7 +234,8 @@ Command make_table_command(CLI::App& program) {
               make_table_insert_command(group), make_table_export_command(group), make_table_get_command(group),
               make_table_scan_command(group), make_table_count_command(group), make_table_aggregate_command(group),
               make_table_update_command(group), make_table_delete_command(group), make_table_truncate_command(group),
-              make_table_column_command(group), make_table_rename_command(group), make_table_drop_command(group)});
+              make_table_column_command(group), make_table_index_command(group), make_table_rename_command(group),
+              make_table_drop_command(group)});
 }
 
 }  // namespace chimera::cli

@@ -14,6 +14,7 @@ namespace chimera::cli {
 [[nodiscard]] Command make_table_drop_command(CLI::App& group);
 [[nodiscard]] Command make_table_export_command(CLI::App& group);
 [[nodiscard]] Command make_table_get_command(CLI::App& group);
+[[nodiscard]] Command make_table_index_command(CLI::App& group);
 [[nodiscard]] Command make_table_insert_command(CLI::App& group);
 [[nodiscard]] Command make_table_list_command(CLI::App& group);
 [[nodiscard]] Command make_table_rename_command(CLI::App& group);

@@ -44,6 +44,8 @@ class BTree {
   /// forget it.
   static void create(Script& script, const Uuid& device, Shape shape);
 
+  /// The device is to hold an empty tree of this shape when what is planned is committed: nothing is read of it.
+  void begin_empty(Shape shape) { nodes_.begin_empty(shape); }
   /// A tree of another shape than this is `corrupt` from now on.
   void expect(Shape shape) { nodes_.expect(shape); }
 

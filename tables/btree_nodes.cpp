@@ -24,6 +24,13 @@ Failure BTreeNodes::damaged(std::uint64_t block, std::string_view problem) const
   return {Status::corrupt, fmt::format("\"{}\" is damaged: block {} cannot be used, {}.", name_, block, problem)};
 }
 
+void BTreeNodes::begin_empty(BTreeShape shape) {
+  header_ = BTreeHeader();
+  header_.shape = shape;
+  header_before_ = header_;
+  is_open_ = true;
+}
+
 Result<> BTreeNodes::open() {
   if (is_open_) return {};
   Reading reading(script_, version_);

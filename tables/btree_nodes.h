@@ -40,6 +40,8 @@ class BTreeNodes {
         most_(std::max<std::size_t>(most, 64)) {}
 
   void expect(BTreeShape shape) { expected_ = shape; }
+  /// It is open, and a new tree's.
+  void begin_empty(BTreeShape shape);
   /// Reads the header, if it is not there.
   [[nodiscard]] Result<> open();
   /// Once it is open; what is planned.

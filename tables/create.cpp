@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tables/names.h"
 
 namespace chimera::tables {
@@ -30,6 +32,21 @@ Result<> check_relation(const types::Relation& relation) {
     }
   }
   return {};
+}
+
+Result<> check_readable(const types::Relation& relation) {
+  const auto schema = types::parse_schema(types::print(relation), relation.name);
+  if (schema) return {};
+  return std::unexpected(
+      Failure{Status::bad_text, fmt::format("The schema would not be sound: {}.", schema.error().front().message)});
+}
+
+void plan_less_devices(Change& change, const TableShape& before, const TableShape& after) {
+  const auto kept = after.devices();
+  for (const auto& [device, uuid] : before.devices()) {
+    const bool stays = std::ranges::any_of(kept, [&](const auto& other) { return other.first == device; });
+    if (!stays) change.script.add(Program().delete_device_by_force(uuid));
+  }
 }
 
 void plan_index(Change& change, const TableShape& shape, const IndexFile& index, const std::string& name) {
@@ -77,7 +94,6 @@ void plan_rename(Change& change, OpenTable& table, const std::string& name) {
     change.script.add(Program().rename_device(uuid, name + device.substr(before)));
   }
   table.planned().shape = table.header().version + 1;
-  table.forget_when_kept();
 }
 
 }  // namespace chimera::tables

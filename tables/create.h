@@ -23,6 +23,11 @@ void plan_drop(Change& change, const TableShape& shape);
 /// new name.
 void plan_rename(Change& change, OpenTable& table, const std::string& name);
 
+/// The relation can be stored, since its text can be read again. `bad_text`: why not.
+[[nodiscard]] Result<> check_readable(const types::Relation& relation);
+/// Plans that the devices go that the new shape has no more.
+void plan_less_devices(Change& change, const TableShape& before, const TableShape& after);
+
 /// Plans an empty index's or heap's device that is new.
 void plan_index(Change& change, const TableShape& shape, const IndexFile& index, const std::string& name);
 void plan_heap(Change& change, const Uuid& heap, const std::string& name);

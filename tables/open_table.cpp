@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <map>
 #include <span>
 
@@ -41,9 +43,17 @@ void OpenTable::emit(Script& into) {
   });
   const TableHeader::Bytes bytes = planned_.bytes();
   into.write_bytes(shape_->header, TableHeader::version_offset, std::span(bytes).subspan(TableHeader::version_offset));
+  if (planned_.entered == header_.entered) return;
+  into.note([&] { return fmt::format("rows below {} are in the index that is being added", planned_.entered); });
+  std::array<std::uint8_t, sizeof planned_.entered> entered{};
+  std::memcpy(entered.data(), &planned_.entered, sizeof planned_.entered);
+  into.write_bytes(shape_->header, TableHeader::entered_offset, entered);
 }
 
 void OpenTable::keep() {
+  // What is kept is of the shape before. It stays what it was, and of the version that it was of: whoever uses it again
+  // finds out.
+  if (planned_.shape != header_.shape) return abandon();
   has_given_back = false;
   if (forgets_) {
     forgets_ = false;
@@ -88,12 +98,29 @@ Result<> OpenTable::confirm() {
   return reading.run(link_, answers);
 }
 
+namespace {
+
+/// Bytes to read of a header.
+std::uint32_t header_bytes(bool has_unfinished) {
+  return has_unfinished ? TableHeader::size_with_entered : TableHeader::size;
+}
+
+std::expected<TableHeader, std::string> parse_header(std::span<const std::uint8_t> bytes) {
+  auto header = TableHeader::parse(bytes.first(std::min<std::size_t>(bytes.size(), TableHeader::size)));
+  if (header && bytes.size() == TableHeader::size_with_entered) {
+    header->entered = load<std::uint64_t>(&bytes[TableHeader::entered_offset]);
+  }
+  return header;
+}
+
+}  // namespace
+
 Result<TableHeader> read_header(OpenTable& table) {
   table.script.clear();
   table.script.note([&] { return fmt::format("the header of {}", table.shape().name); });
-  table.script.read_bytes(table.shape().header, 0, TableHeader::size);
+  table.script.read_bytes(table.shape().header, 0, header_bytes(table.shape().wanted.has_value()));
   if (auto done = table.link().run(table.script, table.answers); !done) return std::unexpected(std::move(done.error()));
-  std::expected<TableHeader, std::string> header = TableHeader::parse(table.answers.bytes(0));
+  std::expected<TableHeader, std::string> header = parse_header(table.answers.bytes(0));
   if (header) return *header;
   return std::unexpected(Failure{Status::corrupt, fmt::format("{}: {}", table.shape().name, header.error())});
 }
@@ -118,11 +145,17 @@ class Opening {
     if (auto done = link_.run(script, answers_); !done) return std::unexpected(no_table(std::move(done.error())));
     const auto header = TableHeader::parse(answers_.bytes(2));
     if (!header) return damaged(header.error());
-    const auto after = TableHeader::parse(answers_.bytes(5));
-    if (!after || after->shape != header->shape) {
-      return std::unexpected(Failure{Status::conflict, "The table has been changed meanwhile."});
+    auto after = TableHeader::parse(answers_.bytes(5));
+    if (!after || after->shape != header->shape) return changed_meanwhile();
+    for (const std::size_t list : {3, 4}) {
+      for (const ListedDevice& device : devices_of(answers_[list])) devices_.emplace(device.name, device.uuid);
     }
-    auto shape = read_shape();
+    const Uuid header_device = uuid_of(answers_[0]);
+    auto relation = parse_relation(std::string(text_of(answers_[1])));
+    if (!relation) return std::unexpected(std::move(relation.error()));
+    auto wanted = read_wanted(header_device, *after);
+    if (!wanted) return std::unexpected(std::move(wanted.error()));
+    auto shape = make_shape(header_device, std::move(*relation), std::move(*wanted));
     if (!shape) return std::unexpected(std::move(shape.error()));
     return std::make_unique<OpenTable>(link_, explained_, std::move(*shape), *after);
   }
@@ -130,6 +163,9 @@ class Opening {
  private:
   std::unexpected<Failure> damaged(const std::string& words) const {
     return std::unexpected(Failure{Status::corrupt, fmt::format("{}: {}", name_, words)});
+  }
+  static std::unexpected<Failure> changed_meanwhile() {
+    return std::unexpected(Failure{Status::conflict, "The table has been changed meanwhile."});
   }
   Failure no_table(Failure failure) const {
     if (failure.status == Status::not_found) {
@@ -141,24 +177,43 @@ class Opening {
     return failure;
   }
 
-  Result<std::unique_ptr<TableShape>> read_shape() {
-    const std::string text(text_of(answers_[1]));
+  Result<types::Relation> parse_relation(const std::string& text) const {
     auto schema = types::parse_schema(text, name_);
     if (!schema) return damaged("its schema cannot be read: " + types::diagnostics_text(schema.error()));
     if (schema->relations.size() != 1) return damaged("its schema has to be of one relation.");
-    auto shape = std::make_unique<TableShape>(std::move(schema->relations[0]));
+    return std::move(schema->relations[0]);
+  }
+
+  /// What the relation is to be when the index is whole that is being added, if one is: its device's columns. `header`
+  /// is as new as that then.
+  Result<std::optional<types::Relation>> read_wanted(const Uuid& header_device, TableHeader& header) {
+    const std::string prefix = unfinished_device(name_, {});
+    const auto device = devices_.lower_bound(prefix);
+    if (device == devices_.end() || !device->first.starts_with(prefix)) return std::optional<types::Relation>();
+    Script script(explained_);
+    script.note([&] { return fmt::format("the index that is being added: {}", device->first); });
+    script.add(Program().read_columns(device->second));
+    script.read_bytes(header_device, 0, TableHeader::size_with_entered);
+    if (auto done = link_.run(script, answers_); !done) return std::unexpected(std::move(done.error()));
+    const auto now = parse_header(answers_.bytes(1));
+    if (!now || now->shape != header.shape) return changed_meanwhile();
+    header = *now;
+    auto relation = parse_relation(std::string(text_of(answers_[0])));
+    if (!relation) return std::unexpected(std::move(relation.error()));
+    return std::optional(std::move(*relation));
+  }
+
+  Result<std::unique_ptr<TableShape>> make_shape(const Uuid& header_device, types::Relation relation,
+                                                 std::optional<types::Relation> wanted) {
+    auto shape = std::make_unique<TableShape>(std::move(relation), std::move(wanted));
     shape->name = name_;
-    std::map<std::string_view, Uuid> found;
-    for (const std::size_t list : {3, 4}) {
-      for (const ListedDevice& device : devices_of(answers_[list])) found[device.name] = device.uuid;
-    }
     for (const auto& [name, uuid] : shape->devices()) {
       if (uuid == &shape->header) {
-        *uuid = uuid_of(answers_[0]);
+        *uuid = header_device;
         continue;
       }
-      const auto device = found.find(name);
-      if (device == found.end()) return damaged(fmt::format("its device {} is not there.", name));
+      const auto device = devices_.find(name);
+      if (device == devices_.end()) return damaged(fmt::format("its device {} is not there.", name));
       *uuid = device->second;
     }
     return shape;
@@ -167,6 +222,7 @@ class Opening {
   Link& link_;
   bool explained_;
   const std::string& name_;
+  std::map<std::string, Uuid> devices_;  ///< that have the table's name in front of theirs
   Answers answers_;
 };
 

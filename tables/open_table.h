@@ -52,6 +52,10 @@ class OpenTable {
   /// The table was changed by somebody else, and has this header now.
   void renew(const TableHeader& header);
 
+  /// Whether an index has an entry for the row of this number, if that is there: an unfinished one has some only.
+  [[nodiscard]] bool is_entered(const IndexFile& index, std::uint64_t row) const {
+    return !index.is_unfinished || row < header_.entered;
+  }
   /// The number that stands with a primary key. `corrupt` if no row can have it.
   [[nodiscard]] Result<std::uint64_t> row_of_key(std::span<const std::uint8_t> value) const;
 

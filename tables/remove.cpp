@@ -65,8 +65,11 @@ Result<> remove_keys(OpenTable& table, std::size_t index, std::span<const types:
                      std::span<const std::uint64_t> numbers) {
   const IndexFile& of = table.shape().indexes[index];
   SortedKeys keys(of);
+  std::vector<std::size_t> added;
   std::vector<std::uint8_t> key;
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!table.is_entered(of, numbers[i])) continue;
+    added.push_back(i);
     key.clear();
     if (auto done = append_index_key(table.shape(), of, rows[i], key); !done) return done;
     keys.add(key, has_row_number(of, rows[i]), numbers[i]);
@@ -78,7 +81,7 @@ Result<> remove_keys(OpenTable& table, std::size_t index, std::span<const types:
   }
   Result<> done = table.tree(index).erase(entries);
   if (done || done.error().status != Status::not_found) return done;
-  const std::uint32_t row = keys.added(done.error().instruction);
+  const std::size_t row = added[keys.added(done.error().instruction)];
   return std::unexpected(Failure{Status::corrupt, fmt::format("{}: {} is not in the index {}.", table.shape().name,
                                                               shown_key(table.shape(), of, rows[row]), of.name)});
 }

@@ -40,6 +40,7 @@ Result<FindPlan> plan_find(const TableShape& shape, const Predicate& predicate, 
   };
   for (std::size_t i = 0; i < shape.indexes.size(); ++i) {
     const IndexFile& index = shape.indexes[i];
+    if (index.is_unfinished) continue;
     offer(FindPlan::Way::index, i, key_range(predicate, shape.relation, index.columns), along == index.name);
   }
   if (shape.relation.append_by) {

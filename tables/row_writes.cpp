@@ -69,13 +69,16 @@ void write_states(OpenTable& table, Change& change, std::span<const std::uint64_
 Result<> enter_keys(OpenTable& table, const EncodedRows& rows, const Placing& placing, std::size_t index) {
   const IndexFile& of = table.shape().indexes[index];
   SortedKeys keys(of);
+  std::vector<std::uint32_t> added;
   for (std::size_t i = 0; i < placing.size(); ++i) {
+    if (!table.is_entered(of, placing.numbers[i])) continue;
     const std::uint32_t place = placing.places[i];
     keys.add(rows.keys(index)[place], has_row_number(of, rows.rows()[place]), placing.numbers[i]);
+    added.push_back(place);
   }
   const std::span<const BTree::Entry> entries = keys.entries();
   const auto repeated = [&](std::size_t entry, std::string_view where) {
-    const std::uint32_t place = placing.places[keys.added(entry)];
+    const std::uint32_t place = added[keys.added(entry)];
     Failure failure{Status::exists,
                     fmt::format("Row {}: {} {} {}.", place, shown_key(table.shape(), of, rows.rows()[place]), where,
                                 table.shape().name)};

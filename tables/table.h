@@ -36,6 +36,8 @@ struct TableOptions {
   bool explained = false;
   /// How often an operation is tried.
   unsigned most_tries = 100;
+  /// Rows that one transaction enters into an index that is added.
+  std::uint64_t most_rows_entered = 32768;
 };
 
 /// New value of a column.
@@ -60,6 +62,15 @@ struct Aggregate {
   std::uint64_t values = 0;  ///< of them those with a value in the column
   types::Value sum;          ///< i128 of integers and durations, f64 of floats; null of others, and where there is none
   types::Value least, greatest;  ///< null where there is none
+};
+
+/// An index that is to be. Of one column alone, and with its name, it is the column's own: `indexed` or `unique`.
+struct NewIndex {
+  std::string name;
+  bool unique = false;
+  std::vector<std::string> columns;
+
+  [[nodiscard]] bool operator==(const NewIndex&) const = default;
 };
 
 class Scan;
@@ -117,7 +128,7 @@ class Table {
   /// Adds to the end, without reading what is there; a null is taken for an empty value. At most `most_value_bytes` at
   /// a time. `denied`: the row is locked, or the column is part of an index.
   [[nodiscard]] Result<> append_value(types::Row key, std::string_view column, std::span<const std::uint8_t> bytes);
-  /// Overwrites a range, which lies within the value. As above.
+  /// Overwrites a range, which lies within the value; of a string whole characters (`bad_text`). As above.
   [[nodiscard]] Result<> write_value(types::Row key, std::string_view column, std::uint64_t offset,
                                      std::span<const std::uint8_t> bytes);
   static constexpr std::uint64_t most_value_bytes = 16 << 20;
@@ -131,6 +142,14 @@ class Table {
   [[nodiscard]] Result<> drop_column(std::string_view column);
   [[nodiscard]] Result<> rename_column(std::string_view from, std::string to);
 
+  /// Adds an index, and enters the rows that are there piece by piece while others go on. Interrupted it leaves an
+  /// index that is not used for anything, and that others keep up to date as far as it has come: add it again to go on
+  /// with it, or drop it; columns and indexes stay as they are meanwhile (`denied`). `exists`: there is an index of
+  /// that name, or two rows have the same values in a unique one; they are told, and nothing is left of the index then.
+  [[nodiscard]] Result<> add_index(const NewIndex& index);
+  /// Also one that is half added. `denied`: it is the primary key.
+  [[nodiscard]] Result<> drop_index(std::string_view index);
+
   /// Keeps the long values of a variable column compressed from now on, or no longer, and rewrites those that are
   /// there, piece by piece, while others go on. Interrupted it leaves some of each kind, which all can be read: do it
   /// again. `unsupported`: the column is of a fixed width.
@@ -141,6 +160,9 @@ class Table {
 
   // For what else is made of tables.
 
+  /// Looks at the columns and indexes anew, behind a change of them that has happened; where that cannot be, the next
+  /// operation does.
+  void take_new_shape();
   /// Does `attempt` with what is open, again from its start where it has lost a race.
   template <typename Value>
   [[nodiscard]] Result<Value> retry(const std::function<Result<Value>(OpenTable&)>& attempt);
@@ -161,7 +183,8 @@ class Table {
                                                         std::span<const Assignment> assignments);
   [[nodiscard]] Result<std::uint64_t> remove_where_once(std::string_view where);
   [[nodiscard]] Result<> change_shape(const std::function<Result<types::Relation>(const OpenTable&)>& make,
-                                      const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan);
+                                      const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan,
+                                      std::string_view dropped_index = {});
   [[nodiscard]] Result<> drop_column_once(std::string_view column);
   [[nodiscard]] Result<> release_column(std::string_view name);
   [[nodiscard]] Result<> empty_column(std::string_view column);

@@ -86,15 +86,6 @@ void forget_indexes(types::Relation& relation, std::uint32_t column) {
   });
 }
 
-/// The devices go that the new shape has no more.
-void plan_less_devices(Change& change, const TableShape& before, const TableShape& after) {
-  const auto kept = after.devices();
-  for (const auto& [device, uuid] : before.devices()) {
-    const bool stays = std::ranges::any_of(kept, [&](const auto& other) { return other.first == device; });
-    if (!stays) change.script.add(Program().delete_device_by_force(uuid));
-  }
-}
-
 /// Columns behind the one that goes move up by one.
 void forget_column(types::Relation& relation, std::uint32_t column) {
   forget_indexes(relation, column);
@@ -156,10 +147,18 @@ Result<> check_empty(OpenTable& table, std::uint32_t column) {
 /// One transaction in which the relation becomes another; devices that both have keep their places. `plan` does the
 /// rest, and is given the new shape with all UUIDs that are known.
 Result<> Table::change_shape(const std::function<Result<types::Relation>(const OpenTable&)>& make,
-                             const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan) {
+                             const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan,
+                             std::string_view dropped_index) {
   const auto done = retry<bool>([&](OpenTable& table) -> Result<bool> {
+    if (table.shape().wanted && table.shape().indexes.back().name != dropped_index) {
+      return std::unexpected(
+          denied(fmt::format("The index {} of {} is being added: add it again to go on with that, or "
+                             "drop it. Until then columns and indexes stay as they are.",
+                             table.shape().indexes.back().name, name_)));
+    }
     auto relation = make(table);
     if (!relation) return std::unexpected(std::move(relation.error()));
+    if (auto readable = check_readable(*relation); !readable) return std::unexpected(std::move(readable.error()));
     TableShape shape(std::move(*relation));
     shape.name = name_;
     Change change(*link_, options_.explained);
@@ -172,7 +171,16 @@ Result<> Table::change_shape(const std::function<Result<types::Relation>(const O
     return true;
   });
   if (!done) return std::unexpected(done.error());
-  return options_.explained ? Result<>() : reopen();
+  take_new_shape();
+  return {};
+}
+
+/// It has been changed, whether it can be looked at now or not: what is kept is old, and the next operation sees that.
+void Table::take_new_shape() {
+  for (unsigned tries = 1; !options_.explained && tries <= options_.most_tries; ++tries) {
+    const Result<> opened = reopen();
+    if (opened || !is_lost_race(opened.error())) return;
+  }
 }
 
 Result<> Table::add_column(const types::Column& column) {
@@ -224,6 +232,13 @@ Result<> Table::rename_column(std::string_view from, std::string to) {
     }
     if (relation.find(to)) {
       return std::unexpected(Failure{Status::exists, fmt::format("{} has a column {} already.", name_, to)});
+    }
+    const bool is_indexed = relation.columns[*column].indexed || relation.columns[*column].unique;
+    const auto has_name = [&](const types::Index& index) { return index.name == to; };
+    if (is_indexed && std::ranges::any_of(relation.all_indexes(), has_name)) {
+      return std::unexpected(Failure{
+          Status::exists,
+          fmt::format("{} has an index {} already, and the one of column {} would get that name.", name_, to, from)});
     }
     relation.columns[*column].name = to;
     return relation;

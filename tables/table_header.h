@@ -25,6 +25,10 @@ inline constexpr std::uint64_t most_rows = std::uint64_t{1} << 40;
 struct TableHeader {
   static constexpr std::size_t size = 64;            ///< bytes
   static constexpr std::size_t version_offset = 16;  ///< of the version, 8 bytes
+  /// Of the number of rows that an index that is being added has, 8 bytes: behind the header, and only there while one
+  /// is.
+  static constexpr std::size_t entered_offset = size;
+  static constexpr std::size_t size_with_entered = size + 8;
   using Bytes = std::array<std::uint8_t, size>;
 
   std::uint64_t version = 1;   ///< one more with every change of anything in the table
@@ -33,6 +37,7 @@ struct TableHeader {
   std::uint64_t live = 0;      ///< rows that are there
   std::uint64_t free = 0;      ///< row numbers on the stack of free ones
   std::uint64_t position = 0;  ///< of a circular table: rows ever inserted; the next goes to this, modulo its size
+  std::uint64_t entered = 0;   ///< rows below this number are in the index that is being added; not part of the bytes
 
   [[nodiscard]] Bytes bytes() const;
   /// What stands in `bytes`, of which there are `size`, if it can be a header. The error is a whole sentence.

@@ -40,7 +40,8 @@ std::optional<std::uint64_t> IndexFile::row_of(std::span<const std::uint8_t> key
   return unique ? row : __builtin_bswap64(row);  // keys are big-endian
 }
 
-TableShape::TableShape(types::Relation of) : relation(std::move(of)) {
+TableShape::TableShape(types::Relation of, std::optional<types::Relation> to_be)
+    : relation(std::move(of)), wanted(std::move(to_be)) {
   bool needs_own_heap = false;
   for (const types::Column& column : relation.columns) {
     ColumnFile& file = columns.emplace_back();
@@ -67,6 +68,14 @@ TableShape::TableShape(types::Relation of) : relation(std::move(of)) {
   for (const types::Index& index : relation.all_indexes()) {
     indexes.push_back(index_file(relation, index.name, index.unique, index.columns));
   }
+  if (!wanted) return;
+  for (const types::Index& index : wanted->all_indexes()) {
+    const bool is_there =
+        std::ranges::any_of(relation.all_indexes(), [&](const auto& i) { return i.name == index.name; });
+    if (is_there) continue;
+    indexes.push_back(index_file(relation, index.name, index.unique, index.columns));
+    indexes.back().is_unfinished = true;
+  }
 }
 
 BTreeShape TableShape::tree_shape(const IndexFile& index) const {
@@ -92,7 +101,8 @@ std::vector<std::pair<std::string, Uuid*>> TableShape::devices() {
   }
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const bool is_key = has_key && i == primary_key;
-    all.emplace_back(is_key ? key_device(name) : index_device(name, indexes[i].name), &indexes[i].device);
+    const auto device_of = indexes[i].is_unfinished ? unfinished_device : index_device;
+    all.emplace_back(is_key ? key_device(name) : device_of(name, indexes[i].name), &indexes[i].device);
   }
   for (std::size_t i = 0; i < heaps.size(); ++i) {
     const std::uint32_t user = heap_users[i];

@@ -35,6 +35,7 @@ struct IndexFile {
   std::string name;                    ///< "key" of the primary key
   bool unique = true;                  ///< no two rows have the same values, unless one of them is null
   bool nullable = false;               ///< some column of it is
+  bool is_unfinished = false;          ///< it is being added: only the rows below the header's `entered` are in it
   std::vector<std::uint32_t> columns;  ///< places in the relation
 
   [[nodiscard]] bool covers(std::uint32_t column) const;
@@ -49,16 +50,18 @@ inline constexpr std::size_t primary_key = 0;
 
 /// Refers to its own relation, so it does not move.
 struct TableShape {
-  explicit TableShape(types::Relation of);
+  /// `wanted`: what the relation will be when the index is whole that is being added; it has that one index more.
+  explicit TableShape(types::Relation of, std::optional<types::Relation> wanted = {});
   TableShape(const TableShape&) = delete;
   TableShape& operator=(const TableShape&) = delete;
 
   std::string name;  ///< NAMESPACE/DATABASE/TABLE
   const types::Relation relation;
+  const std::optional<types::Relation> wanted;
   Uuid header{};
-  std::vector<ColumnFile> columns;  ///< as the relation's
-  bool has_key = false;             ///< the first of `indexes` is the primary key
-  std::vector<IndexFile> indexes;
+  std::vector<ColumnFile> columns;        ///< as the relation's
+  bool has_key = false;                   ///< the first of `indexes` is the primary key
+  std::vector<IndexFile> indexes;         ///< the one that is being added last
   std::vector<std::uint32_t> beside_key;  ///< columns whose values the primary key does not tell exactly
   std::vector<Uuid> heaps;  ///< the table's own first, where a column needs it, then those of external columns
   std::vector<std::uint32_t> heap_users;  ///< of an external column's heap: the column; of the table's own: none (-1)

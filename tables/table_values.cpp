@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "isa/utf8.h"
 #include "tables/attempt.h"
@@ -79,6 +80,18 @@ Result<> plan_append(OpenTable& table, Change& change, const ValuePlace& at, Byt
   return {};
 }
 
+/// `bad_text`: a character of a string begins before `byte`, the first that is overwritten or that behind the last
+/// one. The bytes that are written are whole characters.
+Result<> check_boundary(const TableShape& shape, const ValuePlace& at, std::uint64_t offset, std::uint8_t byte) {
+  constexpr std::uint8_t top_bits = 0xC0, within_character = 0x80;
+  if (shape.relation.columns[at.column].type.kind != types::Kind::string) return {};
+  if ((byte & top_bits) != within_character) return {};
+  return std::unexpected(Failure{
+      Status::bad_text, fmt::format("Column {} is a string, and offset {} is in the middle of a character: whole ones "
+                                    "alone can be overwritten.",
+                                    shape.column_name(at.column), offset)});
+}
+
 /// Plans `bytes` in the place of as many of the value's.
 Result<> plan_write(OpenTable& table, Change& change, const ValuePlace& at, std::uint64_t offset, Bytes bytes) {
   change.join(table);
@@ -92,6 +105,10 @@ Result<> plan_write(OpenTable& table, Change& change, const ValuePlace& at, std:
   if (!slot.is_placed()) {
     const std::uint64_t size = slot.content().size();
     if (offset > size || bytes.size() > size - offset) return beyond(size);
+    for (const std::uint64_t edge : {offset, offset + bytes.size()}) {
+      if (edge == size) continue;
+      if (auto fits = check_boundary(table.shape(), at, edge, slot.content()[edge]); !fits) return fits;
+    }
     std::ranges::copy(bytes, changed.begin() + 4 + static_cast<std::ptrdiff_t>(offset));
     write_slot(table, change, at, changed);
     return {};
@@ -103,6 +120,12 @@ Result<> plan_write(OpenTable& table, Change& change, const ValuePlace& at, std:
   if (!value) return std::unexpected(value.error());
   if (offset > value->size || bytes.size() > value->size - offset) return beyond(value->size);
   Heap& heap = table.heap(table.shape().columns[at.column].heap);
+  for (const std::uint64_t edge : {offset, offset + bytes.size()}) {
+    if (edge == value->size) continue;
+    std::vector<std::uint8_t> byte;
+    if (auto done = heap.read(*value, edge, 1, byte); !done) return done;
+    if (auto fits = check_boundary(table.shape(), at, edge, byte[0]); !fits) return fits;
+  }
   if (auto done = heap.write(*value, offset, bytes); !done) return done;
   if (offset >= 4) return {};
   const Bytes in_prefix = bytes.first(std::min<std::size_t>(bytes.size(), 4 - static_cast<std::size_t>(offset)));
@@ -123,6 +146,27 @@ Result<> check_text(const TableShape& shape, std::uint32_t column, Bytes bytes) 
     }
     text.remove_prefix(character.size);
   }
+  return {};
+}
+
+/// Plans a change of one value by `bytes`, and commits it.
+Result<> change_value(Table& of, types::Row& key, std::string_view column, Bytes bytes,
+                      const std::function<Result<>(OpenTable&, Change&, const ValuePlace&)>& plan) {
+  if (auto fits = check_size(bytes.size()); !fits) return fits;
+  const auto done = of.retry<bool>([&](OpenTable& table) -> Result<bool> {
+    const auto at = find_value(table, of.reader(), key, column);
+    if (!at) return std::unexpected(at.error());
+    if (auto may = check_writable(table.shape(), *at); !may) return std::unexpected(std::move(may.error()));
+    if (auto fits = check_text(table.shape(), at->column, bytes); !fits) {
+      return std::unexpected(std::move(fits.error()));
+    }
+    if (bytes.empty()) return true;
+    Change change(of.link(), of.options().explained);
+    if (auto planned = plan(table, change, *at); !planned) return std::unexpected(std::move(planned.error()));
+    if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
+    return true;
+  });
+  if (!done) return std::unexpected(done.error());
   return {};
 }
 
@@ -173,43 +217,15 @@ Result<std::vector<std::uint8_t>> Table::read_value(types::Row key, std::string_
 }
 
 Result<> Table::append_value(types::Row key, std::string_view column, Bytes bytes) {
-  if (auto fits = check_size(bytes.size()); !fits) return fits;
-  const auto done = retry<bool>([&](OpenTable& table) -> Result<bool> {
-    const auto at = find_value(table, *reader_, key, column);
-    if (!at) return std::unexpected(at.error());
-    if (auto may = check_writable(table.shape(), *at); !may) return std::unexpected(std::move(may.error()));
-    if (auto fits = check_text(table.shape(), at->column, bytes); !fits)
-      return std::unexpected(std::move(fits.error()));
-    if (bytes.empty()) return true;
-    Change change(*link_, options_.explained);
-    if (auto planned = plan_append(table, change, *at, bytes); !planned) {
-      return std::unexpected(std::move(planned.error()));
-    }
-    if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
-    return true;
+  return change_value(*this, key, column, bytes, [&](OpenTable& table, Change& change, const ValuePlace& at) {
+    return plan_append(table, change, at, bytes);
   });
-  if (!done) return std::unexpected(done.error());
-  return {};
 }
 
 Result<> Table::write_value(types::Row key, std::string_view column, std::uint64_t offset, Bytes bytes) {
-  if (auto fits = check_size(bytes.size()); !fits) return fits;
-  const auto done = retry<bool>([&](OpenTable& table) -> Result<bool> {
-    const auto at = find_value(table, *reader_, key, column);
-    if (!at) return std::unexpected(at.error());
-    if (auto may = check_writable(table.shape(), *at); !may) return std::unexpected(std::move(may.error()));
-    if (auto fits = check_text(table.shape(), at->column, bytes); !fits)
-      return std::unexpected(std::move(fits.error()));
-    if (bytes.empty()) return true;
-    Change change(*link_, options_.explained);
-    if (auto planned = plan_write(table, change, *at, offset, bytes); !planned) {
-      return std::unexpected(std::move(planned.error()));
-    }
-    if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
-    return true;
+  return change_value(*this, key, column, bytes, [&](OpenTable& table, Change& change, const ValuePlace& at) {
+    return plan_write(table, change, at, offset, bytes);
   });
-  if (!done) return std::unexpected(done.error());
-  return {};
 }
 
 }  // namespace chimera::tables

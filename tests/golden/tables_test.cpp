@@ -94,6 +94,9 @@ void operate(Link& link, const std::string& line, const std::string& schema) {
   if (word == "count") return succeed(table->count());
   if (word == "sum") return succeed(table->aggregate(rest.substr(0, rest.find(' ')), rest.substr(rest.find(' ') + 1)));
   if (word == "truncate") return succeed(table->truncate());
+  if (word == "add_index") return succeed(table->add_index({rest, false, {rest}}));
+  if (word == "add_unique") return succeed(table->add_index({rest, true, {"name", "price"}}));
+  if (word == "drop_index") return succeed(table->drop_index(rest));
   if (word == "drop_column") return succeed(table->drop_column(rest));
   if (word == "rename_column") return succeed(table->rename_column(rest, "other"));
   if (word == "update") {

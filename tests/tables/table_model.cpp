@@ -128,6 +128,15 @@ std::string expect_failure(const char* what, bool failed, Status found, Status e
                      status_text(expected));
 }
 
+/// Adds an index, or drops the one that there is.
+std::string toggle_index(io::SeededRandom& random, Table& table) {
+  const NewIndex index =
+      random.chance(50) ? NewIndex{"amount", false, {"amount"}} : NewIndex{"both", true, {"group", "id"}};
+  const auto added = table.add_index(index);
+  if (added || added.error().status != Status::exists) return words("add an index", added);
+  return words("drop an index", table.drop_index(index.name));
+}
+
 std::string insert_some(io::SeededRandom& random, Table& table, ModelTable& model) {
   std::vector<Row> rows;
   ModelTable after = model;
@@ -303,7 +312,7 @@ std::string scan_some(io::SeededRandom& random, Table& table, const ModelTable& 
 }  // namespace
 
 std::string random_operation(io::SeededRandom& random, Table& table, ModelTable& model) {
-  switch (random.below(12)) {
+  switch (random.below(13)) {
     case 0:
     case 1:
     case 2: return insert_some(random, table, model);
@@ -319,6 +328,7 @@ std::string random_operation(io::SeededRandom& random, Table& table, ModelTable&
       if (const auto done = table.truncate(); !done) return words("truncate", done);
       model.clear();
       return {};
+    case 11: return random.chance(50) ? toggle_index(random, table) : get_one(random, table, model);
     default: return scan_some(random, table, model);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,24 @@ inline constexpr const char* rig_table = "test/main/t";
   REQUIRE_OK(report);
   return problems;
 }
+
+/// Calls back behind every script.
+class WatchedLink final : public Link {
+ public:
+  WatchedLink(vm::Machine& machine, std::function<void()> after) : link_(machine), after_(std::move(after)) {}
+
+  Result<> run(const Script& script, Answers& answers) override {
+    auto done = link_.run(script, answers);
+    after_();
+    return done;
+  }
+  void send(Script script) override { link_.send(std::move(script)); }
+  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+
+ private:
+  cli::SessionLink link_;
+  std::function<void()> after_;
+};
 
 struct TableRig {
   explicit TableRig(std::string_view schema) : table(make_table(ground.link, schema)) {}

@@ -53,6 +53,23 @@ TEST_CASE("a value grows by appending from nothing to many pieces, and every ran
   }
 }
 
+TEST_CASE("a string is overwritten by whole characters, and stays one") {
+  TableRig rig("relation t = struct { id: i64, name: string } key (id)");
+  for (const std::string& value : {std::string("a\u00e9b\u20acd"), "a\u00e9b\u20acd" + std::string(50, 'x')}) {
+    REQUIRE_OK(rig.table.upsert({{i64(1), text(value)}}));
+    for (const auto& [offset, bytes] : {std::pair(2, "xy"), {1, "x"}, {0, "xy"}, {3, "xy"}, {6, "x"}}) {
+      CAPTURE(offset);
+      const auto written = rig.table.write_value({i64(1)}, "name", offset, bytes_in(bytes));
+      REQUIRE_FALSE(written.has_value());
+      CHECK_EQ(written.error().status, Status::bad_text);
+    }
+    REQUIRE_OK(rig.table.write_value({i64(1)}, "name", 1, bytes_in("\u00e8c")));
+    REQUIRE_OK(rig.table.write_value({i64(1)}, "name", 4, bytes_in("xyz")));
+    CHECK_EQ(read_all(rig.table, 1, "name"), "a\u00e8cxyz" + value.substr(7));
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  }
+}
+
 TEST_CASE("columns are added, renamed and dropped with rows in the table, and others notice") {
   TableRig rig("relation t = struct { id: i64, name: string indexed } key (id)");
   cli::SessionLink link(rig.ground.machine);
@@ -87,24 +104,6 @@ TEST_CASE("columns are added, renamed and dropped with rows in the table, and ot
   CHECK_EQ(*rig.table.count(), 99);
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
-
-/// Calls back behind every script.
-class WatchedLink final : public Link {
- public:
-  WatchedLink(vm::Machine& machine, std::function<void()> after) : link_(machine), after_(std::move(after)) {}
-
-  Result<> run(const Script& script, Answers& answers) override {
-    auto done = link_.run(script, answers);
-    after_();
-    return done;
-  }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
-
- private:
-  cli::SessionLink link_;
-  std::function<void()> after_;
-};
 
 TEST_CASE("while a column with an index is dropped others go on changing rows") {
   TableRig rig("relation t = struct { id: i64, name: string indexed, n: i64 } key (id)");
