@@ -17,6 +17,17 @@ struct Options {
   std::string column, name;
 };
 
+int compress(const Options& options, bool compressed) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    if (const auto done = table.compress_column(options.column, compressed); !done) return words_of(done);
+    const char* const word = compressed ? "compressed" : "decompressed";
+    if (!options.at.explain) fmt::print("{}: column {} {}.\n", table.name(), options.column, word);
+    return {};
+  });
+}
+int compress(const Options& options) { return compress(options, true); }
+int decompress(const Options& options) { return compress(options, false); }
+
 /// As a schema writes it: `note: string nullable`. Types with names have to be the table's own, which stand above its
 /// relation in its schema.
 std::expected<types::Column, std::string> parse_column(const types::Relation& relation, const std::string& text) {
@@ -71,21 +82,30 @@ Command add_subcommand(CLI::App& group, const std::string& name, const std::stri
 }  // namespace
 
 Command make_table_column_command(CLI::App& program) {
-  CLI::App& group = add_group(program, "column", "Columns of a table: add, drop, rename",
+  CLI::App& group = add_group(program, "column", "Columns of a table: add, drop, rename, get, put, compress",
                               "Whoever has the table open meanwhile goes on with what it is then.");
-  return group_of(group,
-                  {add_subcommand(group, "add", "Add a column behind all others",
-                                  "  chimera table column add store.img shop/main/orders \"note: string nullable\"\n"
-                                  "  chimera table column add store.img shop/main/orders \"paid: bool default false\"\n"
-                                  "\nThe rows that are there get its default, or null.",
-                                  "COLUMN", "The column as a schema writes it, NAME: TYPE and so on", add),
-                   add_subcommand(group, "drop", "Drop a column with its values",
-                                  "  chimera table column drop store.img shop/main/orders note\n"
-                                  "\nThe indexes that it is part of go too. A column of the primary key stays.",
-                                  "COLUMN", "The column's name", drop),
-                   add_subcommand(group, "rename", "Give a column another name",
-                                  "  chimera table column rename store.img shop/main/orders note remark\n", "COLUMN",
-                                  "The column's name", rename)});
+  return group_of(
+      group, {add_subcommand(group, "add", "Add a column behind all others",
+                             "  chimera table column add store.img shop/main/orders \"note: string nullable\"\n"
+                             "  chimera table column add store.img shop/main/orders \"paid: bool default false\"\n"
+                             "\nThe rows that are there get its default, or null.",
+                             "COLUMN", "The column as a schema writes it, NAME: TYPE and so on", add),
+              add_subcommand(group, "drop", "Drop a column with its values",
+                             "  chimera table column drop store.img shop/main/orders note\n"
+                             "\nThe indexes that it is part of go too. A column of the primary key stays.",
+                             "COLUMN", "The column's name", drop),
+              add_subcommand(group, "rename", "Give a column another name",
+                             "  chimera table column rename store.img shop/main/orders note remark\n", "COLUMN",
+                             "The column's name", rename),
+              make_column_get_command(group), make_column_put_command(group),
+              add_subcommand(group, "compress", "Keep the long values of a column compressed",
+                             "  chimera table column compress store.img shop/main/orders note\n"
+                             "\nThose that are there too, in place, while others go on. Values of more than 12 bytes,\n"
+                             "one by one, with zstd. A column of a fixed width is not compressed.",
+                             "COLUMN", "The column's name", compress),
+              add_subcommand(group, "decompress", "Keep the long values of a column as they are",
+                             "  chimera table column decompress store.img shop/main/orders note\n", "COLUMN",
+                             "The column's name", decompress)});
 }
 
 }  // namespace chimera::cli

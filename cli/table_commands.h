@@ -7,6 +7,9 @@ namespace chimera::cli {
 
 [[nodiscard]] Command make_table_aggregate_command(CLI::App& group);
 [[nodiscard]] Command make_table_column_command(CLI::App& group);
+/// Of the group `chimera table column`.
+[[nodiscard]] Command make_column_get_command(CLI::App& group);
+[[nodiscard]] Command make_column_put_command(CLI::App& group);
 [[nodiscard]] Command make_table_count_command(CLI::App& group);
 [[nodiscard]] Command make_table_create_command(CLI::App& group);
 [[nodiscard]] Command make_table_delete_command(CLI::App& group);

@@ -150,6 +150,14 @@ class Table {
   /// Also one that is half added. `denied`: it is the primary key.
   [[nodiscard]] Result<> drop_index(std::string_view index);
 
+  /// Gives every row another value of a column, in the order of the rows (`ScanOptions::along` "rows"), piece by piece
+  /// while others read. `next` is called for one value after the other, of which there are `count`. Nothing has
+  /// happened where that is not the number of rows (`out_of_range`), or the column is part of the key, of a unique
+  /// index, or keeps the rows in order (`denied`). Otherwise a failure leaves the new values in the rows from the front
+  /// that its words count: a value does not fit, a row is locked, or rows have come or gone meanwhile (`busy`).
+  [[nodiscard]] Result<> put_column(std::string_view column, std::uint64_t count,
+                                    const std::function<Result<types::Value>()>& next);
+
   /// Keeps the long values of a variable column compressed from now on, or no longer, and rewrites those that are
   /// there, piece by piece, while others go on. Interrupted it leaves some of each kind, which all can be read: do it
   /// again. `unsupported`: the column is of a fixed width.

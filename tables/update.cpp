@@ -104,12 +104,14 @@ Result<BoundAssignments> bind_assignments(const TableShape& shape, std::span<con
   return bound;
 }
 
-Result<> plan_update(OpenTable& table, Change& change, std::span<const std::uint64_t> numbers,
-                     const BoundAssignments& assignments) {
+namespace {
+
+/// `assign` gives rows, of which the values in keys are there, their new values in the changed columns.
+template <typename Assign>
+Result<> plan_assign(OpenTable& table, Change& change, std::span<const std::uint64_t> numbers,
+                     std::span<const std::uint32_t> changed, Assign assign) {
   change.join(table);
   const TableShape& shape = table.shape();
-  std::vector<std::uint32_t> changed;
-  for (const auto& assignment : assignments) changed.push_back(assignment.first);
   std::vector<std::size_t> indexes;
   for (std::size_t index = 0; index < shape.indexes.size(); ++index) {
     const auto& covered = shape.indexes[index];
@@ -117,14 +119,29 @@ Result<> plan_update(OpenTable& table, Change& change, std::span<const std::uint
   }
   std::vector<Row> rows;
   if (auto done = plan_old_goes(table, numbers, changed, indexes, rows); !done) return done;
-  for (Row& row : rows) {
-    for (const auto& [column, value] : assignments) row[column] = value;
-  }
+  for (std::size_t i = 0; i < rows.size(); ++i) assign(i, rows[i]);
   const auto encoded = EncodedRows::make(shape, std::move(rows), changed, indexes);
   if (!encoded) return std::unexpected(encoded.error());
   std::vector<std::uint32_t> places(numbers.size());
   std::iota(places.begin(), places.end(), 0u);
   return plan_new_comes(table, change, *encoded, {places, numbers}, changed, indexes);
+}
+
+}  // namespace
+
+Result<> plan_update(OpenTable& table, Change& change, std::span<const std::uint64_t> numbers,
+                     const BoundAssignments& assignments) {
+  std::vector<std::uint32_t> changed;
+  for (const auto& assignment : assignments) changed.push_back(assignment.first);
+  return plan_assign(table, change, numbers, changed, [&](std::size_t, Row& row) {
+    for (const auto& [column, value] : assignments) row[column] = value;
+  });
+}
+
+Result<> plan_put(OpenTable& table, Change& change, std::span<const std::uint64_t> numbers, std::uint32_t column,
+                  std::span<const types::Value> values) {
+  const std::uint32_t changed[] = {column};
+  return plan_assign(table, change, numbers, changed, [&](std::size_t i, Row& row) { row[column] = values[i]; });
 }
 
 namespace {

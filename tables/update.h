@@ -26,6 +26,10 @@ using BoundAssignments = std::vector<std::pair<std::uint32_t, types::Value>>;
 [[nodiscard]] Result<> plan_update(OpenTable& table, Change& change, std::span<const std::uint64_t> numbers,
                                    const BoundAssignments& assignments);
 
+/// The same with a value of its own for each row in one column.
+[[nodiscard]] Result<> plan_put(OpenTable& table, Change& change, std::span<const std::uint64_t> numbers,
+                                std::uint32_t column, std::span<const types::Value> values);
+
 /// Plans `count` of the rows, from `first` on: those whose primary key is there take the place of what is there, the
 /// others are new. No key is there twice among them.
 [[nodiscard]] Result<> plan_upsert(OpenTable& table, Change& change, const EncodedRows& rows,

@@ -83,7 +83,7 @@ class Completion(ChimeraTest):
                 self.assertIn(line.split()[0], commands)
         self.assertNotIn("manual", commands)
         self.assertIn("insert", self.offered(shell, "chimera table "))
-        self.assertEqual(sorted(self.offered(shell, "chimera table column ")), ["add", "drop", "rename"])
+        self.assertEqual(sorted(self.offered(shell, "chimera table column ")), sorted("add drop rename get put compress decompress".split()))
         for command in [*commands, "table insert", "table column add", "blob get"]:
             options = self.offered(shell, f"chimera {command} --")
             text = self.chimera(*command.split(), "--help")

@@ -109,27 +109,6 @@ class Use(Tables):
                 self.assertEqual(self.table("count", target, TABLE, "--where", "status = 'paid'"),
                                  f"{sum(row['status'] == 'paid' for row in rows)}\n")
 
-    def test_indexes_come_and_go(self):
-        for label, target in self.targets():
-            with self.subTest(label):
-                books = self.make_books(target, "id,title,price\n1,Emma,9.5\n2,Ulysses,\n3,Dracula,9.5\n")
-                before = self.chimera("devices", target)
-                self.assertEqual(self.refused("index", "add", target, books, "price", "--unique"),
-                                 f"chimera: (price = 9.5) is there twice in {books}, so the index price cannot be unique: "
-                                 "in row (id = 1) and in row (id = 3).\n")
-                self.assertEqual(self.chimera("devices", target), before)
-                self.assertIn("create device", self.table("index", "add", target, books, "price", "--explain"))
-                self.assertEqual(self.chimera("devices", target), before)
-                self.assertEqual(self.table("index", "add", target, books, "by_both", "price,title", "--unique"),
-                                 f"{books}: index by_both added.\n")
-                self.assertEqual(self.table("scan", target, books, "--index", "by_both", "--columns", "id"),
-                                 "id\n2\n3\n1\n")
-                self.assertIn("by_both (price, title)", self.table("describe", target, books))
-                self.sound(target)
-                self.table("index", "drop", target, books, "by_both")
-                self.assertEqual(self.chimera("devices", target), before)
-                self.assertIn("has no index by_both", self.refused("index", "drop", target, books, "by_both"))
-
     def test_what_is_changed(self):
         for label, target in self.targets():
             with self.subTest(label):

@@ -94,6 +94,15 @@ void operate(Link& link, const std::string& line, const std::string& schema) {
   if (word == "count") return succeed(table->count());
   if (word == "sum") return succeed(table->aggregate(rest.substr(0, rest.find(' ')), rest.substr(rest.find(' ') + 1)));
   if (word == "truncate") return succeed(table->truncate());
+  if (word == "put") {
+    std::istringstream values(rest);
+    const auto next = [&]() -> Result<Value> {
+      std::int64_t value = 0;
+      values >> value;
+      return i64(value);
+    };
+    return succeed(table->put_column("price", 3, next));
+  }
   if (word == "add_index") return succeed(table->add_index({rest, false, {rest}}));
   if (word == "add_unique") return succeed(table->add_index({rest, true, {"name", "price"}}));
   if (word == "drop_index") return succeed(table->drop_index(rest));

@@ -1,0 +1,172 @@
+// chimera table column get and put: all values of a column, as lines of JSON.
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <fstream>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/render.h"
+#include "cli/table_commands.h"
+#include "cli/table_session.h"
+#include "cli/text_target.h"
+#include "tables/scan.h"
+#include "types/check.h"
+#include "types/json.h"
+
+namespace chimera::cli {
+namespace {
+
+struct Options {
+  TableTarget at;
+  std::string column, file = "-";
+  bool force = false;
+};
+
+std::expected<const types::Column*, std::string> column_of(const types::Relation& relation, const Options& options) {
+  const auto place = relation.find(options.column);
+  if (place) return &relation.columns[*place];
+  return std::unexpected(fmt::format("{} has no column {}.", options.at.table, options.column));
+}
+
+// ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::expected<std::uint64_t, std::string> write_values(tables::Table& table, const types::Column& column,
+                                                       TextTarget& to) {
+  auto scan = table.scan({.columns = {column.name}, .where = {}, .along = "rows"});
+  if (!scan) return words_of(scan);
+  std::uint64_t count = 0;
+  std::vector<types::Row> rows;
+  for (;;) {
+    const auto some = scan->next(rows);
+    if (!some) return words_of(some);
+    if (!*some) return count;
+    std::string text;
+    for (const types::Row& row : rows) text += types::to_json(row[0], column.type) + '\n';
+    const auto written = to.append(text);
+    if (!written) return std::unexpected(written.error());
+    count += rows.size();
+    if (!*written) return count;
+  }
+}
+
+int get(const Options& options) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    const types::Relation relation = table.relation();
+    const auto column = column_of(relation, options);
+    if (!column) return std::unexpected(column.error());
+    auto target = TextTarget::open(options.file, options.force, options.at.explain);
+    if (!target) return std::unexpected(target.error());
+    const auto count = write_values(table, **column, *target);
+    Done done = count ? target->keep() : Done(std::unexpected(count.error()));
+    if (!done) target->discard();
+    if (!done || output_is_closed() || options.at.explain) return done;
+    fmt::print(target->report(), "{}: {} of column {}.\n", options.at.table, counted(*count, "value"), options.column);
+    return {};
+  });
+}
+
+// ── put ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A value a line.
+class ValueLines {
+ public:
+  ValueLines(const std::string& path, const types::Column& column) : path_(path), column_(column), file_(path) {}
+
+  [[nodiscard]] bool is_open() const { return file_.is_open(); }
+  /// False at the end.
+  std::expected<bool, std::string> next(types::Value& value) {
+    if (!std::getline(file_, text_)) {
+      if (file_.eof()) return false;
+      return std::unexpected(fmt::format("{} cannot be read.", path_));
+    }
+    ++line_;
+    auto parsed = types::from_json(text_, column_.type, column_.nullable);
+    if (!parsed) return wrong(parsed.error());
+    value = std::move(*parsed);
+    if (const auto problem = types::conform(value, column_.type, column_.nullable)) return wrong(*problem);
+    return true;
+  }
+
+ private:
+  std::unexpected<std::string> wrong(const types::Error& error) const {
+    return std::unexpected(
+        fmt::format("{}:{}: column {}: {}\nNothing is changed.", path_, line_, column_.name, error.text()));
+  }
+
+  std::string path_;
+  const types::Column& column_;
+  std::ifstream file_;
+  std::string text_;
+  std::uint64_t line_ = 0;
+};
+
+/// How many there are, all of which fit.
+std::expected<std::uint64_t, std::string> count_values(const std::string& path, const types::Column& column) {
+  ValueLines lines(path, column);
+  if (!lines.is_open()) return std::unexpected(fmt::format("{} cannot be opened: it has to be a file.", path));
+  types::Value value;
+  for (std::uint64_t count = 0;; ++count) {
+    const auto some = lines.next(value);
+    if (!some) return std::unexpected(some.error());
+    if (!*some) return count;
+  }
+}
+
+int put(const Options& options) {
+  return with_table(options.at, [&](tables::Table& table) -> Done {
+    const types::Relation relation = table.relation();
+    const auto column = column_of(relation, options);
+    if (!column) return std::unexpected(column.error());
+    const auto count = count_values(options.file, **column);
+    if (!count) return std::unexpected(count.error());
+    ValueLines lines(options.file, **column);
+    const auto done = table.put_column(options.column, *count, [&]() -> tables::Result<types::Value> {
+      types::Value value;
+      const auto some = lines.next(value);
+      if (some && *some) return value;
+      return std::unexpected(tables::Failure{
+          Status::bad_text, fmt::format("{} is no longer what it was when it was looked through.", options.file)});
+    });
+    if (!done) return words_of(done);
+    if (!options.at.explain) {
+      fmt::print("{}: {} of column {} put.\n", options.at.table, counted(*count, "value"), options.column);
+    }
+    return {};
+  });
+}
+
+}  // namespace
+
+Command make_column_get_command(CLI::App& group) {
+  CLI::App& command = add_command(group, "get", "Write all values of a column, a line of JSON each",
+                                  "  chimera table column get store.img shop/main/orders price prices.jsonl\n"
+                                  "\nIn the order of the rows, which `put` takes them in too.");
+  auto options = std::make_shared<Options>();
+  add_table_operands(command, options->at);
+  add_operand(command, "COLUMN", options->column, "The column's name").required();
+  add_operand(command, "FILE", options->file, "Where to, - for standard output (default)");
+  add_flag(command, "--force", options->force, "Overwrite the file");
+  add_session_options(command, options->at);
+  return {&command, [options] { return get(*options); }};
+}
+
+Command make_column_put_command(CLI::App& group) {
+  CLI::App& command = add_command(
+      group, "put", "Give every row another value of a column, from a file with a line of JSON each",
+      "  chimera table column put store.img shop/main/orders price prices.jsonl\n"
+      "\nIn the order of the rows, as `get` writes them. All values are looked at before the first is put: they\n"
+      "have to fit, and to be as many as there are rows. They are put in pieces of up to 8,192 rows, while others\n"
+      "read; if it is interrupted the rows at the front have their new values, and it can be done again. A\n"
+      "column of the key or of a unique index is not put as a whole.");
+  auto options = std::make_shared<Options>();
+  add_table_operands(command, options->at);
+  add_operand(command, "COLUMN", options->column, "The column's name").required();
+  add_operand(command, "FILE", options->file, "The values").required();
+  add_session_options(command, options->at);
+  return {&command, [options] { return put(*options); }};
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,134 @@
+// Whole columns that get other values.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tables/attempt.h"
+#include "tables/encoded_rows.h"
+#include "tables/row_finder.h"
+#include "tables/update.h"
+
+namespace chimera::tables {
+namespace {
+
+/// Values that one transaction puts.
+constexpr std::size_t most_at_once = 8192;
+
+/// Puts the values of one column.
+class ColumnPut {
+ public:
+  ColumnPut(Table& table, std::string_view column, std::uint64_t count,
+            const std::function<Result<types::Value>()>& next)
+      : table_(table), column_(column), count_(count), next_(next), finder_(FindPlan{}, everything_) {}
+
+  Result<> run() {
+    for (;;) {
+      const RowFinder::Position before = finder_.position();
+      const auto some = table_.retry<bool>([&](OpenTable& table) {
+        finder_.put_back(before);
+        return piece(table);
+      });
+      if (!some && some.error().status == Status::too_large && some.error().instruction != Failure::nowhere &&
+          most_ > 1) {
+        most_ /= 2;
+        finder_.put_back(before);
+        continue;
+      }
+      if (!some) return std::unexpected(with_count(some.error()));
+      if (!*some || table_.options().explained) return {};
+    }
+  }
+
+ private:
+  Result<bool> piece(OpenTable& table) {
+    const auto column = may_put(table);
+    if (!column) return std::unexpected(column.error());
+    const auto some = finder_.next(table, table_.reader(), {}, most_);
+    if (!some || !*some) return some;
+    std::vector<std::uint64_t> numbers = finder_.found_numbers();
+    if (numbers.empty()) return true;
+    if (auto done = take_values(table.shape().relation.columns[*column], numbers.size()); !done) {
+      return std::unexpected(std::move(done.error()));
+    }
+    Change change(table_.link(), table_.options().explained);
+    const std::span<const types::Value> values = std::span(values_).first(numbers.size());
+    if (auto done = plan_put(table, change, numbers, *column, values); !done) {
+      return std::unexpected(std::move(done.error()));
+    }
+    if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
+    values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(numbers.size()));
+    put_ += numbers.size();
+    return true;
+  }
+
+  /// The column's place, and that the rows are still those that the values are for.
+  Result<std::uint32_t> may_put(OpenTable& table) {
+    const TableShape& shape = table.shape();
+    const auto found = shape.relation.find(column_);
+    if (!found) {
+      return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, column_)});
+    }
+    const auto column = static_cast<std::uint32_t>(*found);
+    for (const IndexFile& index : shape.indexes) {
+      if (!index.unique || !index.covers(column)) continue;
+      return std::unexpected(
+          Failure{Status::denied, fmt::format("Column {} is part of {} {}, whose values are all "
+                                              "different: it cannot be put as a whole.",
+                                              column_, index.name == "key" ? "the" : "the index", index.name)});
+    }
+    if (shape.relation.append_by == column) {
+      return std::unexpected(Failure{Status::denied, fmt::format("Column {} keeps the rows of {} in their order and "
+                                                                 "cannot be changed.",
+                                                                 column_, shape.name)});
+    }
+    TableHeader rows = table.header();
+    rows.version = rows.shape = rows.entered = 0;
+    if (!rows_) rows_ = rows;
+    if (*rows_ != rows) return std::unexpected(Failure{Status::busy, "Rows have come or gone meanwhile."});
+    if (rows.live != count_) {
+      return std::unexpected(Failure{Status::out_of_range, fmt::format("There are {} values, and {} has {} rows.",
+                                                                       count_, shape.name, rows.live)});
+    }
+    return column;
+  }
+
+  /// Those of an attempt that was in vain are still there.
+  Result<> take_values(const types::Column& column, std::size_t count) {
+    while (values_.size() < count) {
+      auto value = next_();
+      if (!value) return std::unexpected(std::move(value.error()));
+      if (auto fits = conform_value(column, *value); !fits) {
+        return std::unexpected(
+            Failure{fits.error().status, fmt::format("Value {}: {}", put_ + values_.size() + 1, fits.error().words)});
+      }
+      values_.push_back(std::move(*value));
+    }
+    return {};
+  }
+
+  Failure with_count(Failure failure) const {
+    if (put_ > 0) failure.words += fmt::format(" The first {} rows have their new values of {}.", put_, column_);
+    return failure;
+  }
+
+  Table& table_;
+  std::string column_;
+  std::uint64_t count_;
+  const std::function<Result<types::Value>()>& next_;
+  const Predicate everything_;
+  RowFinder finder_;
+  std::optional<TableHeader> rows_;  ///< what has to stay of the header
+  std::vector<types::Value> values_;
+  std::uint64_t put_ = 0;
+  std::size_t most_ = most_at_once;
+};
+
+}  // namespace
+
+Result<> Table::put_column(std::string_view column, std::uint64_t count,
+                           const std::function<Result<types::Value>()>& next) {
+  return ColumnPut(*this, column, count, next).run();
+}
+
+}  // namespace chimera::tables
