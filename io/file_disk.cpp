@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "io/clock.h"
+#include "io/file_lock.h"
 #include "io/open_store_file.h"
 #include "io/transfer_parts.h"
 #include "isa/limits.h"
@@ -176,7 +177,7 @@ void FileDisk::abandon() noexcept {
       // Somebody else's.
     }
   }
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  if (fd_ >= 0) unlock_and_close(std::exchange(fd_, -1));
 }
 
 int FileDisk::measure() {

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -70,6 +71,11 @@ std::expected<void, LockError> lock_file(int fd, const std::string& path, bool s
   if (error == 0) return {};
   if (error == EWOULDBLOCK) return std::unexpected(LockError{true, in_use(path, find_lock_holder(fd))});
   return std::unexpected(LockError{false, fmt::format("{} cannot be locked: {}", path, std::strerror(error))});
+}
+
+void unlock_and_close(int fd) noexcept {
+  ::flock(fd, LOCK_UN);
+  ::close(fd);
 }
 
 }  // namespace chimera::io

@@ -7,7 +7,7 @@
 namespace chimera::io {
 
 /// Locks an open file against other processes, and against every other opening of it in this one: for itself, or
-/// (`shared`) beside others that only read. Closing the file gives the lock up. The error is a sentence that begins
+/// (`shared`) beside others that only read. `unlock_and_close` gives the lock up. The error is a sentence that begins
 /// with `path`; `is_busy` says whether somebody else has the lock. Where nobody seems to have it who still lives, it is
 /// tried so often, 10 ms apart.
 struct LockError {
@@ -15,6 +15,11 @@ struct LockError {
   std::string message;
 };
 [[nodiscard]] std::expected<void, LockError> lock_file(int fd, const std::string& path, bool shared, int tries = 200);
+
+/// Gives the lock up and closes the file; nothing of ours may be under way on it. Not by closing alone: a ring's thread
+/// that has ended a request (every flush has one) lets go of the file a moment after we are told, and if we do not step
+/// that ring again, never.
+void unlock_and_close(int fd) noexcept;
 
 /// The process that has a conflicting lock on this open file, from /proc/locks; 0 if it cannot be found there.
 [[nodiscard]] int find_lock_holder(int fd);

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <utility>
 
+#include "io/file_lock.h"
 #include "io/transfer_parts.h"
 #include "isa/limits.h"
 
@@ -115,7 +116,7 @@ std::unique_ptr<KernelFile> KernelFile::take(KernelLoop& loop, int fd, int& erro
 
 KernelFile::~KernelFile() {
   assert(spare_.size() == transfers_.size() && "all requests have ended");
-  ::close(fd_);
+  unlock_and_close(fd_);
 }
 
 void KernelFile::start(DiskRequest& request, std::uint64_t end) {

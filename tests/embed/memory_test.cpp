@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -31,7 +32,13 @@ constexpr std::uint64_t densely = 20, share = 5;
 constexpr std::uint64_t densely = 100, share = 1;
 #endif
 
-enum Verdict : int { good = 0, bad_answer = 3, content_is_lost = 4 };
+enum Verdict : int { good = 0, bad_answer = 3, cannot_be_opened = 4, content_is_lost = 5, cannot_be_closed = 6 };
+
+/// Says why, where the child's words are seen.
+Verdict because(Verdict verdict, chimera::Store& store) {
+  std::fprintf(stderr, "verdict %d: %s\n", verdict, store.error());
+  return verdict;
+}
 
 chimera_options usual(int loop = CHIMERA_LOOP_AUTOMATIC) {
   chimera_options options = chimera::Store::options();
@@ -84,18 +91,15 @@ Verdict use(const Opener& open, bool closes) {
   return is_right ? good : bad_answer;
 }
 
-bool has_content(const Opener& open) {
+/// What was left has given up its lock, whatever was under way.
+Verdict has_content(const Opener& open) {
   chimera::Store store;
-  // What was under way keeps the file, and its lock, until the kernel has done with it.
-  constexpr int most_tries = 10'000;
-  for (int tries = 1; open(store.get()) != CHIMERA_OK; ++tries) {
-    if (tries == most_tries) return false;
-    ::usleep(1000);
-  }
+  if (open(store.get()) != CHIMERA_OK) return because(cannot_be_opened, store);
   chimera::Session session(store);
   chimera::Program program;
   program.assemble("open device \"d\"\ncheck bytes @0 \"first\"\ncheck bytes @1M \"second\"");
-  return session.run(program) == CHIMERA_OK && store.close() == CHIMERA_OK;
+  if (session.run(program) != CHIMERA_OK) return because(content_is_lost, store);
+  return store.close() == CHIMERA_OK ? good : because(cannot_be_closed, store);
 }
 
 /// Not closed, so that there is something to be replayed when it is opened.
@@ -113,7 +117,7 @@ void make_content(const Opener& format, const Opener& open) {
 struct Case {
   std::uint64_t lives;  ///< so many of each kind, about
   std::function<Verdict()> live;
-  std::function<bool()> is_whole;         ///< afterwards, with memory
+  std::function<Verdict()> is_whole;      ///< afterwards, with memory
   std::function<void()> prepare = [] {};  ///< before
 };
 
@@ -126,7 +130,7 @@ Verdict lead(const Case& of, std::uint64_t first, std::uint64_t last, std::uint6
     verdict = of.live();
   }
   asked = Starved::count();
-  return verdict == good && !of.is_whole() ? content_is_lost : verdict;
+  return verdict == good ? of.is_whole() : verdict;
 }
 
 /// What a life came to, in a process of its own; `asked` is how often it asked for memory.
@@ -197,7 +201,8 @@ TEST_CASE("there is no memory: a disk of the caller's own") {
     };
     const auto can_be_made = [&] {
       chimera::Store store;
-      return format(store.get()) == CHIMERA_OK && open(store.get()) == CHIMERA_OK && store.close() == CHIMERA_OK;
+      if (format(store.get()) != CHIMERA_OK || open(store.get()) != CHIMERA_OK) return because(cannot_be_opened, store);
+      return store.close() == CHIMERA_OK ? good : because(cannot_be_closed, store);
     };
     starve({.lives = 300, .live = make, .is_whole = can_be_made});
   }
@@ -244,10 +249,11 @@ TEST_CASE("there is no memory: behind a server") {
   // What one life left unfinished there the next one finds; the server itself has to go on.
   const auto can_be_used = [&] {
     chimera::Store store;
-    if (connect(store.get()) != CHIMERA_OK) return false;
+    if (connect(store.get()) != CHIMERA_OK) return because(cannot_be_opened, store);
     chimera::Session session(store);
     chimera::Program program;
-    return session.run(program.assemble("list devices \"\" \"\" #9")) == CHIMERA_OK;
+    const int status = session.run(program.assemble("list devices \"\" \"\" #9"));
+    return status == CHIMERA_OK ? good : because(bad_answer, store);
   };
   starve({.lives = 150, .live = [&] { return use(connect, true); }, .is_whole = can_be_used});
 }

@@ -323,3 +323,27 @@ TEST_CASE("one process writes, or several read: the second is told who has the s
     CHECK(transfer(*loop, *reader, Kind::write, 0, {memory.at(0)}) == EBADF);
   }
 }
+
+/// Another descriptor of the opening that the process has of this file, as a ring's request holds one.
+int second_hold_of(const std::string& path) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone) == path) return ::dup(std::stoi(entry.path().filename()));
+  }
+  return -1;
+}
+
+TEST_CASE(
+    "a disk that goes gives up its lock, also where the kernel still holds the file for a ring that nobody steps") {
+  for (const LoopKind kind : {LoopKind::posix, LoopKind::automatic}) {
+    const auto loop = loop_of(kind);
+    const ScratchDirectory scratch(temporary_parent());
+    const std::string path = std::filesystem::canonical(scratch.file(".")) / "disk";
+    auto disk = opened(*loop, path, OpenMode::create, 4);
+    const int hold = second_hold_of(path);
+    REQUIRE(hold >= 0);
+    disk.reset();
+    CHECK(refusal(*loop, path, OpenMode::read_write) == "");
+    ::close(hold);
+  }
+}
