@@ -64,7 +64,9 @@ std::expected<Listening, std::string> listen_everywhere(server::Server& server,
     for (const std::string& text : *addresses) {
       const auto address = server::parse_address(text);
       if (!address) return std::unexpected(address.error());
-      const auto taken = server.listen(*address, protocol);
+      const auto taken = server.listen(*address, protocol, [&] {
+        fmt::print(stderr, "chimera: waiting until the system has taken {} from a server that was killed\n", text);
+      });
       if (!taken) return std::unexpected(taken.error());
       note(*taken, protocol);
     }

@@ -91,8 +91,9 @@ Server::~Server() {
   }
 }
 
-std::expected<Address, std::string> Server::listen(const Address& address, Protocol protocol) {
-  auto listening = listen_on(address, options_.socket_mode);
+std::expected<Address, std::string> Server::listen(const Address& address, Protocol protocol,
+                                                   const std::function<void()>& waits) {
+  auto listening = listen_on(address, options_.socket_mode, waits);
   if (!listening) return std::unexpected(std::move(listening.error()));
   listen(std::move(*listening), protocol);
   return listeners_.back()->address();

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,7 +35,8 @@ class Server final : private Connection::Host, private Listener::Host, private v
   /// Clients may come from now on (and are served by `run`). Returns where: the port that port 0 became. Errors are
   /// whole sentences for the user.
   [[nodiscard]] std::expected<Address, std::string> listen(const Address& address,
-                                                           Protocol protocol = Protocol::instructions);
+                                                           Protocol protocol = Protocol::instructions,
+                                                           const std::function<void()>& waits = {});
   /// The same on a socket that listens already.
   void listen(ListeningSocket listening, Protocol protocol);
 

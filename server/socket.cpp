@@ -11,9 +11,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <ctime>
 #include <limits>
 #include <memory>
+#include <optional>
 
 namespace chimera::server {
 namespace {
@@ -70,26 +73,63 @@ std::expected<Socket, std::string> connect_tcp(const Address& address) {
   return failed("connect to", address, why);
 }
 
-/// Makes way for a new socket where a server has left its own behind. 0, or the errno that tells why not.
-int remove_stale_socket(const std::string& path) {
+/// What a look at the file of a unix socket has found.
+enum class Found : std::uint8_t { nothing, no_socket, stale, living, killed, unknown };
+
+/// Whether the process that has called `listen` is no more. The kernel keeps its number with the socket; one that it
+/// does not tell (0) counts as living.
+bool has_ended(const Socket& probe) {
+  ucred listener{};
+  socklen_t size = sizeof listener;
+  if (::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0 || listener.pid <= 0) return false;
+  return ::kill(listener.pid, 0) != 0 && errno == ESRCH;
+}
+
+/// `errno` tells more of what is unknown.
+Found look_at(const std::string& path) {
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? 0 : errno;
-  if (!S_ISSOCK(status.st_mode)) return EEXIST;
+  if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? Found::nothing : Found::unknown;
+  if (!S_ISSOCK(status.st_mode)) return Found::no_socket;
   // Without waiting: a server with a full queue answers EAGAIN, and lives.
   const sockaddr_un name = unix_name(path);
   const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe.is_open()) return errno;
-  if (::connect(probe.get(), generic(name), sizeof name) == 0 || errno != ECONNREFUSED) return EADDRINUSE;
-  return ::unlink(path.c_str()) == 0 ? 0 : errno;
+  if (!probe.is_open()) return Found::unknown;
+  if (::connect(probe.get(), generic(name), sizeof name) == 0) return has_ended(probe) ? Found::killed : Found::living;
+  return errno == ECONNREFUSED ? Found::stale : Found::living;
 }
 
-std::expected<ListeningSocket, std::string> listen_unix(const Address& address, mode_t mode) {
-  const sockaddr_un name = unix_name(address.path);
-  if (const int error = remove_stale_socket(address.path); error != 0) {
-    if (error == EADDRINUSE) return failed("listen on", address, "another process does already");
-    if (error == EEXIST) return failed("listen on", address, "there is a file of that name which is not a socket");
-    return failed("listen on", address, std::strerror(error));
+/// As look_at, but for a killed one's it waits as `listen_on` says.
+Found look_patiently(const std::string& path, const std::function<void()>& waits) {
+  constexpr int most_tries = 500;
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
+  Found found = look_at(path);
+  if (found == Found::killed && waits) waits();
+  for (int tries = 1; found == Found::killed && tries < most_tries; ++tries) {
+    ::nanosleep(&pause, nullptr);
+    found = look_at(path);
   }
+  return found;
+}
+
+/// Why nobody can listen there; nothing if there is no file, or no longer.
+std::optional<std::string> make_way(const std::string& path, const std::function<void()>& waits) {
+  switch (look_patiently(path, waits)) {
+    case Found::nothing: return std::nullopt;
+    case Found::no_socket: return "there is a file of that name which is not a socket";
+    case Found::living: return "another process does already";
+    case Found::killed: return "a process that has ended still does, and the kernel does not let go of it";
+    case Found::stale:
+      if (::unlink(path.c_str()) == 0) return std::nullopt;
+      break;
+    case Found::unknown: break;
+  }
+  return std::strerror(errno);
+}
+
+std::expected<ListeningSocket, std::string> listen_unix(const Address& address, mode_t mode,
+                                                        const std::function<void()>& waits) {
+  const sockaddr_un name = unix_name(address.path);
+  if (const auto why = make_way(address.path, waits)) return failed("listen on", address, *why);
   ListeningSocket made{Socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), address};
   const int fd = made.socket.get();
   // Linux makes the file with the mode of the unbound socket: nobody can slip in before a chmod. The umask may have
@@ -139,15 +179,16 @@ std::expected<Socket, std::string> connect_to(const Address& address) {
   return address.kind == Address::Kind::unix_socket ? connect_unix(address) : connect_tcp(address);
 }
 
-std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode) {
-  return address.kind == Address::Kind::unix_socket ? listen_unix(address, mode) : listen_tcp(address);
+std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode,
+                                                      const std::function<void()>& waits) {
+  return address.kind == Address::Kind::unix_socket ? listen_unix(address, mode, waits) : listen_tcp(address);
 }
 
 void stop_listening(ListeningSocket& listening) {
   listening.socket.close();
   if (!listening.is_ours || listening.address.kind != Address::Kind::unix_socket) return;
   // What cannot be removed is replaced by the next server there.
-  static_cast<void>(remove_stale_socket(listening.address.path));
+  if (look_at(listening.address.path) == Found::stale) ::unlink(listening.address.path.c_str());
 }
 
 void tune_tcp(const Socket& socket) {

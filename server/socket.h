@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -42,8 +43,11 @@ struct ListeningSocket {
   bool is_ours = true;  ///< made by us, so that its file goes with it
 };
 
-/// The file of a unix socket gets `mode`; one that nobody listens on any more is replaced.
-[[nodiscard]] std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode);
+/// The file of a unix socket gets `mode`; one that nobody listens on any more is replaced. Where a process that has
+/// been killed still seems to listen, since the kernel has not yet taken its ring apart, `waits` is called once and
+/// that is waited for, 5 s at most.
+[[nodiscard]] std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode,
+                                                                    const std::function<void()>& waits = {});
 
 /// Closes the socket and removes its file, if it is ours and no other server listens there by now.
 void stop_listening(ListeningSocket& listening);
