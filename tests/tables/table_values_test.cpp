@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "tables/open_table.h"
 #include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
@@ -103,6 +104,61 @@ TEST_CASE("columns are added, renamed and dropped with rows in the table, and ot
   CHECK_EQ((**after)[1].as_signed(), 7);
   CHECK_EQ(*rig.table.count(), 99);
   CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+/// Has no room for transactions.
+class CommitlessLink final : public Link {
+ public:
+  explicit CommitlessLink(vm::Machine& machine) : link_(machine) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    if (script.questions().back().operation != Operation::commit) return link_.run(script, answers);
+    return std::unexpected(Failure{Status::no_space, "There is no room.", 0});
+  }
+  void send(Script script) override { link_.send(std::move(script)); }
+  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+
+ private:
+  cli::SessionLink link_;
+};
+
+TEST_CASE("a column whose nulls take several transactions is added to a table of many rows") {
+  constexpr std::uint64_t size = 3'000'000;
+  TableRig rig("relation t = struct { t: u8 } append by t");
+  // The rows that the table says it has need not have been written one by one.
+  Script script;
+  Answers answers;
+  TableHeader header = rig.table.opened().header();
+  header.tail = header.live = size;
+  ++header.version;
+  script.write_bytes(rig.table.opened().shape().header, 0, header.bytes());
+  script.add(Program().write_length(rig.table.opened().shape().columns[0].device, size));
+  for (std::uint64_t row = 0; row < size; row += 1'000'000) {
+    script.write_metadata_bytes(rig.table.opened().shape().header, row,
+                                std::vector<std::uint8_t>(1'000'000, row_state::active));
+  }
+  // What somebody has left half filled goes.
+  script.add(Program().create_device(std::string(rig_table) + ":filling/name"));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+  const types::Column column = relation_of("relation m = struct { name: string nullable }").columns[0];
+  const auto left = [&] {
+    script.clear();
+    script.add(Program().list_devices(std::string(rig_table) + ":filling/", {}, 10));
+    REQUIRE_OK(rig.ground.link.run(script, answers));
+    return devices_of(answers[0]).size();
+  };
+  CHECK_EQ(left(), 1);
+  CommitlessLink commitless(rig.ground.machine);
+  auto other = Table::open(commitless, rig_table);
+  REQUIRE_OK(other);
+  CHECK_EQ(other->add_column(column).error().status, Status::no_space);
+  CHECK_EQ(left(), 0);
+  REQUIRE_OK(rig.table.add_column(column));
+  const auto nulls = rig.table.aggregate("name", "name is null");
+  REQUIRE_OK(nulls);
+  CHECK_EQ(nulls->rows, size);
+  REQUIRE_OK(rig.table.insert({{Value::of(std::uint8_t{1}), text("new")}}));
+  CHECK_EQ(rows_of(rig.table, {.where = "name is not null"}).size(), 1);
+  CHECK_EQ(left(), 0);
 }
 
 TEST_CASE("while a column with an index is dropped others go on changing rows") {
