@@ -26,6 +26,12 @@ HeapValue heap_value(const types::Slot& slot) {
   return {place, slot.length};
 }
 
+std::uint64_t ContentBudget::bytes_of(const types::Slot& slot) {
+  const HeapValue value = heap_value(slot);
+  const bool is_compressed = Place(slot.place()).is_compressed();
+  return is_compressed ? value.size + slot.length : value.size;
+}
+
 Result<> place_content(OpenTable& table, std::uint32_t column, bool compressed, std::span<const std::uint8_t> content,
                        std::uint8_t* slot) {
   Heap& heap = table.heap(table.shape().columns[column].heap);

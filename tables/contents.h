@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tables/compression.h"
@@ -14,6 +15,25 @@ namespace chimera::tables {
 
 /// What a slot that is placed leads to.
 [[nodiscard]] HeapValue heap_value(const types::Slot& slot);
+
+/// Of the rows of a chunk, one after the other: whether what is read of their contents still fits. However long values
+/// are, a chunk takes no more of memory than this, and what it takes to decode it; a row that has more is alone.
+class ContentBudget {
+ public:
+  static constexpr std::uint64_t most = 32 << 20;  ///< bytes
+
+  /// The next row; whether it fits. The first one always does.
+  [[nodiscard]] bool take(std::uint64_t bytes) {
+    taken_ += bytes;
+    return std::exchange(has_row_, true) ? taken_ <= most : true;
+  }
+  /// What it takes to read a placed slot's content, in bytes.
+  [[nodiscard]] static std::uint64_t bytes_of(const types::Slot& slot);
+
+ private:
+  std::uint64_t taken_ = 0;
+  bool has_row_ = false;
+};
 
 /// Plans contents in a heap and fills their slots in `entries`, which are those of all encoded rows. Those of rows that
 /// are not among `places` are passed over.

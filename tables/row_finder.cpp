@@ -71,9 +71,16 @@ Result<bool> RowFinder::next(OpenTable& table, RowReader& reader, std::span<cons
   for (const std::uint32_t column : columns_) {
     most = std::min<std::size_t>(most, limits::largest_transfer / table.shape().columns[column].width);
   }
-  const Result<bool> some =
-      plan_.way == FindPlan::Way::index ? next_of_index(table, reader, most) : next_of_rows(table, reader, most);
-  if (!some || !*some) return some;
+  const Position before = position_;
+  for (;;) {
+    const Result<bool> some =
+        plan_.way == FindPlan::Way::index ? next_of_index(table, reader, most) : next_of_rows(table, reader, most);
+    if (!some || !*some) return some;
+    const std::size_t fit = want_contents(table, reader);
+    if (fit == found_.size()) break;
+    position_ = before;
+    most = fit;
+  }
   if (auto done = judge(table, reader); !done) return std::unexpected(std::move(done.error()));
   return true;
 }
@@ -191,30 +198,45 @@ Result<bool> RowFinder::next_of_rows(OpenTable& table, RowReader& reader, std::s
   return true;
 }
 
+/// Asks for the contents that the predicate needs. How many rows on the way these are of: all, or those that fit.
+std::size_t RowFinder::want_contents(OpenTable& table, RowReader& reader) {
+  if (predicate_.is_everything()) return found_.size();
+  reader.contents.clear();
+  wanted_.clear();
+  std::vector<std::uint32_t> variable;
+  for (const std::uint32_t column : predicate_.columns()) {
+    if (table.shape().columns[column].is_variable()) variable.push_back(column);
+  }
+  if (variable.empty()) return found_.size();
+  ContentBudget budget;
+  for (std::size_t n = 0; n < found_.size(); ++n) {
+    const std::size_t i = on_way(n);
+    if (found_[i] == 0) continue;
+    const std::size_t before = wanted_.size();
+    std::uint64_t bytes = 0;
+    for (const std::uint32_t column : variable) {
+      const types::Slot slot = types::read_slot(reader.entries.entry(column, i));
+      if (!predicate_.needs(column, slot)) continue;
+      bytes += ContentBudget::bytes_of(slot);
+      wanted_.push_back({column, i, reader.contents.want(table.shape().columns[column].heap, slot)});
+    }
+    if (wanted_.size() > before && !budget.take(bytes)) return n;
+  }
+  return found_.size();
+}
+
 Result<> RowFinder::judge(OpenTable& table, RowReader& reader) {
   if (predicate_.is_everything()) return {};
   RowsInView rows;
   rows.columns.resize(table.shape().columns.size());
   contents_.resize(rows.columns.size());
   decompressed_.clear();
-  reader.contents.clear();
-  struct Wanted {
-    std::uint32_t column;
-    std::size_t row, content;
-  };
-  std::vector<Wanted> wanted;
   for (const std::uint32_t column : predicate_.columns()) {
     rows.columns[column].entries = reader.entries.entries(column);
-    if (!table.shape().columns[column].is_variable()) continue;
-    contents_[column].assign(found_.size(), {});
-    for (std::size_t i = 0; i < found_.size(); ++i) {
-      const types::Slot slot = types::read_slot(reader.entries.entry(column, i));
-      if (found_[i] == 0 || !predicate_.needs(column, slot)) continue;
-      wanted.push_back({column, i, reader.contents.want(table.shape().columns[column].heap, slot)});
-    }
+    if (table.shape().columns[column].is_variable()) contents_[column].assign(found_.size(), {});
   }
   if (auto done = reader.contents.read(); !done) return done;
-  for (const Wanted& of : wanted) {
+  for (const Wanted& of : wanted_) {
     std::span<const std::uint8_t> content = reader.contents[of.content];
     const types::Slot slot = types::read_slot(reader.entries.entry(of.column, of.row));
     if (Place(slot.place()).is_compressed()) {

@@ -54,12 +54,17 @@ class RowFinder {
   [[nodiscard]] const Position& position() const { return position_; }
   void put_back(Position position) { position_ = std::move(position); }
 
-  /// The next chunk, of about `most` rows that are looked at. False at the end. Reads the predicate's columns and
+  /// The next chunk, of about `most` rows that are looked at, or fewer where the predicate has to read long contents
+  /// (ContentBudget). False at the end. Reads the predicate's columns and
   /// `also` of all of them; entry i is of row number(i), and row i is found if found()[i] is 1.
   [[nodiscard]] Result<bool> next(OpenTable& table, RowReader& reader, std::span<const std::uint32_t> also,
                                   std::size_t most);
 
   [[nodiscard]] std::size_t looked_at() const { return found_.size(); }
+  /// Which of the entries is the n-th on the way: rows that are read backwards come from the end.
+  [[nodiscard]] std::size_t on_way(std::size_t n) const {
+    return plan_.backwards && is_run_ ? found_.size() - 1 - n : n;
+  }
   [[nodiscard]] std::span<const std::uint8_t> found() const { return found_; }
   [[nodiscard]] std::uint64_t number(std::size_t i) const { return is_run_ ? first_ + i : numbers_[i]; }
   /// Of the rows that were found.
@@ -69,7 +74,14 @@ class RowFinder {
   [[nodiscard]] Result<bool> next_of_index(OpenTable& table, RowReader& reader, std::size_t most);
   [[nodiscard]] Result<bool> next_of_rows(OpenTable& table, RowReader& reader, std::size_t most);
   [[nodiscard]] Result<> begin_rows(OpenTable& table);
+  [[nodiscard]] std::size_t want_contents(OpenTable& table, RowReader& reader);
   [[nodiscard]] Result<> judge(OpenTable& table, RowReader& reader);
+
+  /// A content that the predicate needs.
+  struct Wanted {
+    std::uint32_t column;
+    std::size_t row, content;
+  };
 
   FindPlan plan_;
   const Predicate& predicate_;
@@ -80,6 +92,7 @@ class RowFinder {
   bool is_run_ = false;
   std::uint64_t first_ = 0;
   Entries entries_;
+  std::vector<Wanted> wanted_;
   std::vector<std::vector<std::span<const std::uint8_t>>> contents_;
   std::vector<std::vector<std::uint8_t>> decompressed_;
 };

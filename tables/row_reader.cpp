@@ -34,6 +34,24 @@ void RowReader::want(std::uint32_t column, std::span<const std::uint32_t> picked
   }
 }
 
+std::size_t RowReader::fitting(std::span<const std::uint32_t> picked, std::span<const std::uint32_t> columns) const {
+  std::vector<std::uint32_t> variable;
+  for (const std::uint32_t column : columns) {
+    if (table_.shape().columns[column].is_variable()) variable.push_back(column);
+  }
+  if (variable.empty()) return picked.size();
+  ContentBudget budget;
+  for (std::size_t n = 0; n < picked.size(); ++n) {
+    std::uint64_t bytes = 0;
+    for (const std::uint32_t column : variable) {
+      const types::Slot slot = types::read_slot(entries.entry(column, picked[n]));
+      if (slot.is_placed()) bytes += ContentBudget::bytes_of(slot);
+    }
+    if (!budget.take(bytes)) return n;
+  }
+  return picked.size();
+}
+
 Result<> RowReader::decode(std::uint32_t column, std::span<const std::uint32_t> picked, std::span<Row> rows,
                            std::size_t to) {
   const ColumnFile& file = table_.shape().columns[column];

@@ -29,6 +29,8 @@ class RowReader {
   /// the same rows stays there.
   [[nodiscard]] Result<> decode_sparse(std::size_t count, std::span<const std::uint32_t> columns,
                                        std::vector<types::Row>& rows);
+  /// The places 0, 1, 2, … of so many entries.
+  [[nodiscard]] std::span<const std::uint32_t> first_places(std::size_t count);
   /// A row for each picked entry of what `entries` has read, with a value for each of these columns.
   [[nodiscard]] Result<> decode_picked(std::span<const std::uint32_t> picked, std::span<const std::uint32_t> columns,
                                        std::vector<types::Row>& rows);
@@ -37,6 +39,11 @@ class RowReader {
                                 std::size_t to);
   /// Asks for the long contents of picked entries; `contents.read` reads them before `decode`.
   void want(std::uint32_t column, std::span<const std::uint32_t> picked);
+
+  /// Of what `entries` has read: how many of the picked entries, from the first on, have contents in these columns that
+  /// fit a chunk (ContentBudget).
+  [[nodiscard]] std::size_t fitting(std::span<const std::uint32_t> picked,
+                                    std::span<const std::uint32_t> columns) const;
 
   EntryReader entries;
   ContentReader contents;
@@ -50,8 +57,6 @@ class RowReader {
   OpenTable& table_;
   std::size_t next_content_ = 0;
   std::vector<std::uint32_t> all_;  ///< 0, 1, 2, …
-
-  [[nodiscard]] std::span<const std::uint32_t> first_places(std::size_t count);
 };
 
 }  // namespace chimera::tables

@@ -61,7 +61,6 @@ Result<> Scan::bind(const OpenTable& table) {
   if (!columns) return std::unexpected(std::move(columns.error()));
   predicate_ = std::make_unique<Predicate>(std::move(*predicate));
   columns_ = std::move(*columns);
-  reversed_ = options_.backwards && plan->way != FindPlan::Way::index;
   finder_ = std::make_unique<RowFinder>(std::move(*plan), *predicate_);
   shape_ = table.shape_mark();
   most_ever_ = rows_in_chunk(shape, columns_);
@@ -93,26 +92,43 @@ Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
   }
   RowReader& reader = table_->reader();
   const bool at_once = predicate_->is_everything();
-  const std::size_t most = at_once ? static_cast<std::size_t>(std::min<std::uint64_t>(most_, left_)) : most_;
-  const auto some = finder_->next(table, reader, at_once ? columns_ : std::span<const std::uint32_t>(), most);
-  if (!some || !*some) return some;
+  const RowFinder::Position before = finder_->position();
+  std::size_t most = at_once ? static_cast<std::size_t>(std::min<std::uint64_t>(most_, left_)) : most_;
+  for (;;) {
+    const auto some = finder_->next(table, reader, at_once ? columns_ : std::span<const std::uint32_t>(), most);
+    if (!some || !*some) return some;
+    std::size_t end = pick();
+    std::span<const std::uint32_t> entries = picked_;
+    if (!at_once && !picked_.empty()) {
+      if (auto done = reader.entries.read(numbers_, columns_); !done) return std::unexpected(std::move(done.error()));
+      entries = reader.first_places(picked_.size());
+    }
+    const std::size_t fit = reader.fitting(entries, columns_);
+    if (fit == entries.size()) {
+      if (auto done = reader.decode_picked(entries, columns_, rows); !done)
+        return std::unexpected(std::move(done.error()));
+      return true;
+    }
+    // What is found behind it comes in the next chunk.
+    while (finder_->on_way(--end) != picked_[fit]) {
+    }
+    finder_->put_back(before);
+    most = end;
+  }
+}
+
+/// Takes those that were found, in the order of the way, as far as they are wanted. How many were looked at.
+std::size_t Scan::pick() {
   picked_.clear();
-  const std::span<const std::uint8_t> found = finder_->found();
-  for (std::size_t n = 0; n < found.size() && picked_.size() < left_; ++n) {
-    const std::size_t i = reversed_ ? found.size() - 1 - n : n;
-    if (found[i] != 0) picked_.push_back(static_cast<std::uint32_t>(i));
-  }
   numbers_.clear();
-  for (const std::uint32_t i : picked_) numbers_.push_back(finder_->number(i));
-  if (picked_.empty()) return true;
-  if (!at_once) {
-    if (auto done = reader.read(numbers_, columns_, rows); !done) return std::unexpected(std::move(done.error()));
-    return true;
+  std::size_t n = 0;
+  for (; n < finder_->looked_at() && picked_.size() < left_; ++n) {
+    const std::size_t i = finder_->on_way(n);
+    if (finder_->found()[i] == 0) continue;
+    picked_.push_back(static_cast<std::uint32_t>(i));
+    numbers_.push_back(finder_->number(i));
   }
-  if (auto done = reader.decode_picked(picked_, columns_, rows); !done) {
-    return std::unexpected(std::move(done.error()));
-  }
-  return true;
+  return n;
 }
 
 }  // namespace chimera::tables

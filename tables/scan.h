@@ -27,6 +27,7 @@ class Scan {
   Scan(Table& table, ScanOptions options) : table_(&table), options_(std::move(options)), left_(options_.limit) {}
   [[nodiscard]] Result<> bind(const OpenTable& table);
   [[nodiscard]] Result<bool> chunk(OpenTable& table, std::vector<types::Row>& rows);
+  [[nodiscard]] std::size_t pick();
 
   Table* table_;
   ScanOptions options_;
@@ -39,7 +40,6 @@ class Scan {
   std::vector<std::uint32_t> picked_;
   std::size_t most_ = 0;  ///< rows to look at in the next chunk
   std::size_t most_ever_ = 0;
-  bool reversed_ = false;  ///< chunks stand the other way round
 };
 
 /// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.

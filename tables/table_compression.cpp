@@ -36,6 +36,9 @@ Result<> plan_rewrite(OpenTable& table, Change& change, RowReader& reader, std::
     const bool differs = slot.is_placed() && Place(slot.place()).is_compressed() != compressed;
     if (differs && slot.length <= Table::most_value_bytes) picked.push_back(i);
   }
+  if (picked.size() > 1 && reader.fitting(picked, columns) < picked.size()) {
+    return std::unexpected(Failure{Status::too_large, "The values of these rows are too large to be put at once."});
+  }
   reader.contents.clear();
   reader.want(column, picked);
   if (auto done = reader.contents.read(); !done) return done;

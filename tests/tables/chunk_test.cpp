@@ -1,0 +1,108 @@
+// Chunks of rows with long values: what one program asks for is bounded however long they are.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tables/contents.h"
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+/// Tells the most that one script has asked for, in bytes.
+class CountingLink final : public Link {
+ public:
+  explicit CountingLink(Link& under) : under_(under) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    std::uint64_t bytes = 0;
+    for (const Script::Question& question : script.questions()) {
+      if (question.result_size != Script::Question::counted) bytes += question.result_size;
+    }
+    most_ = std::max(most_, bytes);
+    return under_.run(script, answers);
+  }
+  void send(Script script) override { under_.send(std::move(script)); }
+  Result<> receive(Answers& answers) override { return under_.receive(answers); }
+
+  /// Since it was last asked.
+  std::uint64_t take_most() { return std::exchange(most_, 0); }
+
+ private:
+  Link& under_;
+  std::uint64_t most_ = 0;
+};
+
+constexpr std::size_t rows = 24;
+/// Beside contents a program reads entries.
+constexpr std::uint64_t bound = ContentBudget::most + (1 << 20);
+
+TEST_CASE("a chunk asks for no more than its budget, however long the values are") {
+  TableRig rig("relation t = struct { id: i64, body: string } key (id)");
+  for (std::size_t i = 0; i < rows; ++i) {
+    // Every third is short; the others look alike in their slots.
+    const std::string body = i % 3 == 0 ? "aaaa" : std::string(4 << 20, 'a') + std::to_string(i);
+    REQUIRE_OK(rig.table.insert({{i64(static_cast<std::int64_t>(i)), text(body)}}));
+  }
+  CountingLink link(rig.ground.link);
+  auto table = Table::open(link, rig_table);
+  REQUIRE_OK(table);
+  for (const char* const along : {"rows", "key"}) {
+    for (const bool backwards : {false, true}) {
+      for (const char* const where : {"", "body > 'aaaab' or id >= 0"}) {
+        CAPTURE(along);
+        CAPTURE(backwards);
+        CAPTURE(where);
+        std::string expected;
+        for (std::size_t n = 0; n < rows; ++n) {
+          expected += (n == 0 ? "" : " ") + std::to_string(backwards ? rows - 1 - n : n);
+        }
+        static_cast<void>(link.take_most());
+        auto scan = table->scan({.columns = {}, .where = where, .along = along, .backwards = backwards});
+        REQUIRE_OK(scan);
+        std::string ids;
+        for (std::vector<Row> some;;) {
+          const auto more = scan->next(some);
+          REQUIRE_OK(more);
+          if (!*more) break;
+          for (const Row& row : some) {
+            const auto id = static_cast<std::size_t>(row[0].as_signed());
+            const std::size_t size = id % 3 == 0 ? 4 : (4 << 20) + std::to_string(id).size();
+            REQUIRE_EQ(row[1].as_bytes().size(), size);
+          }
+          ids += (ids.empty() ? "" : " ") + ids_of(some);
+        }
+        CHECK_EQ(ids, expected);
+        CHECK_LE(link.take_most(), bound);
+      }
+    }
+  }
+  // Conditions whose values have to be read, and rewriting them.
+  const auto found = table->aggregate("id", "body > 'aaaa'");
+  REQUIRE_OK(found);
+  CHECK_EQ(found->rows, rows - rows / 3);
+  CHECK_LE(link.take_most(), bound);
+  const auto scan = rows_of(*table, {.columns = {"id"}, .where = "body > 'aaaa' and id > 20", .along = "rows"});
+  CHECK_EQ(ids_of(scan), "22 23");
+  CHECK_LE(link.take_most(), bound);
+  REQUIRE_OK(table->compress_column("body", true));
+  CHECK_LE(link.take_most(), bound);
+  CHECK_EQ(rows_of(*table, {.columns = {"id"}, .where = "body > 'aaaa'"}).size(), rows - rows / 3);
+  CHECK_EQ(problems_of(link), "");
+}
+
+TEST_CASE("a value that is larger than a chunk comes alone") {
+  TableRig rig("relation t = struct { id: i64, body: string } key (id)");
+  REQUIRE_OK(rig.table.insert({{i64(1), text("x")}, {i64(2), text("y")}, {i64(3), text("z")}}));
+  for (int n = 0; n < 3; ++n) {
+    REQUIRE_OK(rig.table.append_value({i64(2)}, "body", bytes_of(std::string(13 << 20, 'y'))));
+  }
+  auto scan = rig.table.scan({});
+  REQUIRE_OK(scan);
+  std::vector<std::string> chunks;
+  for (std::vector<Row> some; *scan->next(some);) chunks.push_back(ids_of(some));
+  CHECK_EQ(chunks, std::vector<std::string>{"1", "2", "3"});
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing
