@@ -168,6 +168,11 @@ class Opening {
     return std::unexpected(Failure{Status::conflict, "The table has been changed meanwhile."});
   }
   Failure no_table(Failure failure) const {
+    // It was there when it was opened: whoever has dropped it may have made it anew, so it is looked for again.
+    const bool was_there = failure.instruction != Failure::nowhere && failure.instruction > 0;
+    if (was_there && (failure.status == Status::not_found || failure.status == Status::no_current_device)) {
+      return {Status::conflict, "The table has been changed meanwhile."};
+    }
     if (failure.status == Status::not_found) {
       return {Status::not_found, fmt::format("There is no table {}.", name_)};
     }

@@ -4,6 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <memory>
+#include <utility>
+
 #include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
@@ -34,6 +38,44 @@ TEST_CASE("a catalogue lists what was made, and its own tables") {
   for (const char* const name : {"namespaces", "databases", "tables"}) {
     CHECK_EQ(problems_of(ground.link, std::string("chimera/catalogue/") + name), "");
   }
+}
+
+/// Does something once, between the first instruction of a script and what follows.
+class InterruptedLink final : public Link {
+ public:
+  InterruptedLink(vm::Machine& machine, std::function<void()> between)
+      : session_(machine.connect()), between_(std::move(between)) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    std::vector<std::uint8_t>& stream = answers.start();
+    const std::size_t cut = script.questions()[0].end;
+    std::vector<std::uint8_t> rest;
+    static_cast<void>(session_->run(script.bytes().first(cut), stream));
+    if (between_) std::exchange(between_, {})();
+    static_cast<void>(session_->run(script.bytes().subspan(cut), rest));
+    stream.insert(stream.end(), rest.begin(), rest.end());
+    return answers.finish(script);
+  }
+  void send(Script) override {}
+  Result<> receive(Answers&) override { return {}; }
+
+ private:
+  std::unique_ptr<vm::Session> session_;
+  std::function<void()> between_;
+};
+
+TEST_CASE("a table that is dropped and made anew while it is opened is found") {
+  MemoryGround ground;
+  Catalogue catalogue(ground.link);
+  REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
+  InterruptedLink link(ground.machine, [&] {
+    REQUIRE_OK(catalogue.drop_table("shop/main/orders"));
+    REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
+  });
+  auto table = Table::open(link, "shop/main/orders");
+  REQUIRE_OK(table);
+  REQUIRE_OK(table->insert({{i64(1), text("one")}}));
+  InterruptedLink gone(ground.machine, [&] { REQUIRE_OK(catalogue.drop_table("shop/main/orders")); });
+  CHECK_EQ(Table::open(gone, "shop/main/orders").error().status, Status::not_found);
 }
 
 TEST_CASE("who has a table open notices that it is dropped, made again, or renamed") {
