@@ -157,8 +157,9 @@ void RingLoop::wait(std::int64_t wait_ns) {
   if (budget_ns > 0) {
     if (io_uring_sq_ready(&ring_) > 0) enter(0, 0);
     is_there = look(begun_ns, wait_ns < 0 ? budget_ns : std::min(budget_ns, static_cast<std::uint64_t>(wait_ns)));
+    wait_ns = Spinning::left_of(wait_ns, monotonic_ns() - begun_ns);
   }
-  enter(is_there ? 0 : 1, wait_ns);
+  enter(is_there || wait_ns == 0 ? 0 : 1, wait_ns);
   spinning_.waited(monotonic_ns() - begun_ns);
 }
 

@@ -18,6 +18,12 @@ class Spinning {
   /// How long to look before sleeping, the next time.
   [[nodiscard]] std::uint64_t budget_ns() const { return is_looking_ ? longest_ns_ : 0; }
 
+  /// Of a wait of `wait_ns` (-1: without end), what is left to sleep after so long of looking.
+  [[nodiscard]] static std::int64_t left_of(std::int64_t wait_ns, std::uint64_t looked_ns) {
+    if (wait_ns < 0) return wait_ns;
+    return static_cast<std::uint64_t>(wait_ns) <= looked_ns ? 0 : wait_ns - static_cast<std::int64_t>(looked_ns);
+  }
+
   /// The next wait is over and has taken so long, looking and sleeping together.
   void waited(std::uint64_t ns) {
     if (is_looking_) {

@@ -9,8 +9,10 @@
 
 #include "tables/btree_check.h"
 #include "tables/change.h"
+#include "tables/cover.h"
 #include "tables/encoded_rows.h"
 #include "tables/heap_check.h"
+#include "tables/row_numbers.h"
 #include "tables/row_reader.h"
 #include "tables/row_writes.h"
 #include "tables/value_place.h"
@@ -108,7 +110,6 @@ class Check {
 
   Result<> check_rows() {
     if (is_short_) return {};
-    active_.resize(table_.header().tail);
     std::vector<std::uint32_t> columns(shape_.columns.size());
     std::iota(columns.begin(), columns.end(), 0u);
     const std::vector<std::uint32_t> to_decode = columns_to_decode();
@@ -119,12 +120,13 @@ class Check {
       std::vector<std::uint64_t> numbers;
       for (std::size_t i = 0; i < count; ++i) {
         const std::uint8_t state = reader.entries.states()[i];
-        active_[first + i] = (state & row_state::active) != 0;
-        if (active_[first + i]) numbers.push_back(first + i);
-        if (state != 0 && !active_[first + i])
+        const bool is_active = (state & row_state::active) != 0;
+        if (is_active) numbers.push_back(first + i);
+        if (state != 0 && !is_active)
           problem(fmt::format("row {} is not there, and has the state {:#04x}", first + i, state));
       }
       report_.rows += numbers.size();
+      for (const RowRun& run : runs_of(numbers)) static_cast<void>(taken_.add(run.row, run.count));
       if (numbers.empty()) continue;
       if (auto done = reader.entries.read(numbers, columns); !done) return done;
       if (auto done = check_slots(reader.entries, numbers); !done) return done;
@@ -226,12 +228,11 @@ class Check {
 
   Result<> check_free_rows() {
     const TableHeader& header = table_.header();
-    if (shape_.keeps_order()) return {};
+    if (shape_.keeps_order() || is_short_) return {};
     if (header.live + header.free != header.tail) {
       problem(fmt::format("{} rows and {} free ones are not {}", header.live, header.free, header.tail));
     }
     constexpr std::uint64_t at_once = 65536;
-    std::vector<bool> listed(active_.size());
     for (std::uint64_t first = 0; first < header.free; first += at_once) {
       const std::uint64_t count = std::min(at_once, header.free - first);
       Reading reading(table_.script, table_.version());
@@ -245,8 +246,7 @@ class Check {
       if (!done) return done;
       for (std::uint64_t i = 0; i < count; ++i) {
         const auto row = load<std::uint64_t>(&table_.answers.bytes(1)[i * sizeof(std::uint64_t)]);
-        const bool is_free = row < active_.size() && !active_[row] && !listed[row];
-        if (row < listed.size()) listed[row] = true;
+        const bool is_free = row < header.tail && taken_.add(row, 1);
         if (!is_free) problem(fmt::format("row {} is listed as free, and is not, or is listed twice", row));
       }
     }
@@ -259,7 +259,8 @@ class Check {
   TableReport report_;
   bool is_short_ = false;
   std::uint64_t unfinished_size_ = 0, unfinished_rows_ = 0;  ///< of the index that is being added
-  std::vector<bool> active_;
+  /// Rows that are there, or listed as free. The header may name a tail that no memory could hold a bit each for.
+  Cover taken_;
   std::deque<HeapCheck> heaps_;
   types::Value last_;
 };

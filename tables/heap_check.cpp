@@ -58,7 +58,7 @@ Result<> HeapCheck::walk(std::uint64_t trunk, std::uint32_t size_class, std::uin
       return {};
     }
     const HeapTrunk list(*bytes);
-    if (const std::string problem = list.problem(size_class, header_); !problem.empty()) {
+    if (const std::string problem = list.problem(trunk, size_class, header_); !problem.empty()) {
       tell(trunk, problem);
       return {};
     }

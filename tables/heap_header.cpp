@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "isa/bytes.h"
@@ -101,7 +102,22 @@ std::expected<HeapHeader, std::string> HeapHeader::parse(std::span<const std::ui
   return header;
 }
 
-std::string HeapTrunk::problem(std::uint32_t size_class, const HeapHeader& header) const {
+/// Two values would be put into one place.
+std::string HeapTrunk::overlap(std::uint64_t granule, std::uint64_t taken) const {
+  std::array<std::uint64_t, most_listed> pieces;
+  const std::span<std::uint64_t> sorted = std::span(pieces).first(count());
+  for (std::uint32_t i = 0; i < count(); ++i) sorted[i] = listed(i);
+  std::ranges::sort(sorted);
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const bool in_another = i > 0 && sorted[i] - sorted[i - 1] < taken;
+    const bool in_this = sorted[i] < granule + granules && granule < sorted[i] + taken;
+    if (in_another) return fmt::format("it lists granule {} within another free piece", sorted[i]);
+    if (in_this) return fmt::format("it lists granule {}, where it stands itself", sorted[i]);
+  }
+  return {};
+}
+
+std::string HeapTrunk::problem(std::uint64_t granule, std::uint32_t size_class, const HeapHeader& header) const {
   if (this->size_class() != size_class) return "it does not list free pieces of that size";
   if (count() > most_listed || (size_class == no_class && count() > 0))
     return fmt::format("it lists {} pieces", count());
@@ -109,12 +125,12 @@ std::string HeapTrunk::problem(std::uint32_t size_class, const HeapHeader& heade
     return fmt::format("the next list is at granule {} of {}", next(), header.tail);
   }
   for (std::uint32_t i = 0; i < count(); ++i) {
-    const std::uint64_t granule = listed(i);
+    const std::uint64_t piece = listed(i);
     const std::uint64_t taken = heap_class_size(size_class) / heap_granule;
-    const bool fits = granule >= heap_first_granule && granule < header.tail && header.tail - granule >= taken;
-    if (!fits) return fmt::format("it lists granule {} of {}", granule, header.tail);
+    const bool fits = piece >= heap_first_granule && piece < header.tail && header.tail - piece >= taken;
+    if (!fits) return fmt::format("it lists granule {} of {}", piece, header.tail);
   }
-  return {};
+  return count() == 0 ? std::string() : overlap(granule, heap_class_size(size_class) / heap_granule);
 }
 
 }  // namespace chimera::tables

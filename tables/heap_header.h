@@ -65,10 +65,12 @@ class HeapTrunk {
   [[nodiscard]] std::uint32_t size_class() const { return load<std::uint32_t>(&bytes_[class_at]); }
   [[nodiscard]] std::uint64_t listed(std::uint32_t i) const { return load<std::uint64_t>(&bytes_[entry_at(i)]); }
   [[nodiscard]] static std::size_t entry_at(std::uint32_t i) { return front + i * sizeof(std::uint64_t); }
-  /// What is wrong with a trunk of that class, or a spare one, as a clause; empty if nothing.
-  [[nodiscard]] std::string problem(std::uint32_t size_class, const HeapHeader& header) const;
+  /// What is wrong with a trunk of that class, or a spare one, that stands at `granule`, as a clause; empty if nothing.
+  [[nodiscard]] std::string problem(std::uint64_t granule, std::uint32_t size_class, const HeapHeader& header) const;
 
  private:
+  [[nodiscard]] std::string overlap(std::uint64_t granule, std::uint64_t taken) const;
+
   std::span<const std::uint8_t> bytes_;
 };
 

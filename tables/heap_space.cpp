@@ -64,7 +64,7 @@ Result<HeapPiece*> HeapSpace::trunk(std::uint64_t granule, std::uint32_t size_cl
   if (!found) return found;
   // Once is enough: what is changed here stays right.
   const HeapTrunk trunk((*found)->bytes);
-  const std::string problem = is_fresh ? trunk.problem(size_class, header_) : std::string();
+  const std::string problem = is_fresh ? trunk.problem(granule, size_class, header_) : std::string();
   if (problem.empty() && trunk.size_class() == size_class) return found;
   pieces_.drop(granule);
   return std::unexpected(pieces_.damaged(granule, problem.empty() ? "it lists pieces of another size" : problem));

@@ -22,8 +22,10 @@ std::vector<std::uint32_t> columns_to_read(const TableShape& shape) {
   return columns;
 }
 
-Failure locked(const TableShape& shape, std::uint64_t row) {
-  return {Status::denied, fmt::format("Row {} of {} is locked.", row, shape.name)};
+Failure locked(const TableShape& shape, std::uint64_t row, WhatIsGone gone) {
+  const std::string_view why =
+      gone == WhatIsGone::passed_over ? " and the oldest: there is no room for another row until it is unlocked" : "";
+  return {Status::denied, fmt::format("Row {} of {} is locked{}.", row, shape.name, why)};
 }
 
 /// The numbers under which there is a row that may go, each once.
@@ -41,9 +43,7 @@ Result<std::vector<std::uint64_t>> rows_that_are_there(OpenTable& table, std::sp
       return std::unexpected(
           Failure{Status::not_found, fmt::format("{} has no row {}.", table.shape().name, sorted[i])});
     }
-    if ((state & row_state::locked) != 0 && gone == WhatIsGone::refused) {
-      return std::unexpected(locked(table.shape(), sorted[i]));
-    }
+    if ((state & row_state::locked) != 0) return std::unexpected(locked(table.shape(), sorted[i], gone));
     there.push_back(sorted[i]);
   }
   return there;

@@ -14,8 +14,8 @@ namespace chimera::tables {
 /// What becomes of a number under which there is no row.
 enum class WhatIsGone : std::uint8_t { refused, passed_over };
 
-/// Plans that the rows of these numbers go, with their keys and long contents. `denied`: one is locked, unless those
-/// that are gone are passed over, which is how the oldest rows of a circular table give way.
+/// Plans that the rows of these numbers go, with their keys and long contents. `denied`: one is locked. Those that are
+/// gone are passed over where the oldest rows of a circular table give way.
 [[nodiscard]] Result<> plan_remove(OpenTable& table, Change& change, std::span<const std::uint64_t> rows,
                                    WhatIsGone gone);
 

@@ -184,12 +184,12 @@ class Table {
   [[nodiscard]] Result<> reopen();
   /// Does what is bound to columns by their names, again where these have been changed before it has done anything.
   template <typename Attempt>
-  [[nodiscard]] auto with_names(Attempt attempt) -> decltype(attempt());
+  [[nodiscard]] auto with_names(Attempt attempt, const bool* has_changed = nullptr) -> decltype(attempt());
   /// Whether what was kept of the columns is old; it is new then.
   [[nodiscard]] bool has_new_shape();
-  [[nodiscard]] Result<std::uint64_t> update_where_once(std::string_view where,
-                                                        std::span<const Assignment> assignments);
-  [[nodiscard]] Result<std::uint64_t> remove_where_once(std::string_view where);
+  [[nodiscard]] Result<std::uint64_t> update_where_once(std::string_view where, std::span<const Assignment> assignments,
+                                                        bool& has_changed);
+  [[nodiscard]] Result<std::uint64_t> remove_where_once(std::string_view where, bool& has_changed);
   [[nodiscard]] Result<> change_shape(const std::function<Result<types::Relation>(const OpenTable&)>& make,
                                       const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan,
                                       std::string_view dropped_index = {});

@@ -25,8 +25,9 @@ class ChangeWhere {
   ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, Planner planner)
       : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)) {}
 
-  /// `shape_changed` only where nothing has been changed yet.
-  Result<std::uint64_t> run() {
+  /// `shape_changed` only where nothing has been changed yet. What has begun must not be done again from its front, or
+  /// it would count too few.
+  Result<std::uint64_t> run(bool& has_changed) {
     const std::uint64_t shape = table_.opened().shape_mark();
     std::uint64_t changed = 0;
     for (;;) {
@@ -46,6 +47,7 @@ class ChangeWhere {
       if (!some) return std::unexpected(some.error());
       if (!*some) return changed;
       changed += **some;
+      has_changed = changed > 0;
     }
   }
 
@@ -74,14 +76,16 @@ class ChangeWhere {
 }  // namespace
 
 Result<std::uint64_t> Table::remove_where(std::string_view where) {
-  return with_names([&] { return remove_where_once(where); });
+  bool has_changed = false;
+  return with_names([&] { return remove_where_once(where, has_changed); }, &has_changed);
 }
 
 Result<std::uint64_t> Table::update_where(std::string_view where, std::vector<Assignment> assignments) {
-  return with_names([&] { return update_where_once(where, assignments); });
+  bool has_changed = false;
+  return with_names([&] { return update_where_once(where, assignments, has_changed); }, &has_changed);
 }
 
-Result<std::uint64_t> Table::remove_where_once(std::string_view where) {
+Result<std::uint64_t> Table::remove_where_once(std::string_view where, bool& has_changed) {
   const auto predicate = parse_where(open_->shape(), where);
   if (!predicate) return std::unexpected(predicate.error());
   auto plan = plan_find(open_->shape(), *predicate, {}, false);
@@ -90,10 +94,11 @@ Result<std::uint64_t> Table::remove_where_once(std::string_view where) {
                      [](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_remove(table, change, numbers, WhatIsGone::refused);
                      })
-      .run();
+      .run(has_changed);
 }
 
-Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span<const Assignment> assignments) {
+Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span<const Assignment> assignments,
+                                               bool& has_changed) {
   const TableShape& shape = open_->shape();
   const auto predicate = parse_where(shape, where);
   if (!predicate) return std::unexpected(predicate.error());
@@ -111,7 +116,7 @@ Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span
                      [&](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_update(table, change, numbers, *bound);
                      })
-      .run();
+      .run(has_changed);
 }
 
 Result<bool> Table::update(types::Row key, std::vector<Assignment> assignments) {

@@ -73,3 +73,12 @@ TEST_CASE("it never looks unless it may") {
   CHECK_FALSE(spinning.is_allowed());
   for (int n = 0; n < 100; ++n) CHECK(wait(spinning, 0) == 0);
 }
+
+TEST_CASE("looking is a part of the wait: what is left of it is slept") {
+  CHECK(Spinning::left_of(1000, 0) == 1000);
+  CHECK(Spinning::left_of(1000, 400) == 600);
+  CHECK(Spinning::left_of(1000, 1000) == 0);
+  CHECK(Spinning::left_of(1000, 5000) == 0);
+  CHECK(Spinning::left_of(0, 1) == 0);
+  CHECK(Spinning::left_of(-1, 5000) == -1);
+}

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
+
 #include "io/seeded_random.h"
 #include "tests/tables/heap_rig.h"
 #include "tests/tables/memory_ground.h"
@@ -154,6 +156,35 @@ TEST_CASE("a value of more bytes than a slot can say is erased by what the slot 
   rig.commit();
   rig.check();
   CHECK_EQ(rig.heap.header()->used, 1);
+}
+
+TEST_CASE("a list of free pieces that overlap gives none of them away") {
+  MemoryGround ground;
+  HeapRig rig(ground.link, create_version(ground.link, "version"), create_device(ground.link, "heap"));
+  rig.create();
+  constexpr std::size_t size = 256;
+  for (std::uint64_t id = 0; id < 4; ++id) rig.put(id, std::string(size, 'x'));
+  rig.commit();
+  const std::uint64_t first = rig.model.at(0).at.place.granule();
+  for (std::uint64_t id = 0; id < 3; ++id) rig.erase(id);
+  rig.commit();
+  const std::uint64_t trunk = rig.heap.header()->lists[heap_class_of(size)].trunk;
+  const auto refuses = [&](std::uint64_t granule, std::string_view words) {
+    Script script;
+    Answers answers;
+    std::vector<std::uint8_t> entry(sizeof granule);
+    std::memcpy(entry.data(), &granule, sizeof granule);
+    script.write_bytes(rig.device, trunk * heap_granule + HeapTrunk::entry_at(1), entry);
+    REQUIRE(ground.link.run(script, answers).has_value());
+    rig.heap.forget();
+    const auto put = rig.heap.put(bytes_of(std::string(size, 'y')));
+    REQUIRE_FALSE(put.has_value());
+    CHECK_EQ(put.error().status, Status::corrupt);
+    CHECK_MESSAGE(put.error().words.find(words) != std::string::npos, put.error().words);
+  };
+  refuses(first, "within another free piece");
+  refuses(first + 1, "within another free piece");
+  refuses(trunk, "where it stands itself");
 }
 
 }  // namespace

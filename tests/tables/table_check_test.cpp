@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <string>
+
 #include "tables/open_table.h"
 #include "tests/tables/table_rig.h"
 
@@ -98,6 +101,32 @@ TEST_CASE("a whole table has no problems, and each kind of planted damage is fou
     of.write(of.shape().heaps[0], Place(types::read_slot(of.slot(2, 7).data()).place()).offset() + 4, {0xFF});
     of.finds("column note");
   }
+}
+
+/// The most memory that the process has had since the last call, in bytes.
+std::uint64_t most_memory() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::uint64_t kib = 0;
+  while (status >> word && word != "VmHWM:") continue;
+  status >> kib;
+  std::ofstream("/proc/self/clear_refs") << 5;
+  return kib << 10;
+}
+
+TEST_CASE("a header that claims a thousand million rows costs a check no memory for each") {
+  DamagedTable of;
+  constexpr std::uint64_t rows = std::uint64_t{1} << 30;
+  Script script;
+  for (const ColumnFile& column : of.shape().columns) {
+    script.add(Program().write_length(column.device, rows * column.width));
+  }
+  of.run(script);
+  of.write(of.shape().header, 32, {0, 0, 0, 0x40});  // the tail
+  static_cast<void>(most_memory());
+  const std::uint64_t before = most_memory();
+  of.finds("17 rows and 3 free ones are not 1073741824");
+  CHECK_LT(most_memory(), before + (64u << 20));
 }
 
 }  // namespace

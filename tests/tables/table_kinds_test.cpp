@@ -72,6 +72,23 @@ TEST_CASE("in a circular table the oldest rows give way, with their keys and val
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("a locked row of a circular table does not give way") {
+  TableRig rig("relation ring = struct { id: i64 } key (id) circular 3");
+  REQUIRE_OK(rig.table.insert({{i64(0)}, {i64(1)}, {i64(2)}}));
+  REQUIRE_OK(rig.table.mark({i64(1)}, row_state::locked, 0));
+  REQUIRE_OK(rig.table.insert({{i64(3)}}));
+  const auto refused = rig.table.insert({{i64(4)}});
+  CHECK_EQ(status_of(refused), Status::denied);
+  CHECK_EQ(words_of(refused),
+           "Row 1 of test/main/t is locked and the oldest: there is no room for another row until it is unlocked.");
+  CHECK_EQ(status_of(rig.table.upsert({{i64(4)}})), Status::denied);
+  CHECK_EQ(rig.ids("rows"), "1 2 3");
+  REQUIRE_OK(rig.table.mark({i64(1)}, 0, row_state::locked));
+  REQUIRE_OK(rig.table.insert({{i64(4)}}));
+  CHECK_EQ(rig.ids("rows"), "2 3 4");
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 TEST_CASE("a table without a key has rows by their order alone") {
   TableRig rig("relation bag = struct { id: i64 }");
   REQUIRE_OK(rig.table.insert({{i64(3)}, {i64(1)}, {i64(3)}}));
