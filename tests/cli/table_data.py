@@ -4,7 +4,7 @@
     tests/cli/table_data.py 1000000 > orders.csv
     tests/cli/table_data.py 1000000 json > orders.jsonl
 
-As a program it repeats a block of rows, for speed (`write_many`): a million are 270 MB in about two seconds.
+As a program it repeats a block of rows, for speed (`write_many`): a million are 370 MB in about two seconds.
 """
 
 import json
