@@ -225,7 +225,7 @@ ImageFile::Result<> ImageFile::sync() const {
 }
 
 ImageFile::Result<> ImageFile::keep() const {
-  if (kind_ == Kind::file && rename(partial_path().c_str(), path_.c_str()) != 0) return failure("replace", errno);
+  if (kind_ == Kind::file && ::rename(partial_path().c_str(), path_.c_str()) != 0) return failure("replace", errno);
   return {};
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint8_t opcode_read_bytes = 0x13, opcode_read_block = 0x20, opcod
                        opcode_begin = 0xF8, opcode_commit = 0xF9, opcode_abort = 0xFA;
 constexpr std::size_t place_size = 1 + sizeof(Uuid) + sizeof(std::uint64_t);
 
-bool changes_something(const Row& row) {
+bool changes_something(const chimera::Row& row) {
   return row.has(properties::writes | properties::protects) || row.operation == Operation::create_device ||
          row.operation == Operation::clone_device || row.operation == Operation::snapshot;
 }

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import struct
 import unittest
 
@@ -13,6 +14,8 @@ from store_reader import BLOCK, SUPERBLOCKS, StoreReader, crc32c
 
 WAITING_RECORDS = {"1.0": 0, "1.1": 2, "1.2": golden_store.WAITING_RECORDS}
 STORES = sorted((ROOT / "tests" / "golden" / "store").glob("*.xz"))
+# The sanitizers are slow; they see what the newest holds.
+USED_STORES = STORES[-1:] if "ASAN_OPTIONS" in os.environ else STORES
 
 
 def version_of(packed):
@@ -57,7 +60,7 @@ class GoldenStore(ChimeraTest):
                 self.assertEqual(said["record_count"], WAITING_RECORDS[packed.stem])
 
     def test_it_opens_and_holds_what_it_held(self):
-        for packed in STORES:
+        for packed in USED_STORES:
             with self.subTest(packed.stem):
                 expected = self.unpack(packed)
                 before = self.digest()
@@ -68,7 +71,7 @@ class GoldenStore(ChimeraTest):
                 self.assertIn("No problem", self.chimera("check", self.store))
 
     def test_it_is_written_to_and_stays_whole(self):
-        for packed in STORES:
+        for packed in USED_STORES:
             with self.subTest(packed.stem):
                 expected = self.unpack(packed)
                 self.run_program("""
@@ -126,7 +129,7 @@ class GoldenStore(ChimeraTest):
                 self.assertEqual(self.digest(), before)
 
     def test_the_third_number_does_not_matter(self):
-        for packed in STORES:
+        for packed in USED_STORES:
             with self.subTest(packed.stem):
                 expected = self.unpack(packed)
                 for place in SUPERBLOCKS:

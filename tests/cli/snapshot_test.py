@@ -2,6 +2,7 @@
 """chimera snapshot, clone, rollback and diff: what they make, what they list, and what is refused."""
 
 import json
+import os
 import random
 import socket
 import struct
@@ -13,6 +14,7 @@ from harness import OK, READ_ONLY, ChimeraTest, open_device, read_bytes_at
 
 BLOCK = 4096
 MIB = 1 << 20
+TURNS = 6 if "ASAN_OPTIONS" in os.environ else 12  # the sanitizers are slow
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -330,7 +332,7 @@ class Snapshots(ChimeraTest):
         name = f"{kind}-disk"
         self.make_device(target, name, "", f'"kind={kind}"')
         model, snapshots = Model(), {}
-        for turn in range(12):
+        for turn in range(TURNS):
             lines = [f'open device "{name}"']
             for _ in range(dice.randrange(1, 30)):
                 offset = dice.choice((dice.randrange(2 * MIB), dice.randrange(512) * BLOCK))
@@ -362,6 +364,7 @@ class Snapshots(ChimeraTest):
         self.assertEqual([found[which]["name"] for which in ("device", "other")], [device, other])
         self.assertEqual([found[which]["length"] for which in ("device", "other")], [model.length, other_model.length])
 
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ, "seventy thousand instructions, printed, take the sanitizers long")
     def test_diff_over_many_answers(self):
         """More extents than one answer holds, and a length that one answer does not cover."""
         self.format("1G")

@@ -10,9 +10,9 @@
 namespace chimera::devices::testing {
 namespace {
 
-/// The sanitizers make it ten times as slow, so they see a quarter of the seeds.
+/// The sanitizers make it ten times as slow, so they see an eighth of the seeds.
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::uint64_t share = 4;
+constexpr std::uint64_t share = 8;
 #else
 constexpr std::uint64_t share = 1;
 #endif

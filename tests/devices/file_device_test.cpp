@@ -39,7 +39,7 @@ struct FileRig {
 
 constexpr std::string_view options = "kind=file,path=f";
 
-std::vector<std::uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+std::vector<std::uint8_t> bytes_in(std::string_view text) { return {text.begin(), text.end()}; }
 
 TEST_CASE("a crash of store and file leaves whole transactions and all that was durable") {
   std::size_t images = 0;
@@ -75,12 +75,12 @@ TEST_CASE("a commit sets the length of a file, and what was cut off is zeros") {
   files.rig.run_well(Program()
                          .begin()
                          .write_length(file, 5000)
-                         .write_bytes(file, 2 * block_size + 7, bytes_of("behind it"))
+                         .write_bytes(file, 2 * block_size + 7, bytes_in("behind it"))
                          .write_length(file, 20'000)
                          .commit());
   std::vector<std::uint8_t> expected(20'000);
   std::copy_n(bytes.begin(), 5000, expected.begin());
-  std::ranges::copy(bytes_of("behind it"), expected.begin() + 2 * block_size + 7);
+  std::ranges::copy(bytes_in("behind it"), expected.begin() + 2 * block_size + 7);
   SUBCASE("at once") {}
   SUBCASE("when the store has been opened again") { files.reopen(files.folder); }
   SUBCASE("when it has been opened again without the file before") {
@@ -91,8 +91,8 @@ TEST_CASE("a commit sets the length of a file, and what was cut off is zeros") {
   CHECK(read[1].result == std::vector<std::uint8_t>{0x20, 0x4E, 0, 0, 0, 0, 0, 0});
   CHECK(read[2].result == expected);
   // Outside of transactions it goes on from there.
-  files.rig.run_well(Program().append_bytes(file, bytes_of("more")).flush_device(file));
-  std::ranges::copy(bytes_of("more"), std::back_inserter(expected));
+  files.rig.run_well(Program().append_bytes(file, bytes_in("more")).flush_device(file));
+  std::ranges::copy(bytes_in("more"), std::back_inserter(expected));
   CHECK(files.content("f") == expected);
   files.rig.run_well(Program().write_length(file, 10).flush_device(file));
   CHECK_EQ(files.content("f").size(), 10);
@@ -120,9 +120,9 @@ TEST_CASE("a commit takes a file into service, and who aborts has only looked at
     CHECK(files.content("f") == bytes);
   }
   SUBCASE("committed") {
-    files.rig.run_well(Program().write_bytes(implied, 100, bytes_of("new")).write_length(implied, 200).commit());
+    files.rig.run_well(Program().write_bytes(implied, 100, bytes_in("new")).write_length(implied, 200).commit());
     std::vector<std::uint8_t> expected(bytes.begin(), bytes.begin() + 200);
-    std::ranges::copy(bytes_of("new"), expected.begin() + 100);
+    std::ranges::copy(bytes_in("new"), expected.begin() + 100);
     SUBCASE("at once") {}
     SUBCASE("by a replay") { files.reopen(files.folder); }
     CHECK(files.rig.run(Program().open_device("again").read_bytes(implied, 0, 200))[1].result == expected);

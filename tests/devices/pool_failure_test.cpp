@@ -261,7 +261,7 @@ TEST_CASE("a read fails: those who need it are told, and nothing else is differe
 }
 
 #ifdef __SANITIZE_ADDRESS__  // some ten times slower
-constexpr std::uint64_t stride = 4;
+constexpr std::uint64_t stride = 8;
 #else
 constexpr std::uint64_t stride = 1;
 #endif

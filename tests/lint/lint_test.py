@@ -7,6 +7,7 @@ import arrows
 import named_tests
 import text
 import tidy
+import units
 
 
 class Arrows(unittest.TestCase):
@@ -73,7 +74,7 @@ class NamedTests(unittest.TestCase):
 
 class TidyUnits(unittest.TestCase):
     def units(self, *texts, key=()):
-        return tidy.units((f"{n}.cpp", tidy.unit_key(key, text), text) for n, text in enumerate(texts))
+        return units.plan(((f"{n}.cpp", units.key(key, text), text) for n, text in enumerate(texts)), 10)
 
     def test_files_that_get_along_are_one(self):
         alias = "namespace a {\nusing Bytes = std::vector<char>;\n"
@@ -93,8 +94,8 @@ class TidyUnits(unittest.TestCase):
             self.assertEqual(self.units(one, other), [["0.cpp"], ["1.cpp"]], one)
 
     def test_a_unit_has_an_end(self):
-        texts = [f"int f{n}() {{\n" for n in range(tidy.FILES_IN_UNIT + 1)]
-        self.assertEqual([len(paths) for paths in self.units(*texts)], [tidy.FILES_IN_UNIT, 1])
+        texts = [f"int f{n}() {{\n" for n in range(11)]
+        self.assertEqual([len(paths) for paths in self.units(*texts)], [10, 1])
 
     def test_of_the_compilers_arguments_those_stay_that_mean_something(self):
         command = "c++ -Ia.p -I.. -fPIC -DX=1 -MD -MQ a.o -MF a.d -o a.o -c ../a.cpp"

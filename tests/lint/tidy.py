@@ -1,7 +1,7 @@
 """clang-tidy over every source, in parallel. What was clean stays clean until it, a header, or the rules change.
 
 Most of its time goes into the headers of each file. So several files are checked as one, their texts behind one another,
-and only where that text is not clean is each of its files checked by itself: nothing is reported that a file does not
+and where that text is not clean each half of them is, down to the single file: nothing is reported that a file does not
 have on its own.
 """
 
@@ -9,11 +9,11 @@ import concurrent.futures
 import hashlib
 import json
 import os
-import re
 import shlex
 import subprocess
 
 import sources
+import units
 
 # Version 16 is Debian 12's newest, and the first that understands std::expected's destructors.
 CLANG_TIDY = "clang-tidy-16"
@@ -25,54 +25,7 @@ EXTRA_ARGUMENTS = [
 ]
 # Names of one file may hide those of another; GCC says so where it is in one.
 UNIT_ARGUMENTS = ["-Wno-shadow"]
-FILES_IN_UNIT = 10
-
-# What a line without indentation gives a name to, unless the name is qualified.
-NAMESPACE = re.compile(r"^namespace ([\w:]+) {", re.MULTILINE)
-DIRECTIVE = re.compile(r"^using namespace .*", re.MULTILINE)
-TYPE = re.compile(r"^(?:template.*> )?(?:struct|class|union|enum(?: class)?|concept)\s+(\w+)")
-ALIAS = re.compile(r"^using (?:.*::)?(\w+)(?: =|;)|^namespace (\w+) =")
-NO_NAME = r"(?![#/} ]|namespace|using|static_assert|TEST_CASE)"
-OTHER = re.compile(rf"^#define (\w+)|^{NO_NAME}[^({{=;\[]*?(?<!::)\b(\w+)\s*[({{=;\[]")
-
-
-def file_scope_names(text):
-    """Name to what must not be different where two files have it: an alias may be there twice, anything else may not."""
-    namespace = found[1] if (found := NAMESPACE.search(text)) else ""
-    names = {}
-    for line in text.splitlines():
-        for pattern in (TYPE, ALIAS, OTHER):
-            if found := pattern.match(line):
-                name = next(name for name in found.groups() if name)
-                names[namespace, name] = line if pattern is ALIAS else object()
-                break
-    return names
-
-
-def unit_key(arguments, text):
-    """What the files of a unit share: what the compiler is told, and whose names they use as their own."""
-    return arguments, frozenset(DIRECTIVE.findall(text))
-
-
-def units(files):
-    """Splits (path, key, text) into lists of paths whose texts can stand in one: of the same key, at most FILES_IN_UNIT,
-    and with no name that would be there twice. What this overlooks does not compile, and each file is checked alone."""
-    open_units, done = {}, []
-    for path, key, text in files:
-        names = file_scope_names(text)
-        candidates = open_units.setdefault(key, [])
-        fitting = (unit for unit in candidates if all(unit[0].get(name, line) == line for name, line in names.items()))
-        unit = next(fitting, None)
-        if unit is None:
-            unit = ({}, [])
-            candidates.append(unit)
-            done.append(unit[1])
-        unit[0].update(names)
-        unit[1].append(path)
-        if len(unit[1]) == FILES_IN_UNIT:
-            candidates.remove(unit)
-    return done
-
+FILES_IN_UNIT = 20
 
 def compiler_arguments(entry):
     """Of an entry of compile_commands.json: where it includes from, and all else but its own name and its outputs'."""
@@ -123,27 +76,30 @@ class Tidy:
         done = subprocess.run(command, cwd=self.build, capture_output=True, text=True)
         return [] if done.returncode == 0 else (done.stdout.strip() or done.stderr.strip()).splitlines()
 
+    def problems(self, paths):
+        if len(paths) == 1:
+            return self.run(sources.ROOT / paths[0], self.arguments_of(paths))
+        unit = self.cache / (fingerprint([path.encode() for path in paths]) + ".cpp")
+        unit.write_text("".join(f"{self.text(path)}\n" for path in paths))
+        problems = self.run(unit, (*self.arguments_of(paths), *UNIT_ARGUMENTS))
+        unit.unlink()
+        return problems
+
     def check_unit(self, paths):
-        if len(paths) > 1:
-            unit = self.cache / (fingerprint([path.encode() for path in paths]) + ".cpp")
-            unit.write_text("".join(f"{self.text(path)}\n" for path in paths))
-            problems = self.run(unit, (*self.arguments_of(paths), *UNIT_ARGUMENTS))
-            unit.unlink()
-            if not problems:
-                for path in paths:
-                    self.mark(path).touch()
-                return []
-        found = []
-        for path in paths:
-            problems = self.run(sources.ROOT / path, self.arguments_of([path]))
-            if not problems:
+        problems = self.problems(paths)
+        if not problems:
+            for path in paths:
                 self.mark(path).touch()
-            found += problems
-        return found
+            return []
+        if len(paths) == 1:
+            return problems
+        middle = len(paths) // 2
+        return self.check_unit(paths[:middle]) + self.check_unit(paths[middle:])
 
     def check(self):
         chosen = [path for path in sources.code() if path in self.arguments and not self.mark(path).exists()]
-        planned = units((path, unit_key(self.arguments[path][1], self.text(path)), self.text(path)) for path in chosen)
+        files = ((path, units.key(self.arguments[path][1], self.text(path)), self.text(path)) for path in chosen)
+        planned = units.plan(files, FILES_IN_UNIT)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
             return [problem for problems in pool.map(self.check_unit, planned) for problem in problems]
 
