@@ -137,13 +137,14 @@ class Opening {
     script.note([&] { return fmt::format("the table {}: its schema, its header, its devices", name_); });
     script.add(Program()
                    .open_device(name_)
-                   .read_columns()
                    .read_bytes(implied, 0, TableHeader::size)
+                   .read_columns()
                    .list_devices(name_ + "/", {}, limits::most_listed)
                    .list_devices(name_ + ":", {}, limits::most_listed)
                    .read_bytes(implied, 0, TableHeader::size));
     if (auto done = link_.run(script, answers_); !done) return std::unexpected(no_table(std::move(done.error())));
-    const auto header = TableHeader::parse(answers_.bytes(2));
+    // Both headers say the same of the shape, and all else was read in between.
+    const auto header = TableHeader::parse(answers_.bytes(1));
     if (!header) return damaged(header.error());
     auto after = TableHeader::parse(answers_.bytes(5));
     if (!after || after->shape != header->shape) return changed_meanwhile();
@@ -151,7 +152,7 @@ class Opening {
       for (const ListedDevice& device : devices_of(answers_[list])) devices_.emplace(device.name, device.uuid);
     }
     const Uuid header_device = uuid_of(answers_[0]);
-    auto relation = parse_relation(std::string(text_of(answers_[1])));
+    auto relation = parse_relation(std::string(text_of(answers_[2])));
     if (!relation) return std::unexpected(std::move(relation.error()));
     auto wanted = read_wanted(header_device, *after);
     if (!wanted) return std::unexpected(std::move(wanted.error()));

@@ -113,14 +113,17 @@ class Filling {
 
  private:
   /// By its name, which it has no more when it is a column's, also where nobody knows whether the commit has happened.
+  /// One transaction: who makes it a column's after it was found here wins.
   void remove() {
     Script script;
     Answers answers;
+    script.begin();
     script.add(Program().open_device(name_));
-    if (!link_.run(script, answers)) return;
-    const Uuid left = uuid_of(answers[0]);
+    const bool is_there = link_.run(script, answers).has_value();
+    const Uuid left = is_there ? uuid_of(answers[1]) : Uuid{};
     script.clear();
-    script.add(Program().delete_device_by_force(left));
+    if (is_there) script.add(Program().delete_device_by_force(left));
+    script.commit();
     (void)link_.run(script, answers);
   }
 
@@ -190,6 +193,23 @@ Result<> check_empty(OpenTable& table, std::uint32_t column) {
   }
 }
 
+/// `denied`: an index is being added, and is not the one of this name.
+Result<> check_no_unfinished(const TableShape& shape, std::string_view dropped_index = {}) {
+  if (!shape.wanted || shape.indexes.back().name == dropped_index) return {};
+  return std::unexpected(
+      denied(fmt::format("The index {} of {} is being added: add it again to go on with that, or "
+                         "drop it. Until then columns and indexes stay as they are.",
+                         shape.indexes.back().name, shape.name)));
+}
+
+/// What has to be so whenever values of a column go: that nothing depends on them.
+Result<> check_released(const TableShape& shape, std::uint32_t column) {
+  if (auto may = check_no_unfinished(shape); !may) return may;
+  const auto covers = [column](const IndexFile& index) { return index.covers(column); };
+  if (std::ranges::none_of(shape.indexes, covers)) return {};
+  return std::unexpected(Failure{Status::busy, "The column has been given an index."});
+}
+
 }  // namespace
 
 /// One transaction in which the relation becomes another; devices that both have keep their places. `plan` does the
@@ -198,11 +218,8 @@ Result<> Table::change_shape(const std::function<Result<types::Relation>(const O
                              const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan,
                              std::string_view dropped_index) {
   const auto done = retry<bool>([&](OpenTable& table) -> Result<bool> {
-    if (table.shape().wanted && table.shape().indexes.back().name != dropped_index) {
-      return std::unexpected(
-          denied(fmt::format("The index {} of {} is being added: add it again to go on with that, or "
-                             "drop it. Until then columns and indexes stay as they are.",
-                             table.shape().indexes.back().name, name_)));
+    if (auto may = check_no_unfinished(table.shape(), dropped_index); !may) {
+      return std::unexpected(std::move(may.error()));
     }
     auto relation = make(table);
     if (!relation) return std::unexpected(std::move(relation.error()));
@@ -384,6 +401,9 @@ Result<> Table::empty_column(std::string_view name) {
     const auto some = retry<bool>([&](OpenTable& table) -> Result<bool> {
       const auto column = column_named(table.shape(), name);
       if (!column) return std::unexpected(column.error());
+      if (auto free = check_released(table.shape(), *column); !free && !options_.explained) {
+        return std::unexpected(std::move(free.error()));
+      }
       const ColumnFile& file = table.shape().columns[*column];
       // A heap of its own goes as a whole.
       if (!file.is_variable() || table.shape().relation.columns[*column].external) return false;

@@ -179,6 +179,27 @@ TEST_CASE("an index that is half added is kept up to date, finished, or dropped"
   }
 }
 
+TEST_CASE("while an index is half added a column is not dropped, and keeps its values") {
+  TableRig rig("relation t = struct { id: i64, name: string nullable, n: i64 nullable } key (id)");
+  fill(rig.table);
+  for (const char* const indexed : {"n", "name"}) {
+    CAPTURE(indexed);
+    {
+      EndingLink link(rig.ground.machine, 20);
+      Table adding = open_table(link, in_pieces);
+      CHECK_EQ(adding.add_index({indexed, false, {indexed}}).error().status, Status::io_error);
+    }
+    CHECK_EQ(rig.table.drop_column("name").error().status, Status::denied);
+    const auto row = rig.table.get({i64(7)});
+    REQUIRE_OK(row);
+    CHECK((**row)[1] == text(name_of(7)));
+    CHECK_EQ(problems_of(rig.ground.link), "");
+    REQUIRE_OK(rig.table.drop_index(indexed));
+  }
+  REQUIRE_OK(rig.table.drop_column("name"));
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 TEST_CASE("a handle whose look at the new columns failed does not go on with the old ones") {
   TableRig rig("relation t = struct { id: i64, name: string indexed } key (id) index other (id, name)");
   unsigned failures = 0;

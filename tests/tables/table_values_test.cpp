@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "tables/open_table.h"
@@ -106,12 +107,13 @@ TEST_CASE("columns are added, renamed and dropped with rows in the table, and ot
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
-/// Has no room for transactions.
+/// Has no room for another schema.
 class CommitlessLink final : public Link {
  public:
   explicit CommitlessLink(vm::Machine& machine) : link_(machine) {}
   Result<> run(const Script& script, Answers& answers) override {
-    if (script.questions().back().operation != Operation::commit) return link_.run(script, answers);
+    const auto writes_schema = [](const auto& question) { return question.operation == Operation::write_columns; };
+    if (std::ranges::none_of(script.questions(), writes_schema)) return link_.run(script, answers);
     return std::unexpected(Failure{Status::no_space, "There is no room.", 0});
   }
   void send(Script script) override { link_.send(std::move(script)); }
@@ -121,10 +123,8 @@ class CommitlessLink final : public Link {
   cli::SessionLink link_;
 };
 
-TEST_CASE("a column whose nulls take several transactions is added to a table of many rows") {
-  constexpr std::uint64_t size = 3'000'000;
-  TableRig rig("relation t = struct { t: u8 } append by t");
-  // The rows that the table says it has need not have been written one by one.
+/// The rows that a table says it has need not have been written one by one.
+void claim_rows(TableRig& rig, std::uint64_t size) {
   Script script;
   Answers answers;
   TableHeader header = rig.table.opened().header();
@@ -136,8 +136,67 @@ TEST_CASE("a column whose nulls take several transactions is added to a table of
     script.write_metadata_bytes(rig.table.opened().shape().header, row,
                                 std::vector<std::uint8_t>(1'000'000, row_state::active));
   }
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+}
+
+const std::string filled_device = std::string(rig_table) + ":filling/name";
+
+/// Behind the script that opens what somebody has filled, that becomes something else.
+class RenamingLink final : public Link {
+ public:
+  RenamingLink(vm::Machine& machine, Link& other) : link_(machine), other_(other) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    auto done = link_.run(script, answers);
+    const auto opens = [](const auto& question) { return question.operation == Operation::open_device; };
+    const bool is_found = done && std::ranges::search(script.bytes(), filled_device).begin() != script.bytes().end() &&
+                          std::ranges::any_of(script.questions(), opens);
+    if (!is_found) return done;
+    Script rename;
+    Answers renamed;
+    rename.add(Program().open_device(filled_device));
+    REQUIRE_OK(other_.run(rename, renamed));
+    const Uuid device = uuid_of(renamed[0]);
+    rename.clear();
+    rename.add(Program().rename_device(device, "a column's"));
+    REQUIRE_OK(other_.run(rename, renamed));
+    ++times;
+    return done;
+  }
+  void send(Script script) override { link_.send(std::move(script)); }
+  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+
+  unsigned times = 0;
+
+ private:
+  cli::SessionLink link_;
+  Link& other_;
+};
+
+TEST_CASE("what somebody has filled, and what is a column's a moment later, is not taken away") {
+  TableRig rig("relation t = struct { t: u8 } append by t");
+  claim_rows(rig, 3'000'000);
+  Script script;
+  Answers answers;
+  script.add(Program().create_device(filled_device));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+  RenamingLink link(rig.ground.machine, rig.ground.link);
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  REQUIRE_OK(other->add_column(relation_of("relation m = struct { name: string nullable }").columns[0]));
+  CHECK_EQ(link.times, 1);
+  script.clear();
+  script.add(Program().open_device("a column's"));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+}
+
+TEST_CASE("a column whose nulls take several transactions is added to a table of many rows") {
+  constexpr std::uint64_t size = 3'000'000;
+  TableRig rig("relation t = struct { t: u8 } append by t");
+  claim_rows(rig, size);
+  Script script;
+  Answers answers;
   // What somebody has left half filled goes.
-  script.add(Program().create_device(std::string(rig_table) + ":filling/name"));
+  script.add(Program().create_device(filled_device));
   REQUIRE_OK(rig.ground.link.run(script, answers));
   const types::Column column = relation_of("relation m = struct { name: string nullable }").columns[0];
   const auto left = [&] {
