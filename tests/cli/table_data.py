@@ -77,26 +77,14 @@ def write_csv(file, some):
 
 
 BLOCK = 10000  # rows that `write_many` repeats, under other ids
-MANY_SCHEMA = """
-relation orders = struct {
-  id: u64,
-  customer: u32 indexed,
-  day: datetime,
-  price: i64,
-  weight: f64 nullable,
-  status: enum { new, paid, shipped },
-  gift: bool default false,
-  note: string nullable,
-  receipt: blob nullable,
-  tags: array(string) nullable,
+MANY_SCHEMA = SCHEMA.replace("} key (id)", """\
   took: duration nullable indexed,
   balance: i128,
   ratio: f32,
   place: struct { x: f64, y: f64 nullable } nullable,
   paid: enum { cash, card string, parts struct { count: u8, first: i32 } },
   extra: any nullable,
-} key (id)
-"""
+} key (id)""")
 MANY_COLUMNS = [*COLUMNS, *"took balance ratio place paid extra".split()]
 
 

@@ -27,6 +27,7 @@ EXTRA_ARGUMENTS = [
 UNIT_ARGUMENTS = ["-Wno-shadow"]
 FILES_IN_UNIT = 20
 
+
 def compiler_arguments(entry):
     """Of an entry of compile_commands.json: where it includes from, and all else but its own name and its outputs'."""
     words, includes, others = iter(shlex.split(entry["command"])), [], []
