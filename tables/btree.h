@@ -6,8 +6,8 @@
 //     script.begin(); version.check(script);
 //     tree.insert(entries);       // reads what it needs, changes nodes in memory
 //     tree.emit(script);
-//     version.raise(script); script.commit();
-//     link.run(script, answers)   // ok: version.number += 1; tree.keep(). Else: tree.forget()
+//     version.change(script, next); script.commit();
+//     link.run(script, answers)   // ok: version.number = next; tree.keep(). Else: tree.forget()
 //
 // Nodes that have been read stay in memory; they are those of `version`, and whoever moves it on other than by a commit
 // of his own calls `forget`.

@@ -93,7 +93,7 @@ void plan_rename(Change& change, OpenTable& table, const std::string& name) {
   for (const auto& [device, uuid] : table.shape().devices()) {
     change.script.add(Program().rename_device(uuid, name + device.substr(before)));
   }
-  table.planned().shape = table.header().version + 1;
+  table.change_shape();
 }
 
 }  // namespace chimera::tables

@@ -3,6 +3,7 @@
 // scripts; who implements this sends them.
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <limits>
 #include <set>
@@ -29,6 +30,9 @@ struct Failure {
 template <typename Value = void>
 using Result = std::expected<Value, Failure>;
 
+/// From the system, different each time.
+[[nodiscard]] std::uint64_t random_number();
+
 /// One session. Scripts that only read may be sent ahead of their answers, any number of them; answers come in order.
 /// One thread at a time.
 class Link {
@@ -37,6 +41,10 @@ class Link {
 
   /// Devices that say that a writer of blobs of this session is still there (BlobWriter).
   std::set<Uuid> owners;
+  /// The version that the next change of a table in this session gives it. Each session counts from a number of its
+  /// own, so that a table that is brought back to an earlier state, or a clone, never gets a version again that it has
+  /// had with other content. Tests may choose where it begins.
+  std::uint64_t next_version = random_number();
 
   /// Sends a script and waits for all of its answers, which replace what `answers` held. Nothing may be under way. A
   /// failure is the first instruction's that did not succeed (`answers` has what all of them answered), or that the

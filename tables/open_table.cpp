@@ -34,10 +34,15 @@ OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> sha
   for (const Uuid& heap : shape_->heaps) heaps_.emplace_back(link, version_, heap, name_of(heap));
 }
 
+std::uint64_t OpenTable::planned_version() {
+  while (planned_.version == header_.version) planned_.version = link_.next_version++;
+  return planned_.version;
+}
+
 void OpenTable::emit(Script& into) {
   for (const BTree& tree : trees_) tree.emit(into);
   for (const Heap& heap : heaps_) heap.emit(into);
-  planned_.version = header_.version + 1;
+  planned_version();
   into.note([&] {
     return fmt::format("the header of {}: version {}, {} rows", shape_->name, planned_.version, planned_.live);
   });

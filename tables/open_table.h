@@ -35,6 +35,8 @@ class OpenTable {
   [[nodiscard]] std::uint64_t shape_mark() const { return load<std::uint64_t>(shape_->header.data) ^ header_.shape; }
   /// What the change that is being made will leave.
   [[nodiscard]] TableHeader& planned() { return planned_; }
+  /// The change that is being made is one of columns, indexes or names.
+  void change_shape() { planned_.shape = planned_version(); }
   [[nodiscard]] const Version& version() const { return version_; }
   [[nodiscard]] BTree& tree(std::size_t index) { return trees_[index]; }
   [[nodiscard]] Heap& heap(std::size_t number) { return heaps_[number]; }
@@ -73,6 +75,8 @@ class OpenTable {
   bool has_given_back = false;
 
  private:
+  std::uint64_t planned_version();
+
   Link& link_;
   bool explained_;
   std::unique_ptr<TableShape> shape_;

@@ -231,7 +231,7 @@ Result<> Table::change_shape(const std::function<Result<types::Relation>(const O
     if (auto planned = plan(table, change, shape); !planned) return std::unexpected(std::move(planned.error()));
     change.script.note([&] { return "the schema of " + name_; });
     change.script.add(Program().write_columns(table.shape().header, types::print(shape.relation)));
-    table.planned().shape = table.header().version + 1;
+    table.change_shape();
     if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
     return true;
   });

@@ -31,7 +31,7 @@ struct TableHeader {
   static constexpr std::size_t size_with_entered = size + 8;
   using Bytes = std::array<std::uint8_t, size>;
 
-  std::uint64_t version = 1;   ///< one more with every change of anything in the table
+  std::uint64_t version = 1;   ///< another one with every change of anything in the table
   std::uint64_t shape = 1;     ///< the version at which columns, indexes or names changed last
   std::uint64_t tail = 0;      ///< rows that have ever been there: the number of the next new one
   std::uint64_t live = 0;      ///< rows that are there

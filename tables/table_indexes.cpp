@@ -144,7 +144,7 @@ class IndexBuild {
     } else {
       table.planned().entered = piece->end;
     }
-    table.planned().shape = table.header().version + 1;
+    table.change_shape();
     if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
     is_begun_ = true;
     return !is_whole && !table_.options().explained;
@@ -169,7 +169,7 @@ class IndexBuild {
       change.script.add(Program().rename_device(file.device, index_device(shape.name, file.name)));
       change.script.add(Program().write_columns(file.device, {}));
       write_schema(table, change, *shape.wanted);
-      table.planned().shape = table.header().version + 1;
+      table.change_shape();
     }
     if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
     return !is_whole && !table_.options().explained;

@@ -1,5 +1,7 @@
 #include "tables/version.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <cstring>
 
@@ -16,14 +18,21 @@ Number bytes_of(std::uint64_t number) {
 
 }  // namespace
 
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  // Of 8 bytes it never gives fewer, and fails on no kernel that runs this.
+  [[maybe_unused]] const int failed = getentropy(&number, sizeof number);
+  return number;
+}
+
 void Version::check(Script& script) const {
   script.note([] { return std::string("nobody has changed the table since"); });
   script.check_bytes(device, offset, bytes_of(number));
 }
 
-void Version::raise(Script& script) const {
+void Version::change(Script& script, std::uint64_t to) const {
   script.note([] { return std::string("the table's next version"); });
-  script.write_bytes(device, offset, bytes_of(number + 1));
+  script.write_bytes(device, offset, bytes_of(to));
 }
 
 Reading::Reading(Script& script, const Version& version) : script_(script), version_(version) {

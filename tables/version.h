@@ -1,6 +1,7 @@
 #pragma once
-// Optimistic concurrency: a table has a number that every change of it raises. What is kept of a table in memory
-// belongs to one such number. Who reads looks at the number before and behind; who writes checks it in the transaction.
+// Optimistic concurrency: a table has a number, and every change of it writes one that no other change has written
+// (Link::next_version). What is kept of a table in memory belongs to one such number. Who reads looks at the number
+// before and behind; who writes checks it in the transaction. Numbers are compared for equality alone.
 
 #include <cstdint>
 
@@ -19,8 +20,8 @@ struct Version {
 
   /// Fails with `mismatch` unless the number is still this.
   void check(Script& script) const;
-  /// Writes the number that follows.
-  void raise(Script& script) const;
+  /// Writes another number, which whoever commits it keeps in `number` then.
+  void change(Script& script, std::uint64_t to) const;
 };
 
 /// A script of reads that all see the table at the version: between two checks. Nobody is locked; who changes the table

@@ -133,8 +133,10 @@ std::string with_numbers(const std::string& text) {
 
 std::string run(const Golden& golden) {
   MemoryGround ground;
+  ground.link.next_version = 2;
   for (const std::string& line : golden.done) operate(ground.link, line, golden.schema);
   Recording recording(ground.link);
+  recording.next_version = ground.link.next_version;
   operate(recording, golden.explained, golden.schema);
   const std::string text = cli::explanation(recording.scripts(), recording.names());
   const auto assembled = assembler::assemble(text, "explanation", {});

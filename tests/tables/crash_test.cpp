@@ -106,7 +106,7 @@ class Indexed {
     version_.check(script);
     heap_.emit(script);
     tree_.emit(script);
-    version_.raise(script);
+    version_.change(script, version_.number + 1);
     script.commit();
     auto done = link_.run(script, answers);
     if (!done) return done;

@@ -68,7 +68,7 @@ class HeapRig {
     script.begin();
     version.check(script);
     heap.emit(script);
-    version.raise(script);
+    version.change(script, version.number + 1);
     script.commit();
     const auto done = link.run(script, answers);
     REQUIRE_MESSAGE(done.has_value(), words_of(done));

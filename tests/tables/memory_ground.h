@@ -50,7 +50,7 @@ template <typename Value>
   Version version{create_device(link, name), 16, 0};
   Script script;
   Answers answers;
-  version.raise(script);
+  version.change(script, 1);
   version.number = 1;
   const auto done = link.run(script, answers);
   REQUIRE_MESSAGE(done.has_value(), words_of(done));

@@ -97,7 +97,7 @@ TEST_CASE("what is read is of the version, or it is a conflict") {
   CHECK(std::ranges::equal(answers.bytes(1), bytes));
   // Changed before the script, and within it, as far as anybody can tell.
   Reading reading(script, version);
-  version.raise(script);
+  version.change(script, version.number + 1);
   CHECK_EQ(reading.run(ground.link, answers).error().status, Status::conflict);
   CHECK_EQ(read().error().status, Status::conflict);
   ++version.number;

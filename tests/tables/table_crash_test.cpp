@@ -22,6 +22,7 @@ class CrashedTables {
  public:
   explicit CrashedTables(std::uint64_t seed)
       : random_(seed), rig_(devices::smallest_store_blocks, seed), link_(*rig_.machine) {
+    link_.next_version = seed;
     (void)make_table(link_, model_schema);
     // An index is added in pieces.
     auto table = Table::open(link_, rig_table, {.most_rows_entered = 7});

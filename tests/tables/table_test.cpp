@@ -52,6 +52,51 @@ TEST_CASE("many rows in several batches are all there, and many of them change a
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+/// Every device of the table goes back to its snapshot, all at one moment.
+void roll_back(Link& link, const std::vector<std::pair<Uuid, Uuid>>& snapshots) {
+  Program program;
+  program.begin();
+  for (const auto& [device, snapshot] : snapshots) program.roll_back_device(device, snapshot);
+  Script script;
+  Answers answers;
+  script.add(program.commit());
+  REQUIRE_OK(link.run(script, answers));
+}
+
+TEST_CASE("a session notices that a table was rolled back, also when as much has been changed since") {
+  TableRig rig("relation t = struct { id: i64, name: string } key (id)");
+  const std::string name(100, 'n');
+  REQUIRE_OK(rig.table.insert({{i64(1), text(name)}}));
+  const auto devices = std::as_const(rig.table.opened().shape()).devices();
+  std::vector<std::string> names;
+  for (const auto& [device, uuid] : devices) names.push_back("before/" + device);
+  std::vector<Program::DeviceName> named;
+  for (std::size_t i = 0; i < names.size(); ++i) named.emplace_back(devices[i].second, names[i]);
+  Script script;
+  Answers answers;
+  script.add(Program().snapshot(named));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+  const auto made = uuids_of(answers[0]);
+  std::vector<std::pair<Uuid, Uuid>> snapshots;
+  for (std::size_t i = 0; i < made.size(); ++i) snapshots.emplace_back(devices[i].second, made[i]);
+  // What this session keeps in memory is of a history that ends here.
+  cli::SessionLink link(rig.ground.machine);
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  REQUIRE_OK(other->insert({{i64(2), text(name)}}));
+  roll_back(rig.ground.link, snapshots);
+  // One change in either history; the new one's is by whoever comes next.
+  cli::SessionLink next(rig.ground.machine);
+  auto third = Table::open(next, rig_table);
+  REQUIRE_OK(third);
+  REQUIRE_OK(third->insert({{i64(3), text(name)}}));
+  CHECK_FALSE((**other->get({i64(3)})).empty());
+  CHECK_FALSE(other->get({i64(2)})->has_value());
+  REQUIRE_OK(other->insert({{i64(4), text(name)}}));
+  CHECK_EQ(ids_of(rows_of(*third, {.along = "key"})), "1 3 4");
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 /// Fails once when `begins_at()` says so, and has the columns changed behind the next script.
 class Meddling final : public Link {
  public:

@@ -35,7 +35,7 @@ class TreeRig {
     script.begin();
     version.check(script);
     tree.emit(script);
-    version.raise(script);
+    version.change(script, version.number + 1);
     script.commit();
     const auto done = link.run(script, answers);
     REQUIRE_MESSAGE(done.has_value(), words_of(done));
