@@ -29,6 +29,7 @@ std::vector<std::string> all_problems(std::vector<std::string> problems, const T
 void print_tables(const TablesReport& tables) {
   if (tables.tables == 0) return;
   fmt::print("{:<20}{:>16}\n{:<20}{:>16}\n", "tables", grouped(tables.tables), "rows", grouped(tables.rows));
+  if (tables.fillings > 0) fmt::print("{:<20}{:>16}\n", "unfinished columns", grouped(tables.fillings));
 }
 
 int print_store_report(const devices::CheckReport& report, const TablesReport& tables) {
@@ -72,6 +73,7 @@ nlohmann::ordered_json to_json(const devices::CheckReport& report) {
 void add_tables(nlohmann::ordered_json& report, const TablesReport& tables) {
   report["tables"] = tables.tables;
   report["rows"] = tables.rows;
+  report["unfinished_columns"] = tables.fillings;
   report["problem_count"] = report["problem_count"].get<std::uint64_t>() + tables.problem_count;
   for (const std::string& problem : tables.problems) report["problems"].push_back(problem);
 }

@@ -23,6 +23,7 @@ void check_one(tables::Link& link, const std::string& name, TablesReport& report
   ++report.tables;
   if (!checked) return tell(report, fmt::format("{}: {}", name, checked.error().words));
   report.rows += checked->rows;
+  report.fillings += checked->fillings;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace chimera::cli {
 struct TablesReport {
   std::uint64_t tables = 0;
   std::uint64_t rows = 0;
+  std::uint64_t fillings = 0;  ///< devices that were filled for columns and are no columns yet, or will never be
   std::uint64_t problem_count = 0;
   std::vector<std::string> problems;  ///< a line each, at most 100
 };

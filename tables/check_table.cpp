@@ -41,6 +41,7 @@ class Check {
                           unfinished_rows_));
     }
     if (auto done = table_.confirm(); !done) return std::unexpected(std::move(done.error()));
+    report_.fillings = shape_.fillings.size();
     return report_;
   }
 

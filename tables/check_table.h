@@ -12,6 +12,7 @@ namespace chimera::tables {
 struct TableReport {
   std::uint64_t rows = 0;      ///< that are there
   std::uint64_t problems = 0;  ///< that were told
+  std::uint64_t fillings = 0;  ///< devices of columns that are being added, or were before a crash; no problem
 };
 
 /// Reads all of it. Damage is told as whole sentences and does not end the check, unless the table cannot be opened.

@@ -81,9 +81,21 @@ void plan_create(Change& change, TableShape& shape) {
   change.script.add(Program().create_device(name_of(shape.free), {}, {}, shape.free));
 }
 
+namespace {
+
+/// Columns that are being added, or were before a crash: they are nobody's when the table has gone.
+void plan_no_fillings(Change& change, const TableShape& shape) {
+  if (shape.fillings.empty()) return;
+  change.script.note([] { return std::string("what has been filled for columns that are no columns yet"); });
+  for (const Uuid& filling : shape.fillings) change.script.add(Program().delete_device_by_force(filling));
+}
+
+}  // namespace
+
 void plan_drop(Change& change, const TableShape& shape) {
   change.script.note([&] { return fmt::format("everything of {} goes", shape.name); });
   for (const auto& [name, uuid] : shape.devices()) change.script.add(Program().delete_device_by_force(uuid));
+  plan_no_fillings(change, shape);
 }
 
 void plan_rename(Change& change, OpenTable& table, const std::string& name) {
@@ -93,6 +105,7 @@ void plan_rename(Change& change, OpenTable& table, const std::string& name) {
   for (const auto& [device, uuid] : table.shape().devices()) {
     change.script.add(Program().rename_device(uuid, name + device.substr(before)));
   }
+  plan_no_fillings(change, table.shape());
   table.change_shape();
 }
 

@@ -47,8 +47,8 @@ std::string key_device(std::string_view header) { return fmt::format("{}:key", h
 std::string index_device(std::string_view header, std::string_view index) {
   return fmt::format("{}:index/{}", header, index);
 }
-std::string filling_device(std::string_view header, std::string_view column) {
-  return fmt::format("{}:filling/{}", header, column);
+std::string filling_device(std::string_view header, std::string_view owner) {
+  return fmt::format("{}:filling/{}", header, owner);
 }
 std::string unfinished_device(std::string_view header, std::string_view index) {
   return fmt::format("{}:unfinished/{}", header, index);

@@ -29,8 +29,8 @@ struct TableName {
 [[nodiscard]] std::string heap_device(std::string_view header);
 [[nodiscard]] std::string key_device(std::string_view header);
 [[nodiscard]] std::string index_device(std::string_view header, std::string_view index);
-/// A column of many rows that is being added.
-[[nodiscard]] std::string filling_device(std::string_view header, std::string_view column);
+/// A column of many rows that is being added; `owner` tells those of several sessions apart.
+[[nodiscard]] std::string filling_device(std::string_view header, std::string_view owner);
 /// An index that is being added.
 [[nodiscard]] std::string unfinished_device(std::string_view header, std::string_view index);
 [[nodiscard]] std::string external_device(std::string_view header, std::string_view column);

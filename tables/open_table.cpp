@@ -227,6 +227,10 @@ class Opening {
       if (device == devices_.end()) return damaged(fmt::format("its device {} is not there.", name));
       *uuid = device->second;
     }
+    const std::string prefix = filling_device(name_, {});
+    for (auto left = devices_.lower_bound(prefix); left != devices_.end() && left->first.starts_with(prefix); ++left) {
+      shape->fillings.push_back(left->second);
+    }
     return shape;
   }
 

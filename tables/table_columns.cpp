@@ -8,6 +8,7 @@
 #include "tables/attempt.h"
 #include "tables/create.h"
 #include "tables/encoded_rows.h"
+#include "tables/filling.h"
 #include "tables/names.h"
 #include "tables/remove.h"
 #include "tables/row_finder.h"
@@ -56,80 +57,6 @@ Result<std::vector<std::uint8_t>> first_entry(const types::Column& column, const
 
 /// Bytes that one transaction fills a new column with.
 constexpr std::uint64_t most_filled = 32 << 20;
-
-/// Fills a new column's entries for the rows from `first` to `end`.
-void plan_fill(Script& script, const Uuid& device, std::span<const std::uint8_t> entry, std::uint64_t first,
-               std::uint64_t end) {
-  if (first >= end) return;
-  if (std::ranges::all_of(entry, [](std::uint8_t b) { return b == 0; })) {
-    script.add(Program().write_length(device, end * entry.size()));
-    return;
-  }
-  constexpr std::uint64_t piece_bytes = 1 << 20;
-  const std::uint64_t piece_rows = std::max<std::uint64_t>(piece_bytes / entry.size(), 1);
-  std::vector<std::uint8_t> piece;
-  for (std::uint64_t n = std::min(piece_rows, end - first); n > 0; --n) {
-    piece.insert(piece.end(), entry.begin(), entry.end());
-  }
-  for (std::uint64_t row = first; row < end; row += piece_rows) {
-    const std::uint64_t count = std::min(piece_rows, end - row);
-    script.write_bytes(device, row * entry.size(), std::span(piece).first(count * entry.size()));
-  }
-}
-
-/// A column that is too long for one transaction: its device is filled beforehand, under a name that means nothing to
-/// the table, and becomes the column's when the schema gets it. What somebody has left half filled is begun anew.
-class Filling {
- public:
-  Filling(Link& link, const std::string& table, const std::string& column)
-      : link_(link), name_(filling_device(table, column)) {}
-  Filling(const Filling&) = delete;
-  Filling& operator=(const Filling&) = delete;
-  ~Filling() {
-    if (device) remove();
-  }
-
-  Result<> fill(std::span<const std::uint8_t> entry, std::uint64_t rows) {
-    remove();
-    filled = 0;
-    Script script;
-    Answers answers;
-    const Uuid made = make_uuid();
-    script.add(Program().create_device(name_, {}, {}, made));
-    if (auto done = link_.run(script, answers); !done) return done;
-    device = made;
-    constexpr std::uint64_t at_once = 8 << 20;
-    const std::uint64_t piece = at_once / entry.size();
-    for (; filled < rows; filled = std::min(filled + piece, rows)) {
-      script.clear();
-      plan_fill(script, made, entry, filled, std::min(filled + piece, rows));
-      if (auto done = link_.run(script, answers); !done) return done;
-    }
-    return {};
-  }
-
-  std::optional<Uuid> device;
-  std::uint64_t filled = 0;  ///< rows
-
- private:
-  /// By its name, which it has no more when it is a column's, also where nobody knows whether the commit has happened.
-  /// One transaction: who makes it a column's after it was found here wins.
-  void remove() {
-    Script script;
-    Answers answers;
-    script.begin();
-    script.add(Program().open_device(name_));
-    const bool is_there = link_.run(script, answers).has_value();
-    const Uuid left = is_there ? uuid_of(answers[1]) : Uuid{};
-    script.clear();
-    if (is_there) script.add(Program().delete_device_by_force(left));
-    script.commit();
-    (void)link_.run(script, answers);
-  }
-
-  Link& link_;
-  std::string name_;
-};
 
 void forget_indexes(types::Relation& relation, std::uint32_t column) {
   std::erase_if(relation.indexes, [&](const types::Index& index) {
@@ -263,28 +190,31 @@ Result<> Table::add_column(const types::Column& column) {
     relation.columns.push_back(column);
     return relation;
   };
-  Filling filling(*link_, name_, column.name);
+  Filling filling(*link_, name_);
   return change_shape(make, [&](OpenTable& table, Change& change, TableShape& shape) -> Result<> {
     const auto place = static_cast<std::uint32_t>(shape.columns.size() - 1);
     const ColumnFile& file = shape.columns[place];
     const auto entry = first_entry(column, file, table.header().live > 0);
     if (!entry) return std::unexpected(entry.error());
     const std::uint64_t rows = table.header().tail;
+    const auto was_filled = filling.is_there();
+    if (!was_filled) return std::unexpected(was_filled.error());
     const bool is_zeros = std::ranges::all_of(*entry, [](std::uint8_t b) { return b == 0; });
-    const bool is_long = !is_zeros && (rows - std::min(rows, filling.filled)) * entry->size() > most_filled;
+    const bool is_long = !is_zeros && (rows - std::min(rows, filling.rows())) * entry->size() > most_filled;
     if (is_long && !options_.explained) {
       if (auto done = filling.fill(*entry, rows); !done) return done;
     }
-    const Uuid device = filling.device.value_or(make_uuid());
+    const bool is_filled = filling.rows() > 0;
+    const Uuid device = is_filled ? filling.device() : make_uuid();
     change.script.note([&] { return "column " + column.name; });
-    if (filling.device) {
+    if (is_filled) {
       change.script.add(Program().rename_device(device, column_device(name_, column.name)));
     } else {
       change.script.add(Program().create_device(column_device(name_, column.name), {}, {}, device));
     }
     // What is only shown is a piece of it.
     const std::uint64_t end = is_long && options_.explained ? most_filled / entry->size() : rows;
-    plan_fill(change.script, device, *entry, filling.filled, end);
+    plan_fill(change.script, device, *entry, filling.rows(), end);
     // Its heap, where no column had needed one.
     if (shape.heaps.size() > table.shape().heaps.size()) {
       plan_heap(change, make_uuid(), column.external ? external_device(name_, column.name) : heap_device(name_));

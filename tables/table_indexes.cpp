@@ -90,7 +90,7 @@ class IndexBuild {
         continue;
       }
       if (!is_refused_ || !is_begun_) return std::unexpected(failure);
-      if (auto dropped = table_.drop_index(index_.name); !dropped && dropped.error().status != Status::not_found) {
+      if (auto dropped = drop_unfinished(); !dropped) {
         return std::unexpected(Failure{failure.status, fmt::format("{} What there is of it could not be dropped: {}",
                                                                    failure.words, dropped.error().words)});
       }
@@ -147,14 +147,16 @@ class IndexBuild {
     table.change_shape();
     if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
     is_begun_ = true;
+    device_ = file.device;
     return !is_whole && !table_.options().explained;
   }
 
   Result<bool> next_piece(OpenTable& table) {
-    is_begun_ = true;
     const TableShape& shape = table.shape();
     const std::size_t place = shape.indexes.size() - 1;
     const IndexFile& file = shape.indexes[place];
+    is_begun_ = true;
+    device_ = file.device;
     const auto piece = read_piece(table, file, std::min(table.header().entered, table.header().tail));
     if (!piece) return std::unexpected(piece.error());
     Change change(table_.link(), table_.options().explained);
@@ -173,6 +175,25 @@ class IndexBuild {
     }
     if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
     return !is_whole && !table_.options().explained;
+  }
+
+  /// The device that was refused, unless it is gone, or somebody has removed what was wrong and made it whole.
+  Result<> drop_unfinished() {
+    const auto done = table_.retry<bool>([&](OpenTable& table) -> Result<bool> {
+      const TableShape& shape = table.shape();
+      if (!shape.wanted || shape.indexes.back().device != device_) return true;
+      Change change(table_.link(), table_.options().explained);
+      change.join(table);
+      change.script.note([&] { return fmt::format("index {} goes", index_.name); });
+      change.script.add(Program().delete_device_by_force(device_));
+      table.planned().entered = 0;
+      table.change_shape();
+      if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
+      return true;
+    });
+    if (!done) return std::unexpected(done.error());
+    table_.take_new_shape();
+    return {};
   }
 
   static void write_schema(OpenTable& table, Change& change, const types::Relation& relation) {
@@ -280,6 +301,7 @@ class IndexBuild {
   const NewIndex& index_;
   std::uint64_t most_;
   bool is_begun_ = false;
+  Uuid device_{};  ///< the unfinished one that was worked on last
   bool is_refused_ = false;
 };
 

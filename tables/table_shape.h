@@ -66,6 +66,7 @@ struct TableShape {
   std::vector<Uuid> heaps;  ///< the table's own first, where a column needs it, then those of external columns
   std::vector<std::uint32_t> heap_users;  ///< of an external column's heap: the column; of the table's own: none (-1)
   Uuid free{};
+  std::vector<Uuid> fillings;  ///< columns of many rows that are being added, or were before a crash (filling.h)
 
   /// What every tree of the index is made for.
   [[nodiscard]] BTreeShape tree_shape(const IndexFile& index) const;

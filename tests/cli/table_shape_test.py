@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """chimera table index and column: what tables with rows get and lose, on a store and against a server."""
 
+import json
 import unittest
 
 import table_test
@@ -27,6 +28,16 @@ class Shape(table_test.Tables):
                 self.table("index", "drop", target, books, "by_both")
                 self.assertEqual(self.chimera("devices", target), before)
                 self.assertIn("has no index by_both", self.refused("index", "drop", target, books, "by_both"))
+
+    def test_what_a_crash_left_of_a_column_is_counted_and_goes_with_the_table(self):
+        self.format("256M")
+        books = self.make_books(self.store, "id,title,price\n1,Emma,9.5\n")
+        self.assertNotIn("unfinished columns", self.chimera("check", self.store))
+        self.chimera("run", self.store, "-", text=f'create device "{books}:filling/0123"\n')
+        self.assertRegex(self.chimera("check", self.store), r"unfinished columns +1\nNo problem was found")
+        self.assertEqual(json.loads(self.chimera("check", self.store, "--json"))["unfinished_columns"], 1)
+        self.table("drop", self.store, books)
+        self.assertNotIn(books, self.chimera("devices", self.store))
 
     def test_whole_columns(self):
         for label, target in self.targets():

@@ -141,6 +141,60 @@ TEST_CASE("a unique index that finds two rows tells them and leaves nothing") {
   CHECK_EQ(devices_of_table(rig.ground.link), before);
 }
 
+TEST_CASE("what a refused index leaves is dropped, and not what somebody else has made of it meanwhile") {
+  TableRig rig(schema);
+  fill(rig.table);
+  REQUIRE_OK(rig.table.update({i64(990)}, {{"name", text(name_of(3))}}));
+  // Behind the last look at the table, after which what there is of the index goes.
+  class ConfirmedLink final : public Link {
+   public:
+    ConfirmedLink(vm::Machine& machine, std::function<void()> confirmed)
+        : link_(machine), confirmed_(std::move(confirmed)) {}
+    Result<> run(const Script& script, Answers& answers) override {
+      auto done = link_.run(script, answers);
+      const auto checks = [](const auto& question) { return question.operation == Operation::check_bytes; };
+      if (done && std::ranges::all_of(script.questions(), checks)) confirmed_();
+      return done;
+    }
+    void send(Script script) override { link_.send(std::move(script)); }
+    Result<> receive(Answers& answers) override { return link_.receive(answers); }
+
+   private:
+    cli::SessionLink link_;
+    std::function<void()> confirmed_;
+  };
+  const NewIndex wanted{"name", true, {"name"}};
+  unsigned times = 0;
+  const auto refuse = [&](const std::function<void(Table&)>& meanwhile) {
+    std::optional<Table> other = open_table(rig.ground.link);
+    ConfirmedLink link(rig.ground.machine, [&] {
+      if (!open_table(rig.ground.link).opened().shape().wanted) return;
+      ++times;
+      meanwhile(*other);
+    });
+    Table adding = open_table(link, in_pieces);
+    CHECK_EQ(adding.add_index(wanted).error().status, Status::exists);
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  };
+  SUBCASE("whole, since the second row has gone") {
+    refuse([&](Table& other) {
+      REQUIRE_OK(other.remove({i64(990)}));
+      REQUIRE_OK(other.add_index(wanted));
+    });
+    CHECK_EQ(rig.ids("name", "name = '" + name_of(3) + "'"), "3");
+  }
+  SUBCASE("begun anew") {
+    refuse([&](Table& other) {
+      REQUIRE_OK(other.drop_index("name"));
+      EndingLink link(rig.ground.machine, 20);
+      Table begins = open_table(link, in_pieces);
+      CHECK_EQ(begins.add_index(wanted).error().status, Status::io_error);
+    });
+    CHECK(open_table(rig.ground.link).opened().shape().wanted.has_value());
+  }
+  CHECK_EQ(times, 1);
+}
+
 TEST_CASE("an index that is half added is kept up to date, finished, or dropped") {
   TableRig rig(schema);
   fill(rig.table);

@@ -107,21 +107,39 @@ TEST_CASE("columns are added, renamed and dropped with rows in the table, and ot
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
-/// Has no room for another schema.
-class CommitlessLink final : public Link {
+/// Asks before every script whether it shall fail, and tells of it behind.
+class HookedLink final : public Link {
  public:
-  explicit CommitlessLink(vm::Machine& machine) : link_(machine) {}
+  using Before = std::function<std::optional<Failure>(const Script&)>;
+  using After = std::function<void(const Script&)>;
+
+  HookedLink(vm::Machine& machine, Before before, After after = {})
+      : link_(machine), before_(std::move(before)), after_(std::move(after)) {}
   Result<> run(const Script& script, Answers& answers) override {
-    const auto writes_schema = [](const auto& question) { return question.operation == Operation::write_columns; };
-    if (std::ranges::none_of(script.questions(), writes_schema)) return link_.run(script, answers);
-    return std::unexpected(Failure{Status::no_space, "There is no room.", 0});
+    auto refused = before_ ? before_(script) : std::optional<Failure>();
+    if (refused) return std::unexpected(std::move(*refused));
+    auto done = link_.run(script, answers);
+    if (after_) after_(script);
+    return done;
   }
   void send(Script script) override { link_.send(std::move(script)); }
   Result<> receive(Answers& answers) override { return link_.receive(answers); }
 
  private:
   cli::SessionLink link_;
+  Before before_;
+  After after_;
 };
+
+bool has(const Script& script, Operation operation) {
+  return std::ranges::any_of(script.questions(), [&](const auto& question) { return question.operation == operation; });
+}
+
+/// There is no room for another schema.
+std::optional<Failure> no_commit(const Script& script) {
+  if (!has(script, Operation::write_columns)) return {};
+  return Failure{Status::no_space, "There is no room.", 0};
+}
 
 /// The rows that a table says it has need not have been written one by one.
 void claim_rows(TableRig& rig, std::uint64_t size) {
@@ -139,85 +157,109 @@ void claim_rows(TableRig& rig, std::uint64_t size) {
   REQUIRE_OK(rig.ground.link.run(script, answers));
 }
 
-const std::string filled_device = std::string(rig_table) + ":filling/name";
+constexpr std::uint64_t many = 2'200'000;
+const std::string fillings = std::string(rig_table) + ":filling/";
 
-/// Behind the script that opens what somebody has filled, that becomes something else.
-class RenamingLink final : public Link {
- public:
-  RenamingLink(vm::Machine& machine, Link& other) : link_(machine), other_(other) {}
-  Result<> run(const Script& script, Answers& answers) override {
-    auto done = link_.run(script, answers);
-    const auto opens = [](const auto& question) { return question.operation == Operation::open_device; };
-    const bool is_found = done && std::ranges::search(script.bytes(), filled_device).begin() != script.bytes().end() &&
-                          std::ranges::any_of(script.questions(), opens);
-    if (!is_found) return done;
-    Script rename;
-    Answers renamed;
-    rename.add(Program().open_device(filled_device));
-    REQUIRE_OK(other_.run(rename, renamed));
-    const Uuid device = uuid_of(renamed[0]);
-    rename.clear();
-    rename.add(Program().rename_device(device, "a column's"));
-    REQUIRE_OK(other_.run(rename, renamed));
-    ++times;
-    return done;
-  }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+types::Column long_column() { return relation_of("relation m = struct { name: string nullable }").columns[0]; }
 
-  unsigned times = 0;
-
- private:
-  cli::SessionLink link_;
-  Link& other_;
-};
-
-TEST_CASE("what somebody has filled, and what is a column's a moment later, is not taken away") {
-  TableRig rig("relation t = struct { t: u8 } append by t");
-  claim_rows(rig, 3'000'000);
+std::vector<Uuid> fillings_left(Link& link) {
   Script script;
   Answers answers;
-  script.add(Program().create_device(filled_device));
-  REQUIRE_OK(rig.ground.link.run(script, answers));
-  RenamingLink link(rig.ground.machine, rig.ground.link);
-  auto other = Table::open(link, rig_table);
-  REQUIRE_OK(other);
-  REQUIRE_OK(other->add_column(relation_of("relation m = struct { name: string nullable }").columns[0]));
-  CHECK_EQ(link.times, 1);
-  script.clear();
-  script.add(Program().open_device("a column's"));
-  REQUIRE_OK(rig.ground.link.run(script, answers));
+  script.add(Program().list_devices(fillings, {}, 10));
+  REQUIRE_OK(link.run(script, answers));
+  std::vector<Uuid> left;
+  for (const ListedDevice& device : devices_of(answers[0])) left.push_back(device.uuid);
+  return left;
+}
+
+/// What a session that has ended has left.
+void leave_filling(MemoryGround& ground, const std::string& name) {
+  cli::SessionLink link(ground.machine);
+  static_cast<void>(create_device(link, name));
 }
 
 TEST_CASE("a column whose nulls take several transactions is added to a table of many rows") {
-  constexpr std::uint64_t size = 3'000'000;
   TableRig rig("relation t = struct { t: u8 } append by t");
-  claim_rows(rig, size);
-  Script script;
-  Answers answers;
-  // What somebody has left half filled goes.
-  script.add(Program().create_device(filled_device));
-  REQUIRE_OK(rig.ground.link.run(script, answers));
-  const types::Column column = relation_of("relation m = struct { name: string nullable }").columns[0];
-  const auto left = [&] {
-    script.clear();
-    script.add(Program().list_devices(std::string(rig_table) + ":filling/", {}, 10));
-    REQUIRE_OK(rig.ground.link.run(script, answers));
-    return devices_of(answers[0]).size();
-  };
-  CHECK_EQ(left(), 1);
-  CommitlessLink commitless(rig.ground.machine);
+  claim_rows(rig, many);
+  leave_filling(rig.ground, fillings + "name");
+  leave_filling(rig.ground, fillings + "0123");
+  CHECK_EQ(fillings_left(rig.ground.link).size(), 2);
+  HookedLink commitless(rig.ground.machine, no_commit);
   auto other = Table::open(commitless, rig_table);
   REQUIRE_OK(other);
-  CHECK_EQ(other->add_column(column).error().status, Status::no_space);
-  CHECK_EQ(left(), 0);
-  REQUIRE_OK(rig.table.add_column(column));
+  CHECK_EQ(other->add_column(long_column()).error().status, Status::no_space);
+  CHECK(fillings_left(rig.ground.link).empty());
+  // Behind the look at what is left, that is given another name.
+  leave_filling(rig.ground, fillings + "4567");
+  const Uuid left = fillings_left(rig.ground.link).at(0);
+  HookedLink renaming(rig.ground.machine, {}, [&](const Script& script) {
+    if (!has(script, Operation::list_devices) || fillings_left(rig.ground.link) != std::vector{left}) return;
+    Script rename;
+    Answers answers;
+    rename.add(Program().rename_device(left, "a column's"));
+    REQUIRE_OK(rig.ground.link.run(rename, answers));
+  });
+  auto adding = Table::open(renaming, rig_table);
+  REQUIRE_OK(adding);
+  REQUIRE_OK(adding->add_column(long_column()));
+  Script script;
+  Answers answers;
+  script.add(Program().open_device("a column's"));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
   const auto nulls = rig.table.aggregate("name", "name is null");
   REQUIRE_OK(nulls);
-  CHECK_EQ(nulls->rows, size);
+  CHECK_EQ(nulls->rows, many);
   REQUIRE_OK(rig.table.insert({{Value::of(std::uint8_t{1}), text("new")}}));
   CHECK_EQ(rows_of(rig.table, {.where = "name is not null"}).size(), 1);
-  CHECK_EQ(left(), 0);
+  CHECK(fillings_left(rig.ground.link).empty());
+}
+
+TEST_CASE("two sessions that add the same column of many rows leave each other what they fill") {
+  TableRig rig("relation t = struct { t: u8 } append by t");
+  claim_rows(rig, many);
+  HookedLink commitless(rig.ground.machine, no_commit);
+  auto other = Table::open(commitless, rig_table);
+  REQUIRE_OK(other);
+  unsigned commits = 0;
+  HookedLink link(rig.ground.machine, [&](const Script& script) -> std::optional<Failure> {
+    if (!has(script, Operation::write_columns)) return {};
+    const auto mine = fillings_left(rig.ground.link);
+    REQUIRE_EQ(mine.size(), 1);
+    if (++commits == 1) {
+      // The other one begins, and gives up.
+      CHECK_EQ(other->add_column(long_column()).error().status, Status::no_space);
+      CHECK(fillings_left(rig.ground.link) == mine);
+      // And somebody takes it away by hand.
+      Script remove;
+      Answers answers;
+      remove.add(Program().delete_device_by_force(mine[0]));
+      REQUIRE_OK(rig.ground.link.run(remove, answers));
+    }
+    return {};
+  });
+  auto adding = Table::open(link, rig_table);
+  REQUIRE_OK(adding);
+  REQUIRE_OK(adding->add_column(long_column()));
+  CHECK_EQ(commits, 2);
+  CHECK(fillings_left(rig.ground.link).empty());
+}
+
+TEST_CASE("what a crash has left of a column that was being added is counted by a check, and goes with the table") {
+  TableRig rig("relation t = struct { t: u8 } append by t");
+  leave_filling(rig.ground, fillings + "0123");
+  const auto report = check_table(rig.ground.link, rig_table, [](const std::string&) {});
+  REQUIRE_OK(report);
+  CHECK_EQ(report->fillings, 1);
+  CHECK_EQ(report->problems, 0);
+  Catalogue catalogue(rig.ground.link);
+  SUBCASE("that is dropped") { REQUIRE_OK(catalogue.drop_table(rig_table)); }
+  SUBCASE("that is renamed") { REQUIRE_OK(catalogue.rename_table(rig_table, "test/main/u")); }
+  CHECK(fillings_left(rig.ground.link).empty());
+  Script script;
+  Answers answers;
+  script.add(Program().list_devices("test/main/u:filling/", {}, 10));
+  REQUIRE_OK(rig.ground.link.run(script, answers));
+  CHECK(devices_of(answers[0]).empty());
 }
 
 TEST_CASE("while a column with an index is dropped others go on changing rows") {
