@@ -13,7 +13,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct AsmOptions {
   std::string input;
   std::string output = "-";
   bool listing = false;
@@ -28,7 +28,7 @@ void print_listing(const LoadedProgram& program) {
   }
 }
 
-int run(const Options& options) {
+int run_asm(const AsmOptions& options) {
   if (is_same_file(options.input, options.output)) return fail(options.input + " is the source itself.");
   const auto source = read_whole(options.input);
   if (!source) return fail(source.error());
@@ -50,12 +50,12 @@ Command make_asm_command(CLI::App& program) {
                                   "  chimera asm hello.asm -o hello.bin\n"
                                   "  chimera asm hello.asm --listing\n"
                                   "  echo 'describe store' | chimera asm - | nc -N -U socket");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AsmOptions>();
   add_operand(command, "IN", options->input, "Assembly text, - for standard input").required();
   add_option(command, "-o,--output", "FILE", options->output, "Where the instructions go (default: standard output)");
   add_flag(command, "-l,--listing", options->listing,
            "Print offset, bytes and source of each instruction (the default on a terminal)");
-  return {&command, [options] { return run(*options); }};
+  return {&command, [options] { return run_asm(*options); }};
 }
 
 }  // namespace chimera::cli

@@ -24,7 +24,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct CheckOptions {
   std::string target;
   StoreOptions store{.read_only = true};
   bool json = false;
@@ -33,7 +33,7 @@ struct Options {
 };
 
 /// As the tables are with what the journal holds. A store that is damaged may not open: that has been told then.
-TablesReport check_tables_of(const Options& options, bool is_damaged) {
+TablesReport check_tables_of(const CheckOptions& options, bool is_damaged) {
   TablesReport report;
   auto session = LinkSession::open(options.target, options.store);
   if (session) {
@@ -47,7 +47,7 @@ TablesReport check_tables_of(const Options& options, bool is_damaged) {
 }
 
 /// What the journal holds is verified as it lies there; the walk is over the state that it would be replayed on.
-std::expected<devices::CheckReport, std::string> check_as_it_lies(const Options& options) {
+std::expected<devices::CheckReport, std::string> check_as_it_lies(const CheckOptions& options) {
   StoreOptions as_it_lies = options.store;
   as_it_lies.without_journal = true;
   auto opened = open_machine(options.target, as_it_lies);
@@ -59,7 +59,7 @@ std::expected<devices::CheckReport, std::string> check_as_it_lies(const Options&
   });
 }
 
-int check_store(const Options& options) {
+int check_store(const CheckOptions& options) {
   if (options.target == memory_store) return fail(":memory: holds nothing that could be checked.");
   if (options.salvage) return salvage_store(options.target, options.store, {options.json, options.dry_run});
   const auto report = check_as_it_lies(options);
@@ -72,7 +72,7 @@ int check_store(const Options& options) {
   return report->problem_count + tables.problem_count == 0 ? exit_done : exit_failed;
 }
 
-int check_server(const Options& options) {
+int check_server(const CheckOptions& options) {
   if (options.salvage) return fail("Only a store that no server has open can be salvaged: name its file.");
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
@@ -113,7 +113,7 @@ Command make_check_command(CLI::App& program) {
                   "journal off at its damage, puts holes where blocks cannot be had, and makes the books anew.\n"
                   "What is lost is lost for good then: keep a copy of the store as it is, and look with\n"
                   "--dry-run first.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CheckOptions>();
   add_operand(command, "STORE|ADDRESS", options->target, "A store, or a running server").required();
   add_flag(command, "--json", options->json,
            "Print one JSON object: devices, what was verified, problem_count, problems");

@@ -27,7 +27,7 @@ std::string wrong_with_shell(const std::string& name) {
   return "it takes bash, zsh or fish, and not \"" + name + "\"";
 }
 
-int run(const CLI::App& program, const std::string& name) {
+int run_completion(const CLI::App& program, const std::string& name) {
   for (const Shell& shell : shells) {
     if (name == shell.name) fmt::print("{}", shell.script(table_of(program)));
   }
@@ -44,7 +44,7 @@ Command make_completion_command(CLI::App& program) {
                                   "\nWhere Chimera was installed as a package the shells find it by themselves.");
   auto name = std::make_shared<std::string>();
   add_operand(command, "bash|zsh|fish", *name, "The shell").check(wrong_with_shell).required();
-  return {&command, [&program, name] { return run(program, *name); }};
+  return {&command, [&program, name] { return run_completion(program, *name); }};
 }
 
 }  // namespace chimera::cli

@@ -21,25 +21,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct DiffOptions {
   std::string target, device, other;
   StoreOptions store{.read_only = true};
   bool json = false;
 };
 
-struct Range {
+struct DifferentRange {
   std::uint64_t offset = 0, length = 0;  ///< bytes
 };
 
 struct Differences {
   FoundDevice device, other;
-  std::vector<Range> ranges;  ///< in order, none adjacent to the next
-  std::uint64_t bytes = 0;    ///< in all of them
+  std::vector<DifferentRange> ranges;  ///< in order, none adjacent to the next
+  std::uint64_t bytes = 0;             ///< in all of them
 };
 
 void add_range(Differences& differences, std::uint64_t offset, std::uint64_t length) {
   differences.bytes += length;
-  std::vector<Range>& ranges = differences.ranges;
+  std::vector<DifferentRange>& ranges = differences.ranges;
   if (!ranges.empty() && ranges.back().offset + ranges.back().length == offset) {
     ranges.back().length += length;
   } else {
@@ -47,7 +47,7 @@ void add_range(Differences& differences, std::uint64_t offset, std::uint64_t len
   }
 }
 
-std::expected<Differences, std::string> compare(Endpoint& endpoint, const Options& options) {
+std::expected<Differences, std::string> compare(Endpoint& endpoint, const DiffOptions& options) {
   const auto device = find_device(endpoint, options.target, options.device);
   if (!device) return std::unexpected(device.error());
   const auto other = find_device(endpoint, options.target, options.other);
@@ -83,7 +83,7 @@ void print_json(const Differences& differences) {
   fmt::print("{{\n  \"device\": {},\n  \"other\": {},\n  \"extents\": [", to_text(device_json(differences.device)),
              to_text(device_json(differences.other)));
   const char* separator = "\n";
-  for (const Range& range : differences.ranges) {
+  for (const DifferentRange& range : differences.ranges) {
     fmt::print("{}    {{\"offset\": {}, \"length\": {}}}", std::exchange(separator, ",\n"), range.offset, range.length);
   }
   fmt::print("{}],\n  \"extent_count\": {},\n  \"bytes\": {}\n}}\n", differences.ranges.empty() ? "" : "\n  ",
@@ -95,11 +95,11 @@ void print_text(const Differences& differences) {
     // The last offset is the greatest.
     const std::size_t width = std::max(grouped(differences.ranges.back().offset).size(), std::size_t{6});
     std::uint64_t longest = 0;
-    for (const Range& range : differences.ranges) longest = std::max(longest, range.length);
+    for (const DifferentRange& range : differences.ranges) longest = std::max(longest, range.length);
     const std::size_t length_width = std::max(grouped(longest).size(), std::size_t{6});
     const std::string header = fmt::format("{:>{}}  {:>{}}", "OFFSET", width, "LENGTH", length_width);
     fmt::print("{}\n", paint(header, Colour::bold, takes_colours(STDOUT_FILENO)));
-    for (const Range& range : differences.ranges) {
+    for (const DifferentRange& range : differences.ranges) {
       fmt::print("{:>{}}  {:>{}}\n", grouped(range.offset), width, grouped(range.length), length_width);
     }
   }
@@ -112,7 +112,7 @@ void print_text(const Differences& differences) {
              counted(ranges.size(), "extent"));
 }
 
-int run_diff(const Options& options) {
+int run_diff(const DiffOptions& options) {
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
   const auto differences = compare(**endpoint, options);
@@ -138,7 +138,7 @@ Command make_diff_command(CLI::App& program) {
       "do not share it, also where it was written anew with the same bytes. What only the longer one has\n"
       "differs. Offsets and lengths are bytes. The exit status is 0 whether they differ or not. Where others\n"
       "write meanwhile, compare a snapshot: it stands still.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DiffOptions>();
   add_operand(command, "STORE|ADDRESS", options->target, "A store, or a running server").required();
   add_operand(command, "DEVICE", options->device, "A device, by name or UUID").required();
   add_operand(command, "OTHER", options->other, "What it is compared with, usually its snapshot or clone").required();

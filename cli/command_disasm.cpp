@@ -17,7 +17,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct DisasmOptions {
   std::string input;
   std::string output = "-";
   bool annotate = false;
@@ -77,7 +77,7 @@ std::string describe(const Defect& defect, const std::string& input, Bytes strea
   return fmt::format("{} holds no instruction at {}: none begins with 0x{:02X}.", name, place, stream[defect.offset]);
 }
 
-int run(const Options& options) {
+int run_disasm(const DisasmOptions& options) {
   const auto input = read_whole(options.input);
   if (!input) return fail(input.error());
   const Bytes stream(reinterpret_cast<const std::uint8_t*>(input->data()), input->size());
@@ -96,12 +96,12 @@ Command make_disasm_command(CLI::App& program) {
                                   "  chimera disasm hello.bin\n"
                                   "  printf '\\x40\\x05\\x00disk0\\x54' | chimera disasm - --annotate\n"
                                   "\nWhat is no whole instruction is kept as .bytes, and the exit status is 1.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DisasmOptions>();
   add_operand(command, "IN", options->input, "Instructions, - for standard input").required();
   add_option(command, "-o,--output", "FILE", options->output, "Where the text goes (default: standard output)");
   add_flag(command, "-a,--annotate", options->annotate, "Put each instruction's offset and bytes in a comment");
   add_flag(command, "--json", options->json, "One JSON object a line: offset, size, opcode, mnemonic, instruction");
-  return {&command, [options] { return run(*options); }};
+  return {&command, [options] { return run_disasm(*options); }};
 }
 
 }  // namespace chimera::cli

@@ -28,7 +28,7 @@ namespace {
 using Done = std::expected<void, std::string>;
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct FormatOptions {
   std::string store;
   std::uint64_t size = 0;  ///< bytes; 0 for what is there, or the default
   bool force = false;
@@ -58,7 +58,7 @@ std::string size_text(std::uint64_t bytes) {
 }
 
 /// What the new or grown store is.
-Done report(const Options& options, const devices::Store& store, std::string_view text) {
+Done report(const FormatOptions& options, const devices::Store& store, std::string_view text) {
   if (!options.json) {
     fmt::print("{}: {}\n", options.store, text);
     return {};
@@ -79,7 +79,7 @@ std::string contents_of_store(io::Loop& loop, io::Disk& disk) {
 }
 
 /// Whether what stands there may be overwritten.
-Done may_overwrite(io::Loop& loop, io::Disk& disk, const Options& options, bool was_empty) {
+Done may_overwrite(io::Loop& loop, io::Disk& disk, const FormatOptions& options, bool was_empty) {
   if (options.force || was_empty) return {};
   auto contents = devices::Contents::blank;
   if (disk.block_count() > 0) {
@@ -106,7 +106,7 @@ Done may_overwrite(io::Loop& loop, io::Disk& disk, const Options& options, bool 
 }
 
 /// Makes the disk as large as it is to be.
-Done resize(io::FileDisk& disk, const Options& options) {
+Done resize(io::FileDisk& disk, const FormatOptions& options) {
   const std::uint64_t present = disk.block_count() * limits::block_size;
   std::uint64_t wanted = options.size;
   if (wanted == 0) wanted = present == 0 ? default_size : present;
@@ -132,7 +132,7 @@ Done resize(io::FileDisk& disk, const Options& options) {
   return {};
 }
 
-Done format_disk(io::Loop& loop, io::FileDisk& disk, const Options& options, bool was_empty) {
+Done format_disk(io::Loop& loop, io::FileDisk& disk, const FormatOptions& options, bool was_empty) {
   if (auto may = may_overwrite(loop, disk, options, was_empty); !may) return may;
   if (auto resized = resize(disk, options); !resized) return resized;
   if (options.preallocate) {
@@ -150,7 +150,7 @@ Done format_disk(io::Loop& loop, io::FileDisk& disk, const Options& options, boo
                 fmt::format("an empty store of {}", human_size(disk.block_count() * limits::block_size)));
 }
 
-int run_format(const Options& options) {
+int run_format(const FormatOptions& options) {
   if (auto refused = refuse_what_is_no_file(options.store, "is no file: it needs no format"); !refused)
     return fail(refused.error());
   struct stat status {};
@@ -166,7 +166,7 @@ int run_format(const Options& options) {
   return fail(done.error());
 }
 
-Done grow_store(const Options& options) {
+Done grow_store(const FormatOptions& options) {
   auto opened = open_machine(options.store, options.open);
   if (!opened) return std::unexpected(opened.error());
   io::FileDisk& disk = *opened->disk;
@@ -181,7 +181,7 @@ Done grow_store(const Options& options) {
                 fmt::format("{} now", human_size(disk.block_count() * limits::block_size)));
 }
 
-int run_grow(const Options& options) {
+int run_grow(const FormatOptions& options) {
   if (auto refused = refuse_what_is_no_file(options.store, "is in memory: there is nothing to grow"); !refused)
     return fail(refused.error());
   const auto done = grow_store(options);
@@ -199,7 +199,7 @@ Command make_format_command(CLI::App& program) {
                   "\nWithout --force nothing is overwritten but an empty store and what is blank. What is\n"
                   "looked at: the first and last MiB, where file systems keep more of their\n"
                   "superblocks, 64 places spread over the rest, and the first 256 MiB of a file's data.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FormatOptions>();
   add_operand(command, "STORE", options->store, "A file, made if there is none, or a block device").required();
   add_size_option(command, "--size", options->size,
                   "Of the store, at least 16M (default: what the file or device has, else 1G)");
@@ -216,7 +216,7 @@ Command make_format_command(CLI::App& program) {
 
 Command make_grow_command(CLI::App& program) {
   CLI::App& command = add_command(program, "grow", "Make a store larger", "  chimera grow store.img 128G");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FormatOptions>();
   add_operand(command, "STORE", options->store, "A store that no server has open").required();
   add_size_option(command, "SIZE", options->size, "Its new size in all").required();
   add_flag(command, "--json", options->json, json_help);

@@ -20,7 +20,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct InfoOptions {
   std::string target;
   StoreOptions store{.read_only = true};
   bool json = false;
@@ -84,7 +84,7 @@ std::expected<Json, std::string> ask_info(Endpoint& endpoint) {
   return info;
 }
 
-int run_info(const Options& options) {
+int run_info(const InfoOptions& options) {
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
   const auto info = ask_info(**endpoint);
@@ -126,7 +126,7 @@ void print_devices(const std::vector<Json>& devices) {
   print_table(rows);
 }
 
-int run_devices(const Options& options) {
+int run_devices(const InfoOptions& options) {
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
   const auto described = describe_devices(**endpoint);
@@ -145,7 +145,7 @@ int run_devices(const Options& options) {
   return closed ? exit_done : fail(closed.error());
 }
 
-void add_options(CLI::App& command, Options& options, const std::string& json_help) {
+void add_options(CLI::App& command, InfoOptions& options, const std::string& json_help) {
   add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
   add_flag(command, "--json", options.json, json_help);
   add_store_options(command, options.store);
@@ -159,7 +159,7 @@ Command make_info_command(CLI::App& program) {
                                   "  chimera info unix:chimera.socket --json\n"
                                   "\nsize = used + free + kept back. What is kept back is no user's: checkpoints and\n"
                                   "deletes need it to go on in a full store.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoOptions>();
   add_options(command, *options, "Print one JSON object; sizes are bytes");
   return {&command, [options] { return run_info(*options); }};
 }
@@ -171,7 +171,7 @@ Command make_devices_command(CLI::App& program) {
                   "  chimera devices tcp:localhost:4096 --json\n"
                   "\nA fixed device keeps its length; LENGTH is in bytes. The objects of --json have name, uuid,\n"
                   "kind, length, fixed_length, read_only, columns_length and family.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoOptions>();
   add_options(command, *options, "Print a JSON array, one object a device");
   return {&command, [options] { return run_devices(*options); }};
 }

@@ -12,7 +12,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct IsaOptions {
   std::string words;
   bool json = false;
   bool vim = false;
@@ -45,7 +45,7 @@ int print_rows_with(const std::string& words) {
   return found ? exit_done : fail(fmt::format("No instruction has \"{}\" in its name.", words));
 }
 
-int run(const Options& options) {
+int run_isa(const IsaOptions& options) {
   if (!options.words.empty()) return print_rows_with(options.words);
   fmt::print("{}", options.json ? reference_json() : options.vim ? vim_syntax() : reference_markdown());
   return exit_done;
@@ -59,13 +59,13 @@ Command make_isa_command(CLI::App& program) {
                                   "  chimera isa write\n"
                                   "  chimera isa --json\n"
                                   "  chimera isa --vim > ~/.vim/syntax/chimera.vim");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<IsaOptions>();
   const Option words = add_operand(command, "WORDS", options->words, "Only the instructions with this in their name");
   Option json = add_flag(command, "--json", options->json, "The whole of it as JSON, for tools");
   Option vim = add_flag(command, "--vim", options->vim, "Highlighting of assembly text, for vim");
   json.excludes(words);
   vim.excludes(words).excludes(json);
-  return {&command, [options] { return run(*options); }};
+  return {&command, [options] { return run_isa(*options); }};
 }
 
 }  // namespace chimera::cli

@@ -26,7 +26,7 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct JournalOptions {
   std::string target;
   StoreOptions store{.read_only = true, .without_journal = true};
   std::size_t records = std::numeric_limits<std::size_t>::max();  ///< so many of the last ones
@@ -99,7 +99,7 @@ std::uint64_t used_bytes(const devices::WaitingJournal& journal) {
   return used;
 }
 
-void print_journal(const Options& options, const devices::WaitingJournal& journal, std::size_t left_out,
+void print_journal(const JournalOptions& options, const devices::WaitingJournal& journal, std::size_t left_out,
                    JournalWords& words) {
   const std::size_t count = journal.records.size();
   if (journal.size == 0) {
@@ -118,7 +118,7 @@ void print_journal(const Options& options, const devices::WaitingJournal& journa
   for (std::size_t n = left_out; n < count; ++n) print_record(journal.records[n], !options.summary, words);
 }
 
-void print_journal_as_json(const Options& options, const devices::WaitingJournal& journal, std::size_t left_out,
+void print_journal_as_json(const JournalOptions& options, const devices::WaitingJournal& journal, std::size_t left_out,
                            JournalWords& words) {
   Json records = Json::array();
   for (std::size_t n = left_out; n < journal.records.size(); ++n) {
@@ -133,7 +133,7 @@ void print_journal_as_json(const Options& options, const devices::WaitingJournal
                              2));
 }
 
-int show_store(const Options& options) {
+int show_store(const JournalOptions& options) {
   if (options.target == memory_store) return fail(":memory: has no journal.");
   const auto opened = open_machine(options.target, options.store);
   if (!opened) return fail(opened.error());
@@ -155,7 +155,7 @@ int show_store(const Options& options) {
   return exit_done;
 }
 
-void print_state(const Options& options, const Json& journal, const Json& checkpoint) {
+void print_state(const JournalOptions& options, const Json& journal, const Json& checkpoint) {
   if (!journal.is_object()) {
     fmt::print("{} {}\n", options.target, no_journal);
     return;
@@ -169,7 +169,7 @@ void print_state(const Options& options, const Json& journal, const Json& checkp
 }
 
 /// No instruction reads the journal: of a server's there is what `describe store` says of it.
-int show_server(const Options& options) {
+int show_server(const JournalOptions& options) {
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
   Program program;
@@ -201,7 +201,7 @@ Command make_journal_command(CLI::App& program) {
                   "\nA record is what was made durable together; opening the store runs the records that are\n"
                   "printed here. They are assembly text. Nothing is changed. No record is left after an orderly\n"
                   "end. Of a running server only the state of the journal can be told, not its records.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<JournalOptions>();
   add_operand(command, "STORE|ADDRESS", options->target, "A store, or a running server").required();
   add_count_option(command, "-n,--records", options->records, 1, std::size_t{1} << 30,
                    "Only the last N records (default: all)");

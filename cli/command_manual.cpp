@@ -29,7 +29,7 @@ std::string date_of_pages() {
   return fmt::format("{:%Y-%m-%d}", fmt::gmtime(seconds));
 }
 
-int run(const CLI::App& program, const std::string& folder) {
+int run_manual(const CLI::App& program, const std::string& folder) {
   const auto [major, minor, patch] = vm::version;
   const std::string version = fmt::format("{}.{}.{}", major, minor, patch);
   for (const ManualPage& page : manual_pages(table_of(program), version, date_of_pages())) {
@@ -50,7 +50,7 @@ Command make_manual_command(CLI::App& program) {
   hide(command);
   auto folder = std::make_shared<std::string>();
   add_operand(command, "FOLDER", *folder, "Where man1 and man7 are made").required();
-  return {&command, [&program, folder] { return run(program, *folder); }};
+  return {&command, [&program, folder] { return run_manual(program, *folder); }};
 }
 
 }  // namespace chimera::cli

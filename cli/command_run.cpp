@@ -12,7 +12,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct RunOptions {
   std::string target;
   std::vector<std::string> programs;
   StoreOptions store;
@@ -20,7 +20,7 @@ struct Options {
   bool raw = false, json = false, bytes = false;
 };
 
-void add_program_options(CLI::App& command, Options& options) {
+void add_program_options(CLI::App& command, RunOptions& options) {
   add_operand(command, "PROGRAM", options.programs,
               "Assembly text or instructions, told apart by content; - for standard input")
       .required();
@@ -36,7 +36,7 @@ void add_program_options(CLI::App& command, Options& options) {
   bytes.excludes(raw).excludes(json);
 }
 
-std::expected<std::vector<LoadedProgram>, std::string> load_programs(const Options& options) {
+std::expected<std::vector<LoadedProgram>, std::string> load_programs(const RunOptions& options) {
   const ProgramForm form = options.text     ? ProgramForm::text
                            : options.binary ? ProgramForm::binary
                                             : ProgramForm::by_content;
@@ -63,7 +63,7 @@ int run_all(Endpoint& endpoint, const std::vector<LoadedProgram>& programs, cons
   return status;
 }
 
-int run(const Options& options) {
+int run(const RunOptions& options) {
   // Nothing is opened, and nothing is run, before all programs are known to be good.
   const auto programs = load_programs(options);
   if (!programs) return fail(programs.error());
@@ -78,7 +78,7 @@ int run(const Options& options) {
   return closed ? status : fail(closed.error());
 }
 
-int run_on_store(const Options& options) {
+int run_on_store(const RunOptions& options) {
   if (is_address(options.target)) {
     fmt::print(stderr, "chimera run: {0} is a server's address: use chimera send {0}.\n", options.target);
     return exit_wrong_usage;
@@ -86,7 +86,7 @@ int run_on_store(const Options& options) {
   return run(options);
 }
 
-int send_to_server(const Options& options) {
+int send_to_server(const RunOptions& options) {
   if (!is_address(options.target)) {
     fmt::print(stderr, "chimera send: \"{}\" is no address: write unix:PATH or tcp:HOST:PORT, or use chimera run.\n",
                options.target);
@@ -102,7 +102,7 @@ Command make_run_command(CLI::App& program) {
                                   "  chimera run store.img hello.asm\n"
                                   "  echo 'describe store' | chimera run :memory: -\n"
                                   "  chimera run store.img setup.asm queries.bin --json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   add_operand(command, "STORE", options->target, "A store, or :memory: for one that is gone at the end").required();
   add_program_options(command, *options);
   add_store_options(command, options->store);
@@ -113,7 +113,7 @@ Command make_send_command(CLI::App& program) {
   CLI::App& command = add_command(program, "send", "Send programs to a running server",
                                   "  chimera send unix:chimera.socket hello.asm\n"
                                   "  echo 'list devices \"\" \"\" #100' | chimera send tcp:localhost:4096 -");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   add_operand(command, "ADDRESS", options->target, "unix:PATH or tcp:HOST:PORT").required();
   add_program_options(command, *options);
   return {&command, [options] { return send_to_server(*options); }};

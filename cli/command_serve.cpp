@@ -26,7 +26,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct ServeOptions {
   std::string store;
   std::vector<std::string> addresses;
   std::vector<std::string> nbd_addresses;
@@ -47,7 +47,7 @@ constexpr std::array stop_signals{SIGTERM, SIGINT};
 /// Clients may come from now on, on the sockets that we were started with and at the addresses that were given.
 std::expected<Listening, std::string> listen_everywhere(server::Server& server,
                                                         std::vector<server::InheritedSocket> inherited,
-                                                        const Options& options) {
+                                                        const ServeOptions& options) {
   Listening listening;
   const auto note = [&](const server::Address& address, server::Protocol protocol) {
     static constexpr std::array<const char*, server::protocol_count> what{"", "NBD on ", "metrics on "};
@@ -74,7 +74,7 @@ std::expected<Listening, std::string> listen_everywhere(server::Server& server,
   return listening;
 }
 
-void print_banner(const Options& options, const EmbeddedMachine& opened, const Listening& listening) {
+void print_banner(const ServeOptions& options, const EmbeddedMachine& opened, const Listening& listening) {
   const std::string cache =
       opened.disk == nullptr ? "" : fmt::format("a cache of {}, ", human_size(options.open.cache_bytes));
   fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
@@ -102,7 +102,7 @@ void fit_connections(server::Options& options) {
   options.most_connections = most;
 }
 
-int run(Options& options) {
+int run_serve(ServeOptions& options) {
   if (options.config.check || !options.config_faults.empty()) {
     return report_config(options.config.path, options.config_faults);
   }
@@ -143,14 +143,14 @@ std::string normalise_mode(std::string& text) {
   return {};
 }
 
-void add_metrics_option(CLI::App& command, Options& options) {
+void add_metrics_option(CLI::App& command, ServeOptions& options) {
   add_option(command, "--metrics", "ADDRESS", options.metrics_addresses,
              "Answer GET /metrics here with figures as Prometheus reads them: unix:PATH or tcp:HOST:PORT, any "
              "number of them; docs/operating.md lists them")
       .check(check_address);
 }
 
-void add_nbd_options(CLI::App& command, Options& options) {
+void add_nbd_options(CLI::App& command, ServeOptions& options) {
   add_option(command, "--nbd", "ADDRESS", options.nbd_addresses,
              "Offer every device to NBD clients here: unix:PATH or tcp:HOST:PORT, any number of them")
       .check(check_address);
@@ -160,7 +160,7 @@ void add_nbd_options(CLI::App& command, Options& options) {
 }
 
 /// What both sources together have to give.
-void complete_options(CLI::App& command, Options& options) {
+void complete_options(CLI::App& command, ServeOptions& options) {
   if (!options.config.path.empty()) options.config_faults = apply_config(command, options.config.path);
   if (!options.config_faults.empty()) return;
   if (options.config.check && options.config.path.empty()) refuse_without("--config");
@@ -215,7 +215,7 @@ Command make_serve_command(CLI::App& program) {
                   "  chimera serve store.img --listen unix:socket --metrics tcp:9464\n"
                   "  chimera serve --config /etc/chimera/store.conf\n"
                   "  chimera serve :memory: --listen tcp:127.0.0.1:0 --memory 1G --connections 100");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeOptions>();
   add_operand(command, "STORE", options->store, "A store, or :memory: for one that is gone at the end");
   add_option(command, "-l,--listen", "ADDRESS", options->addresses,
              "unix:PATH or tcp:HOST:PORT, any number of them; port 0 takes a free one and prints it; tcp:PORT is "
@@ -228,7 +228,7 @@ Command make_serve_command(CLI::App& program) {
   add_store_options(command, options->open);
   add_config_options(command, options->config);
   once_read(command, [options, &command] { complete_options(command, *options); });
-  return {&command, [options] { return run(*options); }};
+  return {&command, [options] { return run_serve(*options); }};
 }
 
 }  // namespace chimera::cli

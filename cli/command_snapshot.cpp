@@ -22,7 +22,7 @@ namespace {
 using Done = std::expected<void, std::string>;
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct SnapshotOptions {
   std::string target;
   std::vector<std::string> devices;  ///< DEVICE or DEVICE=NAME
   std::string device, other;
@@ -32,7 +32,7 @@ struct Options {
 
 /// Opens the target, does `what` with it, ends the session.
 template <class What>
-int run_on_endpoint(const Options& options, What&& what) {
+int run_on_endpoint(const SnapshotOptions& options, What&& what) {
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
   const Done done = what(**endpoint);
@@ -71,7 +71,7 @@ std::string wrong_with_operand(const std::string& operand) {
   return name.empty() || is_valid_name(name) ? "" : wrong_name;
 }
 
-std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const Options& options) {
+std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
   const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
   const std::string moment = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
   Snapshots snapshots;
@@ -138,7 +138,7 @@ std::expected<void, Failure> take_snapshots(Endpoint& endpoint, Snapshots& snaps
   return take_and_protect_behind(endpoint, snapshots);
 }
 
-void report_snapshots(const Options& options, const Snapshots& snapshots) {
+void report_snapshots(const SnapshotOptions& options, const Snapshots& snapshots) {
   if (options.json) {
     Json list = Json::array();
     for (const Snapshot& snapshot : snapshots.all) {
@@ -154,7 +154,7 @@ void report_snapshots(const Options& options, const Snapshots& snapshots) {
     fmt::print("As others were writing, they were made read only a moment after they were made.\n");
 }
 
-Done make_snapshots(Endpoint& endpoint, const Options& options) {
+Done make_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
   auto snapshots = plan_snapshots(endpoint, options);
   if (!snapshots) return std::unexpected(snapshots.error());
   if (const auto taken = take_snapshots(endpoint, *snapshots); !taken) {
@@ -168,7 +168,7 @@ Done make_snapshots(Endpoint& endpoint, const Options& options) {
 
 // ── clone, rollback ──────────────────────────────────────────────────────────────────────────────────────────────
 
-Done make_clone(Endpoint& endpoint, const Options& options) {
+Done make_clone(Endpoint& endpoint, const SnapshotOptions& options) {
   const auto origin = find_device(endpoint, options.target, options.device);
   if (!origin) return std::unexpected(origin.error());
   const auto made = ask_all(endpoint, Program().clone_device(origin->uuid, options.other).sync());
@@ -191,7 +191,7 @@ std::string advice_for_rollback(Status status) {
   return "";
 }
 
-Done roll_back(Endpoint& endpoint, const Options& options) {
+Done roll_back(Endpoint& endpoint, const SnapshotOptions& options) {
   const auto device = find_device(endpoint, options.target, options.device);
   if (!device) return std::unexpected(device.error());
   const auto snapshot = find_device(endpoint, options.target, options.other);
@@ -207,7 +207,7 @@ Done roll_back(Endpoint& endpoint, const Options& options) {
   return {};
 }
 
-void add_target(CLI::App& command, Options& options) {
+void add_target(CLI::App& command, SnapshotOptions& options) {
   add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
 }
 
@@ -227,7 +227,7 @@ Command make_snapshot_command(CLI::App& program) {
       "read only whatever happens. The snapshots are clones, made by one instruction: they cost no copy. They\n"
       "are made and protected in one transaction; where others write so much that it cannot win, they are\n"
       "protected right behind, and the command says so. A device with = in its name is named by its UUID.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SnapshotOptions>();
   add_target(command, *options);
   add_operand(command, "DEVICE", options->devices, "A device, by name or UUID; DEVICE=NAME names its snapshot too")
       .check(wrong_with_operand)
@@ -246,7 +246,7 @@ Command make_clone_command(CLI::App& program) {
                                   "  chimera clone unix:chimera.socket disk0@monday trial --json\n"
                                   "\nThe clone may be written to, also that of a snapshot. What neither changes\n"
                                   "they share.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SnapshotOptions>();
   add_target(command, *options);
   add_word(command, "DEVICE", options->device, "A device, by name or UUID");
   add_word(command, "NAME", options->other, "The clone's name");
@@ -264,7 +264,7 @@ Command make_rollback_command(CLI::App& program) {
       "  chimera snapshot store.img disk0=disk0@before && chimera rollback store.img disk0 disk0@monday\n"
       "\nThe device keeps its name and UUID, the snapshot stays as it is. What the device held is gone unless\n"
       "there is a snapshot of it. Whoever has it open goes on with the new content: shut down what uses it.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SnapshotOptions>();
   add_target(command, *options);
   add_word(command, "DEVICE", options->device, "The device, by name or UUID");
   add_word(command, "SNAPSHOT", options->other, "A snapshot, clone or origin of it, near or far");

@@ -14,7 +14,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct StatsOptions {
   std::string address;
   bool json = false;
 };
@@ -56,7 +56,7 @@ void print_figures(const Figures& figures) {
   }
 }
 
-int run(const Options& options) {
+int run_stats(const StatsOptions& options) {
   const auto endpoint = open_figures(options.address);
   if (!endpoint) return fail(endpoint.error());
   const auto figures = ask_figures(**endpoint);
@@ -78,10 +78,10 @@ Command make_stats_command(CLI::App& program) {
                                   "  chimera stats tcp:localhost:4096 --json\n"
                                   "\nThey are those of the server's --metrics page; docs/operating.md lists them. Of\n"
                                   "figures with a label those that are 0 are left out, but not from --json.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatsOptions>();
   add_operand(command, "ADDRESS", options->address, "A running server").required();
   add_flag(command, "--json", options->json, "Print one JSON object; bytes, seconds and counts as they are");
-  return {&command, [options] { return run(*options); }};
+  return {&command, [options] { return run_stats(*options); }};
 }
 
 }  // namespace chimera::cli

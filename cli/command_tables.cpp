@@ -21,18 +21,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 using tables::Catalogue;
 
-struct Options {
+struct TablesOptions {
   TableTarget at;
   std::string file, relation, other;
   bool json = false;
 };
 
-Catalogue catalogue_of(tables::Link& link, const Options& options) {
+Catalogue catalogue_of(tables::Link& link, const TablesOptions& options) {
   return Catalogue(link, {.table = {.explained = options.at.explain}, .now = {}});
 }
 
 template <typename... Arguments>
-Done say(const Options& options, fmt::format_string<Arguments...> words, Arguments&&... arguments) {
+Done say(const TablesOptions& options, fmt::format_string<Arguments...> words, Arguments&&... arguments) {
   if (!options.at.explain) fmt::print(words, std::forward<Arguments>(arguments)...);
   return {};
 }
@@ -48,7 +48,7 @@ std::expected<std::string, std::string> read_all(const std::string& path) {
   return std::string(source->unread());
 }
 
-std::expected<types::Relation, std::string> read_relation(const Options& options) {
+std::expected<types::Relation, std::string> read_relation(const TablesOptions& options) {
   const auto text = read_all(options.file);
   if (!text) return std::unexpected(text.error());
   const auto schema = types::parse_schema(*text, options.file);
@@ -66,7 +66,7 @@ std::expected<types::Relation, std::string> read_relation(const Options& options
       fmt::format("{} has several relations: say which with --relation, of {}.", options.file, names));
 }
 
-int create(const Options& options) {
+int create(const TablesOptions& options) {
   const auto relation = read_relation(options);
   if (!relation) return fail(relation.error());
   return with_link(options.at, [&](tables::Link& link) -> Done {
@@ -96,7 +96,7 @@ Json to_json(const tables::Table& table, std::uint64_t rows) {
           {"key", names(relation.key)}, {"indexes", indexes}, {"schema", types::print(relation)}};
 }
 
-int describe(const Options& options) {
+int describe(const TablesOptions& options) {
   return with_table(options.at, [&](tables::Table& table) -> Done {
     const auto rows = table.count();
     if (!rows) return words_of(rows);
@@ -105,7 +105,7 @@ int describe(const Options& options) {
   });
 }
 
-int list(const Options& options) {
+int list(const TablesOptions& options) {
   return with_link(options.at, [&](tables::Link& link) -> Done {
     const auto all = catalogue_of(link, options).tables(options.at.table);
     if (!all) return words_of(all);
@@ -125,7 +125,7 @@ int list(const Options& options) {
 
 // ── drop, truncate, rename ───────────────────────────────────────────────────────────────────────────────────────
 
-int drop(const Options& options) {
+int drop(const TablesOptions& options) {
   return with_link(options.at, [&](tables::Link& link) -> Done {
     const auto dropped = catalogue_of(link, options).drop_table(options.at.table);
     if (!dropped) return words_of(dropped);
@@ -133,7 +133,7 @@ int drop(const Options& options) {
   });
 }
 
-int truncate(const Options& options) {
+int truncate(const TablesOptions& options) {
   return with_table(options.at, [&](tables::Table& table) -> Done {
     const auto done = table.truncate();
     if (!done) return words_of(done);
@@ -141,7 +141,7 @@ int truncate(const Options& options) {
   });
 }
 
-int rename(const Options& options) {
+int rename(const TablesOptions& options) {
   return with_link(options.at, [&](tables::Link& link) -> Done {
     const auto renamed = catalogue_of(link, options).rename_table(options.at.table, options.other);
     if (!renamed) return words_of(renamed);
@@ -158,7 +158,7 @@ Command make_table_create_command(CLI::App& group) {
                   "  chimera table create unix:chimera.socket shop/main/orders shop.schema --relation orders\n"
                   "\nNamespace and database are made where they are not there. docs/schema.md describes the language\n"
                   "of schemas.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TablesOptions>();
   add_table_operands(command, options->at);
   add_operand(command, "FILE", options->file, "The schema, - for standard input").required();
   add_option(command, "--relation", "NAME", options->relation,
@@ -170,7 +170,7 @@ Command make_table_create_command(CLI::App& group) {
 Command make_table_describe_command(CLI::App& group) {
   CLI::App& command = add_command(group, "describe", "Print a table's schema and how many rows it has",
                                   "  chimera table describe store.img shop/main/orders\n");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TablesOptions>();
   options->at.store.read_only = true;
   add_table_operands(command, options->at);
   add_flag(command, "--json", options->json, "Print one JSON object: name, rows, columns, key, indexes, schema");
@@ -182,7 +182,7 @@ Command make_table_list_command(CLI::App& group) {
   CLI::App& command = add_command(group, "list", "List tables, in the order of their names",
                                   "  chimera table list store.img\n"
                                   "  chimera table list unix:chimera.socket shop/main --json\n");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TablesOptions>();
   options->at.store.read_only = true;
   add_target_operand(command, options->at);
   add_operand(command, "WITHIN", options->at.table, "A namespace, or NAMESPACE/DATABASE; without: all tables");
@@ -194,7 +194,7 @@ Command make_table_list_command(CLI::App& group) {
 Command make_table_drop_command(CLI::App& group) {
   CLI::App& command = add_command(group, "drop", "Delete a table with all that is in it",
                                   "  chimera table drop store.img shop/main/orders\n");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TablesOptions>();
   add_table_operands(command, options->at);
   add_session_options(command, options->at);
   return {&command, [options] { return drop(*options); }};
@@ -203,7 +203,7 @@ Command make_table_drop_command(CLI::App& group) {
 Command make_table_truncate_command(CLI::App& group) {
   CLI::App& command = add_command(group, "truncate", "Delete all rows of a table in one step",
                                   "  chimera table truncate store.img shop/main/orders\n");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TablesOptions>();
   add_table_operands(command, options->at);
   add_session_options(command, options->at);
   return {&command, [options] { return truncate(*options); }};
@@ -212,7 +212,7 @@ Command make_table_truncate_command(CLI::App& group) {
 Command make_table_rename_command(CLI::App& group) {
   CLI::App& command = add_command(group, "rename", "Give a table another name, in any namespace and database",
                                   "  chimera table rename store.img shop/main/orders shop/old/orders\n");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TablesOptions>();
   add_table_operands(command, options->at);
   add_operand(command, "NAME", options->other, "NAMESPACE/DATABASE/TABLE")
       .check([](std::string& name) {

@@ -22,7 +22,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct TopOptions {
   std::string address;
   std::uint64_t interval_ms = 1000;
   bool once = false;
@@ -39,14 +39,14 @@ std::expected<Sample, std::string> take_sample(Endpoint& endpoint) {
   return Sample{std::move(*figures), io::monotonic_ns()};
 }
 
-std::vector<std::string> lines_of(const Options& options, const Sample& before, const Sample& now, std::size_t columns,
-                                  bool colours) {
+std::vector<std::string> lines_of(const TopOptions& options, const Sample& before, const Sample& now,
+                                  std::size_t columns, bool colours) {
   const double seconds = static_cast<double>(now.taken_ns - before.taken_ns) / 1e9;
   return top_lines({options.address, before.figures, now.figures, seconds, columns, colours});
 }
 
 /// On a terminal, until the user has seen enough. An error is a sentence.
-std::string watch(Endpoint& endpoint, const Options& options, Sample before) {
+std::string watch(Endpoint& endpoint, const TopOptions& options, Sample before) {
   LiveTerminal terminal;
   const bool colours = takes_colours(STDOUT_FILENO);
   Sample now = before;
@@ -66,7 +66,7 @@ std::string watch(Endpoint& endpoint, const Options& options, Sample before) {
 }
 
 /// Anywhere else: a block of lines each time.
-std::string print_on(Endpoint& endpoint, const Options& options, Sample before) {
+std::string print_on(Endpoint& endpoint, const TopOptions& options, Sample before) {
   for (;;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(options.interval_ms));
     auto now = take_sample(endpoint);
@@ -81,7 +81,7 @@ std::string print_on(Endpoint& endpoint, const Options& options, Sample before) 
   }
 }
 
-int run(const Options& options) {
+int run_top(const TopOptions& options) {
   const auto endpoint = open_figures(options.address);
   if (!endpoint) return fail(endpoint.error());
   auto first = take_sample(**endpoint);
@@ -103,7 +103,7 @@ Command make_top_command(CLI::App& program) {
                   "  chimera top unix:chimera.socket --once\n"
                   "\nq ends it. Rates and latencies are those of the last interval; docs/operating.md says what is\n"
                   "measured. Where standard output is no terminal it prints a block of lines each interval.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TopOptions>();
   add_operand(command, "ADDRESS", options->address, "A running server").required();
   add_time_option(command, "--interval", options->interval_ms, "Between two looks (default 1s, at least 100ms)")
       .check([](std::string& text) {
@@ -111,7 +111,7 @@ Command make_top_command(CLI::App& program) {
         return is_enough ? std::string() : std::string("the interval is at least 100ms");
       });
   add_flag(command, "--once", options->once, "Print what has happened within one interval, and end");
-  return {&command, [options] { return run(*options); }};
+  return {&command, [options] { return run_top(*options); }};
 }
 
 }  // namespace chimera::cli

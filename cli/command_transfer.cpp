@@ -21,7 +21,7 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct TransferOptions {
   std::string target, file, name;
   StoreOptions store;
   ImportOptions import;
@@ -32,7 +32,7 @@ struct Options {
 };
 
 /// Where the data itself goes to standard output, its report does not.
-void report(const Options& options, const Transferred& done, const std::string& snapshot, std::FILE* to) {
+void report(const TransferOptions& options, const Transferred& done, const std::string& snapshot, std::FILE* to) {
   if (options.json) {
     nlohmann::ordered_json json{{"name", options.name},
                                 {"uuid", to_string(done.uuid)},
@@ -50,7 +50,7 @@ void report(const Options& options, const Transferred& done, const std::string& 
 }
 
 /// Ends the endpoint's session, and reports if all went well.
-int finish(const Options& options, Endpoint& endpoint, const std::expected<Transferred, std::string>& done,
+int finish(const TransferOptions& options, Endpoint& endpoint, const std::expected<Transferred, std::string>& done,
            std::FILE* to = stdout, const std::string& snapshot = {}) {
   const auto closed = endpoint.close();
   if (output_is_closed()) return exit_failed;  // nobody is left to be told
@@ -60,7 +60,7 @@ int finish(const Options& options, Endpoint& endpoint, const std::expected<Trans
   return exit_done;
 }
 
-int run_stream_import(const Options& options, const ImageFile& stream) {
+int run_stream_import(const TransferOptions& options, const ImageFile& stream) {
   if (options.import.fixed_length)
     return fail("--fixed is for images: a stream says itself whether its length is fixed.");
   const auto endpoint = open_endpoint(options.target, options.store);
@@ -70,7 +70,7 @@ int run_stream_import(const Options& options, const ImageFile& stream) {
   return finish(options, **endpoint, imported->done, stdout, imported->snapshot);
 }
 
-int run_import(const Options& options) {
+int run_import(const TransferOptions& options) {
   if (is_same_file(options.file, options.target)) return fail(options.file + " is the store itself.");
   const auto image = ImageFile::open_source(options.file);
   if (!image) return fail(image.error());
@@ -86,7 +86,7 @@ int run_import(const Options& options) {
 }
 
 /// A device that can be written to gets a snapshot first, so its store has to be opened for that.
-std::expected<std::unique_ptr<Endpoint>, std::string> open_for_stream(const Options& options) {
+std::expected<std::unique_ptr<Endpoint>, std::string> open_for_stream(const TransferOptions& options) {
   auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint || is_address(options.target)) return endpoint;
   const auto device = find_device(**endpoint, options.target, options.name);
@@ -99,7 +99,7 @@ std::expected<std::unique_ptr<Endpoint>, std::string> open_for_stream(const Opti
   return open_endpoint(options.target, writable);
 }
 
-int run_stream_export(const Options& options) {
+int run_stream_export(const TransferOptions& options) {
   const auto endpoint = open_for_stream(options);
   if (!endpoint) return fail(endpoint.error());
   const auto file = ImageFile::open_target(options.file, 0, options.force);
@@ -119,7 +119,7 @@ int run_stream_export(const Options& options) {
   return finish(options, **endpoint, done, file->is_stream() ? stderr : stdout, snapshot);
 }
 
-int run_export(const Options& options) {
+int run_export(const TransferOptions& options) {
   if (options.stream || !options.since.empty()) return run_stream_export(options);
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
@@ -135,7 +135,7 @@ int run_export(const Options& options) {
   return finish(options, **endpoint, done, image->is_stream() ? stderr : stdout);
 }
 
-void add_operands(CLI::App& command, Options& options, const std::string& file_help) {
+void add_operands(CLI::App& command, TransferOptions& options, const std::string& file_help) {
   add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
   add_operand(command, "FILE", options.file, file_help).required();
   add_operand(command, "NAME", options.name, "The device's name in the store").required();
@@ -156,7 +156,7 @@ Command make_import_command(CLI::App& program) {
                   "\nWhat `chimera export --stream` has written is recognised: then NAME gets the content of the\n"
                   "snapshot, which is made beside it, as NAME@…, all at once or not at all. A stream since a\n"
                   "snapshot needs that snapshot here, from the stream before, and NAME as it is in it.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TransferOptions>();
   add_operands(command, *options, "A file or a block device, - for standard input");
   add_flag(command, "--replace", options->import.replace,
            "In the place of a device of that name, which is deleted when the new one is complete; of a stream since a "
@@ -176,7 +176,7 @@ Command make_export_command(CLI::App& program) {
       "from the copy of an earlier one: then it holds what differs. A device that can be written to gets a\n"
       "snapshot first, which stays. `chimera disasm` prints it.\n"
       "\nTo standard output holes are written as zeros, and the report goes to standard error.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TransferOptions>();
   options->store.read_only = true;
   add_operands(command, *options, "A file or a block device, - for standard output");
   add_flag(command, "--force", options->force, "Overwrite a file that exists, or a block device");

@@ -15,13 +15,13 @@
 namespace chimera::cli {
 namespace {
 
-struct Options {
+struct TrimOptions {
   std::string store;
   StoreOptions open;
   bool json = false;
 };
 
-int run_trim(const Options& options) {
+int run_trim(const TrimOptions& options) {
   if (options.store == memory_store) return fail(":memory: is no file: there is nothing to give back.");
   if (is_address(options.store)) {
     return fail(options.store +
@@ -50,7 +50,7 @@ Command make_trim_command(CLI::App& program) {
       "\nA file gets holes where the store is free; a block device is told so, if it can be. What is deleted in a\n"
       "store in a file is given back without this, in runs of 64K or more, unless the store was preallocated or\n"
       "opened with --keep-space.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrimOptions>();
   add_operand(command, "STORE", options->store, "A store that no server has open").required();
   add_flag(command, "--json", options->json, "Print one JSON object: store, given_back (bytes)");
   add_store_options(command, options->open);

@@ -13,6 +13,13 @@
 
 namespace chimera::devices::testing {
 
+/// The sanitizers make it ten times as slow, so they see one of so many seeds.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr std::uint64_t crash_share = 8;
+#else
+inline constexpr std::uint64_t crash_share = 1;
+#endif
+
 struct CrashOptions {
   std::uint64_t store_blocks = smallest_store_blocks;
   FormatOptions format;

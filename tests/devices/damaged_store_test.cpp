@@ -16,12 +16,6 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-constexpr std::uint64_t beyond = smallest_store_blocks;  // the first block behind the store
-
-const Uuid table = numbered(1);
-const Uuid log = numbered(2);
-
 Slot born(const Slot& slot, std::uint64_t generation) { return {slot.address(), generation, slot.checksum()}; }
 /// With one of the flags that are zeros on the disk.
 Slot flagged(Slot slot) {

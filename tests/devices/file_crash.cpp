@@ -24,7 +24,7 @@ constexpr std::array<std::uint64_t, 5> places = {100, 2 * block_size - 4, 3 * bl
 constexpr std::uint64_t whole_block = 5 * block_size;
 /// And outside of transactions, in a block that transactions write too.
 constexpr std::uint64_t outside = 3 * block_size + 2000;
-constexpr unsigned rounds = 14;
+constexpr unsigned file_rounds = 14;
 /// A file whose length can be set: commits cut and lengthen it behind `file_length`, and write numbers there.
 constexpr std::uint64_t disk_blocks = 600;
 constexpr std::uint64_t most_tail = 20'000;
@@ -136,7 +136,7 @@ class FileCrash {
     file_ = uuid_in(replies[0]);
     pool_ = uuid_in(replies[is_sized_ ? 2 : 1]);
     look_at_boundaries([this](auto, auto&) { look_at_images(); });
-    for (unsigned n = 0; n < rounds && wrong_.empty(); ++n) {
+    for (unsigned n = 0; n < file_rounds && wrong_.empty(); ++n) {
       pair_->go_on(random_.below(8));
       const std::string problem = random_.chance(10) ? crash() : random_.chance(65) ? commit() : write_outside();
       if (wrong_.empty()) wrong_ = problem;

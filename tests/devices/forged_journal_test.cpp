@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint8_t data_plane = 0;
 
 /// With one of the flags that are zeros on the disk.
-Slot flagged(std::uint64_t address) {
+Slot flagged_slot(std::uint64_t address) {
   Slot slot(address, 1, 0);
   std::uint64_t words[2];
   std::memcpy(words, &slot, sizeof words);
@@ -83,7 +83,7 @@ std::vector<Forgery> forgeries() {
       {"a plane that there is not", of_table().put(std::uint8_t{3}).of(place_blocks), no_operands},
       {"half an entry", of_table().put(data_plane).put(std::uint64_t{0}).of(place_blocks), no_operands},
       {"a hole", placing(Slot()), no_operands},
-      {"a slot with a flag", placing(flagged(3000)), no_operands},
+      {"a slot with a flag", placing(flagged_slot(3000)), no_operands},
       {"a slot that was never born", placing(Slot(3000, 0, 1)), no_operands},
       {"no clone", of_table().of(clone_as), no_operands},
       {"a clone without a name", of_table().put(unknown).of(clone_as), no_operands},
@@ -200,7 +200,7 @@ TEST_CASE("a record that is not durable counts if the blocks that it names are t
   const Bytes hole = holes;
   holes.insert(holes.end(), hole.begin(), hole.end());
   for (const Bytes& record : {holes, placing(moved(placed.slot, free_block + 1)), placing(moved(placed.slot, beyond)),
-                              placing(Slot()), placing(flagged(free_block)), half, two, cut_short()}) {
+                              placing(Slot()), placing(flagged_slot(free_block)), half, two, cut_short()}) {
     ForgedJournal forged(placed.forged);
     forged.next = forged.superblock.journal;
     forged.add(record);

@@ -16,13 +16,10 @@
 
 namespace chimera::devices::testing {
 
-inline const Uuid table = numbered(1);
 inline const Uuid other = numbered(2);
 inline const Uuid unknown = numbered(9);
 
 using Bytes = std::vector<std::uint8_t>;
-
-inline constexpr std::uint64_t beyond = smallest_store_blocks;
 
 [[nodiscard]] inline io::DiskImage good_store() {
   PoolRig rig;

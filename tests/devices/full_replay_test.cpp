@@ -14,9 +14,6 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-const Uuid plain = numbered(1);
-const Uuid target = numbered(2);
 const Uuid filler = numbered(3);
 
 /// A store with a published state that everything in the journal comes after.

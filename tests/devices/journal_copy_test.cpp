@@ -15,10 +15,6 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-const Uuid plain = numbered(1);
-const Uuid target = numbered(5);
-
 /// Where somebody else may do something in the middle of a copy.
 class CopyRig {
  public:

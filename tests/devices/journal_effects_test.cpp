@@ -15,18 +15,11 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t kibi = 1 << 10;
-constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t last_offset = ~std::uint64_t{0};
 
-const Uuid plain = numbered(1);
 const Uuid columned = numbered(2);
 const Uuid fixed = numbered(3);
-const Uuid doomed = numbered(4);
-const Uuid target = numbered(5);
-
-using Block = std::vector<std::uint8_t>;
-Program::Block as_block(const Block& block) { return Program::Block(block); }
+const Uuid deleted = numbered(4);
 
 /// A program that finds its devices when it is run.
 struct Step {
@@ -136,16 +129,16 @@ const Step steps[] = {
     {"delete",
      [](PoolRig&) {
        return Program()
-           .create_device("doomed", "c", {}, doomed)
-           .write_bytes(doomed, 0, pattern(23, 30'000))
-           .delete_device(doomed);
+           .create_device("deleted", "c", {}, deleted)
+           .write_bytes(deleted, 0, pattern(23, 30'000))
+           .delete_device(deleted);
      }},
     {"delete by force, and make it anew",
      [](PoolRig& rig) {
        return Program()
            .delete_device_by_force(named(rig, "columned"))
-           .create_device("columned", {}, {}, doomed)
-           .write_bytes(doomed, 5, pattern(24, 5000));
+           .create_device("columned", {}, {}, deleted)
+           .write_bytes(deleted, 5, pattern(24, 5000));
      }},
     {"copy",
      [](PoolRig&) {

@@ -18,9 +18,8 @@ namespace {
 
 using Kind = io::DiskRequest::Kind;
 
-constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t frames = limits::smallest_cache / block_size;
-constexpr std::uint64_t store_blocks = (256 * mebi) / block_size;
+constexpr std::uint64_t replayed_blocks = (256 * mebi) / block_size;
 
 /// Blocks so far apart have nodes of their own, so each byte that is written takes three frames.
 constexpr std::uint64_t own_nodes = 65536;
@@ -46,7 +45,7 @@ class PatientLoop final : public io::Loop {
 /// A store whose journal is to be replayed. Each record changes a byte in each of so many blocks, which lie `stride`
 /// blocks apart.
 io::DiskImage much_to_replay(const std::vector<std::uint64_t>& records, std::uint64_t stride, Content& content) {
-  JournalRig journal(store_blocks, {.journal_bytes = 8 * mebi}, 8 * limits::smallest_cache);
+  JournalRig journal(replayed_blocks, {.journal_bytes = 8 * mebi}, 8 * limits::smallest_cache);
   PoolRig& rig = journal.rig;
   const Uuid device = rig.create("d");
   rig.checkpoint();

@@ -16,11 +16,21 @@
 #include <fmt/format.h>
 
 #include "devices/journal_format.h"
+#include "devices/salvage.h"
 #include "isa/opcodes.h"
 #include "tests/devices/crash_content.h"
 #include "tests/devices/pool_rig.h"
 
 namespace chimera::devices::testing {
+
+/// What tests of the journal call a device and what is copied to.
+inline const Uuid plain = numbered(1), target = numbered(5);
+
+inline const OnProgress nobody = [](std::uint64_t, std::uint64_t) {};
+
+[[nodiscard]] inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 [[nodiscard]] inline bool is_superblock(const io::DiskRequest& request) {
   return request.kind == io::DiskRequest::Kind::write &&

@@ -21,10 +21,6 @@ namespace {
 
 using Kind = io::DiskRequest::Kind;
 
-constexpr std::uint64_t mebi = 1 << 20;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // ── Damage ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct Ring {

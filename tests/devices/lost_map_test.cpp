@@ -12,11 +12,7 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t two_groups = 2 * group_blocks;
-
-const Uuid table = numbered(1);
-const Uuid log = numbered(2);
 
 Program two_devices() {
   return Program()

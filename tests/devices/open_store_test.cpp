@@ -16,10 +16,6 @@ namespace {
 
 using Kind = io::DiskRequest::Kind;
 
-constexpr std::uint64_t mebi = 1 << 20;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 /// A disk that says that it has another size than it has.
 class ResizedDisk final : public io::Disk {
  public:

@@ -21,12 +21,8 @@ namespace {
 
 using Kind = io::DiskRequest::Kind;
 
-constexpr std::uint64_t kibi = 1 << 10;
-constexpr std::uint64_t mebi = 1 << 20;
 constexpr std::uint64_t store_blocks = (24 * mebi) / block_size;
 
-const Uuid table = numbered(1);
-const Uuid log = numbered(2);
 const Uuid doomed = numbered(3);
 const Uuid large = numbered(4);
 

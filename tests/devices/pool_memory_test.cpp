@@ -10,8 +10,6 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-
 /// Keeps reads of one block back until it is told to let them go.
 class HoldingDisk final : public io::Disk {
  public:

@@ -188,6 +188,14 @@ class PoolRig {
   return uuid;
 }
 
+/// What tests call a device and another one.
+inline const Uuid table = numbered(1), log = numbered(2);
+
+inline constexpr std::uint64_t kibi = 1 << 10, mebi = 1 << 20;  ///< bytes
+inline constexpr std::uint64_t beyond = smallest_store_blocks;  ///< the first block behind the smallest store
+
+[[nodiscard]] inline Program::Block as_block(const std::vector<std::uint8_t>& bytes) { return Program::Block(bytes); }
+
 /// Bytes that depend on a number, so that no two blocks are the same.
 [[nodiscard]] inline std::vector<std::uint8_t> pattern(std::uint64_t number, std::size_t size) {
   std::vector<std::uint8_t> bytes(size);

@@ -19,8 +19,6 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-
 /// Where a block of a device's data lies on the disk.
 std::uint64_t address_of(PoolRig& rig, std::string_view device, std::uint64_t block) {
   std::uint64_t address = 0;
@@ -39,8 +37,6 @@ std::uint64_t address_of(PoolRig& rig, std::string_view device, std::uint64_t bl
 }
 
 std::vector<std::uint8_t> block_of(std::uint64_t number) { return pattern(number, block_size); }
-
-Program::Block as_block(const std::vector<std::uint8_t>& bytes) { return Program::Block(bytes); }
 
 TEST_CASE("a checksum tells where a block was born and when") {
   const std::vector<std::uint8_t> bytes = block_of(1);

@@ -16,12 +16,6 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-constexpr std::uint64_t beyond = smallest_store_blocks;
-
-const OnProgress nobody = [](std::uint64_t, std::uint64_t) {};
-
-const Uuid table = numbered(1);
 const Uuid safe = numbered(2);
 
 /// A node in whose place something else is put.
@@ -43,13 +37,13 @@ void make_grave(Planted& planted, const std::function<void(Node&)>& change) {
   grave.heights[0] = heights[0];
 }
 
-struct Damage {
+struct PlantedDamage {
   const char* what;
   std::function<void(Planted&)> plant;
   const char* line;  ///< that tells it, among the repairs
 };
 
-const Damage damages[] = {
+const PlantedDamage planted_damages[] = {
     {"more blocks than the disk has", [](Planted& p) { ++p.superblock.block_count; }, "and its disk"},
     {"too few blocks", [](Planted& p) { p.superblock.block_count = 1; }, "and its disk"},
     {"a tree of counts that is too high", [](Planted& p) { p.superblock.references_height = 8; }, "counts cannot be"},
@@ -140,7 +134,7 @@ void check_salvaged(const io::DiskImage& image) {
 TEST_CASE("what cannot be is told, and a salvage leaves it out and keeps the rest") {
   const io::DiskImage good = store_to_damage();
   const io::DiskImage without = store_to_damage({.journal_bytes = 0});
-  for (const Damage& damage : damages) {
+  for (const PlantedDamage& damage : planted_damages) {
     for (const bool has_journal : {true, false}) {
       CAPTURE(std::string(damage.what));
       Planted planted(has_journal ? good : without);
@@ -205,7 +199,7 @@ TEST_CASE("what is made anew leaves alone what the map of free space has as used
   check_salvaged(rig.disk.content());
 }
 
-struct Refusal {
+struct Hopeless {
   const char* what;
   std::function<void(io::DiskImage&)> change;
   const char* reason;
@@ -220,7 +214,7 @@ std::function<void(io::DiskImage&)> planted(Change&& change) {
   };
 }
 
-const Refusal refusals[] = {
+const Hopeless hopeless[] = {
     {"no superblock", [](io::DiskImage& image) { image = io::DiskImage(smallest_store_blocks); }, "no superblock"},
     {"a disk of few blocks", [](io::DiskImage& image) { image = io::DiskImage(10); }, "no superblock"},
     {"a newer format", planted([](Planted& p) { p.superblock.version[0] = 2; }), "newer version"},
@@ -238,7 +232,7 @@ const Refusal refusals[] = {
 
 TEST_CASE("what nothing can be salvaged of is refused, and stays as it is") {
   const io::DiskImage good = store_to_damage();
-  for (const Refusal& refusal : refusals) {
+  for (const Hopeless& refusal : hopeless) {
     CAPTURE(std::string(refusal.what));
     io::DiskImage image = good;
     refusal.change(image);

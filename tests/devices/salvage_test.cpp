@@ -20,10 +20,6 @@ namespace {
 using Kind = io::DiskRequest::Kind;
 using Addresses = std::vector<std::uint64_t>;
 
-constexpr std::uint64_t mebi = 1 << 20;
-
-const OnProgress nobody = [](std::uint64_t, std::uint64_t) {};
-
 /// What has to be damaged to meet a structure, in a store with records waiting in its journal.
 struct Sample {
   io::DiskImage image{smallest_store_blocks};

@@ -92,7 +92,7 @@ std::string fill_the_store() {
   return left >= rig.pool().blocks().kept_back() ? "" : "a commit has taken what is kept back";
 }
 
-const Mutant mutants[] = {
+const Mutant transaction_mutants[] = {
     {"who has read what another has changed goes on", vm::safeguards::readers_are_doomed, compare_with_model},
     {"so does who has touched a device that is another now", vm::safeguards::reshaping_dooms, compare_with_model},
     {"so does who has looked up a name that means something else", vm::safeguards::renaming_dooms, compare_with_model},
@@ -104,7 +104,7 @@ const Mutant mutants[] = {
     {"a program runs twice with one token", vm::safeguards::tokens_commit_once, compare_with_model},
 };
 
-const Mutant simulated_mutants[] = {
+const Mutant simulated_transaction_mutants[] = {
     {"who has read what another has changed goes on", vm::safeguards::readers_are_doomed, crash_transactions},
     {"a commit is performed without a rehearsal", vm::safeguards::commits_are_rehearsed, crash_transactions},
     {"the parts of a commit are rehearsed each by itself", safeguards::rehearsals_add_up, fill_the_store},
@@ -114,9 +114,9 @@ const Mutant simulated_mutants[] = {
     {"a program runs twice with one token", vm::safeguards::tokens_commit_once, crash_transactions},
 };
 
-TEST_CASE("the model notices when a safeguard of transactions is missing") { check_all(mutants); }
+TEST_CASE("the model notices when a safeguard of transactions is missing") { check_all(transaction_mutants); }
 
-TEST_CASE("the simulation of their crashes does") { check_all(simulated_mutants); }
+TEST_CASE("the simulation of their crashes does") { check_all(simulated_transaction_mutants); }
 
 TEST_CASE("and they find nothing when all are there") {
   for (const auto& test :

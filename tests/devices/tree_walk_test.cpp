@@ -13,8 +13,7 @@
 namespace chimera::devices::testing {
 namespace {
 
-constexpr std::uint64_t mebi = 1 << 20;
-constexpr std::uint64_t store_blocks = (512 * mebi) / block_size;
+constexpr std::uint64_t walked_blocks = (512 * mebi) / block_size;
 
 using Look = std::function<Outcome(Waiter&, std::uint64_t offset, std::uint64_t count, std::vector<Extent>&)>;
 
@@ -44,7 +43,7 @@ std::vector<Extent> all_of(PoolRig& rig, std::uint64_t length, const Look& look,
 
 /// One block in so many is there, in a device that was cloned before.
 void check_sparse(std::uint64_t count, std::uint64_t stride, unsigned least_answers, unsigned least_comparisons) {
-  PoolRig rig(store_blocks);
+  PoolRig rig(walked_blocks);
   const Uuid uuid = rig.create("d");
   const Uuid clone = rig.clone(uuid, "empty");
   for (std::uint64_t n = 0; n < count;) {
@@ -91,7 +90,7 @@ TEST_CASE("more leaves than one call looks at are gone on with, and none is lost
 
 TEST_CASE("a map whose checksums are taken a few at a time may change meanwhile") {
   constexpr std::uint64_t leaves = 1000;
-  PoolRig rig(store_blocks);
+  PoolRig rig(walked_blocks);
   const Uuid uuid = rig.create("d");
   std::vector<std::uint8_t> expected(leaves, 1);
   for (std::uint64_t n = 0; n < leaves;) {
@@ -169,7 +168,7 @@ TEST_CASE("counts that cannot be read fail what would change them, and are read 
 TEST_CASE("the reads ahead of many sessions take no more than their part of the cache, and all are answered") {
   constexpr std::uint64_t pieces = 18;
   constexpr std::size_t count = 4;
-  PoolRig rig(store_blocks);
+  PoolRig rig(walked_blocks);
   const Uuid device = rig.create("d");
   const std::vector<std::uint8_t> piece = pattern(1, mebi);
   for (std::uint64_t n = 0; n < count * pieces; ++n) rig.run_well(Program().write_bytes(device, n * mebi, piece));

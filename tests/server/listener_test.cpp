@@ -51,13 +51,13 @@ struct CountingHost final : Listener::Host {
   [[nodiscard]] bool has_room(Protocol) const override { return connections < most; }
 };
 
-struct Rig {
+struct ListenerRig {
   io::testing::ScratchDirectory scratch{io::testing::temporary_parent()};
   HandLoop loop;
   CountingHost host;
   Listener listener{host, loop, std::move(*listen_on(*parse_address("unix:" + scratch.file("s")), 0600)),
                     Protocol::instructions};
-  ~Rig() {
+  ~ListenerRig() {
     listener.stop();
     if (loop.accepting != nullptr) loop.end(loop.accepting, -ECANCELED);
     if (loop.waiting != nullptr) loop.end(loop.waiting, -ECANCELED);
@@ -69,7 +69,7 @@ struct Rig {
 }  // namespace
 
 TEST_CASE("one connection after the other is accepted; one that has gone again does not matter") {
-  Rig rig;
+  ListenerRig rig;
   for (int i = 0; i < 3; ++i) {
     rig.loop.end(rig.loop.accepting, ::dup(0));
     rig.loop.end(rig.loop.accepting, -ECONNABORTED);
@@ -80,7 +80,7 @@ TEST_CASE("one connection after the other is accepted; one that has gone again d
 
 TEST_CASE("where descriptors or memory are used up, or nobody may come, the next try comes after a pause") {
   for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EINVAL}) {
-    Rig rig;
+    ListenerRig rig;
     rig.loop.end(rig.loop.accepting, -error);
     CHECK(rig.loop.accepting == nullptr);
     rig.listener.resume();  // a connection has gone
@@ -91,7 +91,7 @@ TEST_CASE("where descriptors or memory are used up, or nobody may come, the next
 }
 
 TEST_CASE("without room for one more nothing is accepted until there is") {
-  Rig rig;
+  ListenerRig rig;
   rig.host.most = 1;
   rig.loop.end(rig.loop.accepting, ::dup(0));
   CHECK(rig.loop.accepting == nullptr);
@@ -103,7 +103,7 @@ TEST_CASE("without room for one more nothing is accepted until there is") {
 }
 
 TEST_CASE("a connection that comes while it stops is not taken") {
-  Rig rig;
+  ListenerRig rig;
   rig.listener.stop();
   CHECK(!rig.listener.has_stopped());
   rig.loop.end(rig.loop.accepting, ::dup(0));

@@ -16,7 +16,6 @@ using nbd::Option;
 
 namespace {
 
-constexpr std::array kinds{io::LoopKind::uring, io::LoopKind::posix};
 constexpr std::size_t greeting_size = 18;
 constexpr std::size_t option_reply_size = 20;
 constexpr std::size_t agreed_size = option_reply_size + 12 + option_reply_size;
@@ -30,16 +29,16 @@ Bytes joined(Bytes first, const Bytes& second) { return first += second; }
 void skip(const RawClient& client, std::size_t size) { static_cast<void>(client.receive(size)); }
 
 /// A server that speaks NBD, on a store in a file.
-struct Rig {
-  Rig(io::LoopKind kind, const Options& options)
+struct NbdRig {
+  NbdRig(io::LoopKind kind, const Options& options)
       : server({.kind = kind,
                 .options = options,
                 .store_file = make_store(),
                 .protocol = Protocol::nbd,
                 .clock = &clock}) {}
-  ~Rig() { clock.let_disk_stand(false); }
-  Rig(const Rig&) = delete;
-  Rig& operator=(const Rig&) = delete;
+  ~NbdRig() { clock.let_disk_stand(false); }
+  NbdRig(const NbdRig&) = delete;
+  NbdRig& operator=(const NbdRig&) = delete;
 
   std::string make_store() {
     format_store(scratch.file("store"));
@@ -76,8 +75,8 @@ void check_served(const RawClient& client) {
 }  // namespace
 
 TEST_CASE("who does not agree upon an export in time is let go, however much it says") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, patient);
+  for (const io::LoopKind kind : loop_kinds) {
+    NbdRig rig(kind, patient);
     if (!rig.server.is_running()) continue;
     const RawClient silent(rig.server);
     skip(silent, greeting_size);
@@ -96,10 +95,10 @@ TEST_CASE("who does not agree upon an export in time is let go, however much it 
 }
 
 TEST_CASE("a handshake may take for ever if the server is told so") {
-  for (const io::LoopKind kind : kinds) {
+  for (const io::LoopKind kind : loop_kinds) {
     Options options = patient;
     options.nbd_handshake_ms = 0;
-    Rig rig(kind, options);
+    NbdRig rig(kind, options);
     if (!rig.server.is_running()) continue;
     const RawClient client = rig.greeted();
     rig.pass(100 * handshake_ms);
@@ -109,8 +108,8 @@ TEST_CASE("a handshake may take for ever if the server is told so") {
 }
 
 TEST_CASE("who stops within a request is let go, and slowly is fast enough") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, patient);
+  for (const io::LoopKind kind : loop_kinds) {
+    NbdRig rig(kind, patient);
     if (!rig.server.is_running()) continue;
     const RawClient stuck = rig.attached();
     const RawClient slow = rig.attached();
@@ -127,10 +126,10 @@ TEST_CASE("who stops within a request is let go, and slowly is fast enough") {
 }
 
 TEST_CASE("who does not take its replies is let go") {
-  for (const io::LoopKind kind : kinds) {
+  for (const io::LoopKind kind : loop_kinds) {
     Options options = patient;
     options.most_connections = 1;
-    Rig rig(kind, options);
+    NbdRig rig(kind, options);
     if (!rig.server.is_running()) continue;
     const RawClient stuck = rig.attached();
     Bytes reads;
@@ -143,8 +142,8 @@ TEST_CASE("who does not take its replies is let go") {
 }
 
 TEST_CASE("who waits for us is not let go, however long it takes") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, patient);
+  for (const io::LoopKind kind : loop_kinds) {
+    NbdRig rig(kind, patient);
     if (!rig.server.is_running()) continue;
     const RawClient waiting = rig.attached();
     rig.clock.let_disk_stand(true);
@@ -156,10 +155,10 @@ TEST_CASE("who waits for us is not let go, however long it takes") {
 }
 
 TEST_CASE("who has said goodbye and does not go is let go soon, and its place is another's") {
-  for (const io::LoopKind kind : kinds) {
+  for (const io::LoopKind kind : loop_kinds) {
     Options options = patient;
     options.most_connections = 1;
-    Rig rig(kind, options);
+    NbdRig rig(kind, options);
     if (!rig.server.is_running()) continue;
     const RawClient leaving = rig.attached();
     leaving.send(joined(nbd::testing::request(Command::disconnect, 0, 0), Bytes(5000)));

@@ -17,8 +17,6 @@ using namespace chimera::server::testing;
 
 namespace {
 
-constexpr std::size_t created_size = 17;
-constexpr std::array kinds{io::LoopKind::uring, io::LoopKind::posix};
 constexpr std::uint64_t timeout_ms = 8'000;
 constexpr std::uint64_t look_ms = timeout_ms / 8;
 constexpr Options only_idle{.idle_timeout_ms = timeout_ms, .stall_timeout_ms = 0};
@@ -27,13 +25,13 @@ const Bytes list_none{0x48, 0, 0, 0, 0, 0, 0, 0, 0};
 const Bytes listed_none{0, 0, 0, 0, 0};
 
 /// A server on a store in a file.
-struct Rig {
-  Rig(io::LoopKind kind, const Options& options)
+struct PatienceRig {
+  PatienceRig(io::LoopKind kind, const Options& options)
       : server({.kind = kind, .options = options, .store_file = make_store(), .clock = &clock}) {}
 
-  ~Rig() { clock.let_disk_stand(false); }
-  Rig(const Rig&) = delete;
-  Rig& operator=(const Rig&) = delete;
+  ~PatienceRig() { clock.let_disk_stand(false); }
+  PatienceRig(const PatienceRig&) = delete;
+  PatienceRig& operator=(const PatienceRig&) = delete;
 
   std::string make_store() {
     format_store(scratch.file("store"));
@@ -79,8 +77,8 @@ int tcp_option(const Socket& socket, int option) {
 }  // namespace
 
 TEST_CASE("a client that asks for nothing is let go, with its devices; one that asks now and then stays") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, only_idle);
+  for (const io::LoopKind kind : loop_kinds) {
+    PatienceRig rig(kind, only_idle);
     if (!rig.server.is_running()) continue;
     const RawClient idle = client_with_device(rig.server, "idle");
     const RawClient asking = client_with_device(rig.server, "asking");
@@ -96,8 +94,8 @@ TEST_CASE("a client that asks for nothing is let go, with its devices; one that 
 }
 
 TEST_CASE("who asks for nothing stays for ever, unless the server is told otherwise") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, {});
+  for (const io::LoopKind kind : loop_kinds) {
+    PatienceRig rig(kind, {});
     if (!rig.server.is_running()) continue;
     const RawClient idle = client_with_device(rig.server, "idle");
     for (int hour = 0; hour < 100; ++hour) rig.clock.pass(3'600'000);
@@ -107,8 +105,8 @@ TEST_CASE("who asks for nothing stays for ever, unless the server is told otherw
 }
 
 TEST_CASE("who stops within an instruction is let go, and nothing of it is done; slowly is fast enough") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, only_stall);
+  for (const io::LoopKind kind : loop_kinds) {
+    PatienceRig rig(kind, only_stall);
     if (!rig.server.is_running()) continue;
     const Bytes whole = write_bytes(0, {1, 2, 3, 4});
     const RawClient stuck = client_with_device(rig.server, "stuck");
@@ -128,8 +126,8 @@ TEST_CASE("who stops within an instruction is let go, and nothing of it is done;
 }
 
 TEST_CASE("who does not take its answers is let go") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, only_stall);
+  for (const io::LoopKind kind : loop_kinds) {
+    PatienceRig rig(kind, only_stall);
     if (!rig.server.is_running()) continue;
     RawClient stuck = client_with_device(rig.server, "big");
     stuck.send(write_bytes((1 << 20) - 1, {1}));
@@ -146,8 +144,8 @@ TEST_CASE("who does not take its answers is let go") {
 }
 
 TEST_CASE("who stops within a transaction is let go, and it is aborted; one that goes on stays") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, only_stall);
+  for (const io::LoopKind kind : loop_kinds) {
+    PatienceRig rig(kind, only_stall);
     if (!rig.server.is_running()) continue;
     const RawClient stuck = client_with_device(rig.server, "stuck");
     const RawClient slow = client_with_device(rig.server, "slow");
@@ -175,8 +173,8 @@ TEST_CASE("who stops within a transaction is let go, and it is aborted; one that
 }
 
 TEST_CASE("who waits for us is not let go, however long it takes") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind, {.idle_timeout_ms = timeout_ms, .stall_timeout_ms = timeout_ms});
+  for (const io::LoopKind kind : loop_kinds) {
+    PatienceRig rig(kind, {.idle_timeout_ms = timeout_ms, .stall_timeout_ms = timeout_ms});
     if (!rig.server.is_running()) continue;
     const RawClient waiting = client_with_device(rig.server, "d");
     rig.clock.let_disk_stand(true);
@@ -208,7 +206,7 @@ TEST_CASE("a TCP client whose computer has gone is given up by the kernel in goo
 }
 
 TEST_CASE("who asks for figures has one deadline, whatever it does") {
-  for (const io::LoopKind kind : kinds) {
+  for (const io::LoopKind kind : loop_kinds) {
     HandClock clock;
     const Options options;
     RunningServer server({.kind = kind, .options = options, .protocol = Protocol::metrics, .clock = &clock});

@@ -1,6 +1,7 @@
 #pragma once
 // A server in a thread of this process, on the memory store or on one in a file, and what the tests say to it.
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <string>
@@ -16,6 +17,9 @@
 namespace chimera::server::testing {
 
 using Bytes = std::vector<std::uint8_t>;
+
+inline constexpr std::size_t created_size = 17;  ///< of the answer to create and open: status and UUID
+inline constexpr std::array loop_kinds{io::LoopKind::uring, io::LoopKind::posix};
 
 /// Everything of it lives in its thread, but for `stop`.
 class RunningServer {

@@ -19,8 +19,6 @@ using namespace chimera::server::testing;
 
 namespace {
 
-constexpr std::size_t created_size = 17;  // the answer to create and open: status and UUID
-
 Bytes repeated(const Bytes& program, std::size_t times) {
   Bytes all;
   all.reserve(program.size() * times);

@@ -17,8 +17,7 @@ using namespace chimera::server::testing;
 
 namespace {
 
-constexpr std::size_t created_size = 17;
-constexpr Options patient{.stop_deadline_ms = 3'600'000};
+constexpr Options stopped_late{.stop_deadline_ms = 3'600'000};
 
 bool exists(const std::string& path) {
   struct stat status {};
@@ -28,7 +27,7 @@ bool exists(const std::string& path) {
 }  // namespace
 
 TEST_CASE("stop with nobody connected: run returns, the socket is gone") {
-  with_each_server(patient, [](RunningServer& server) {
+  with_each_server(stopped_late, [](RunningServer& server) {
     const std::string path = server.address().path;
     CHECK(exists(path));
     server.ask_to_stop();
@@ -39,7 +38,7 @@ TEST_CASE("stop with nobody connected: run returns, the socket is gone") {
 }
 
 TEST_CASE("stop ends idle connections in an orderly way, and what has come by then is answered") {
-  with_each_server(patient, [](RunningServer& server) {
+  with_each_server(stopped_late, [](RunningServer& server) {
     Client client = server.connect();
     client.send(create("d"));
     CHECK(answers(client, created_size)[0] == 0);
@@ -56,7 +55,7 @@ TEST_CASE("stop ends idle connections in an orderly way, and what has come by th
 }
 
 TEST_CASE("stop while answers wait for a slow client: they are all sent; what had not begun answers shutting down") {
-  with_each_server(patient, [](RunningServer& server) {
+  with_each_server(stopped_late, [](RunningServer& server) {
     Client client = server.connect();
     client.send(create("d"));
     client.send(write_bytes((4 << 20) - 1, {9}));
@@ -124,7 +123,7 @@ TEST_CASE("SIGTERM and SIGINT stop it, and reach nobody else") {
       ::sigaddset(&set, SIGINT);
       ::pthread_sigmask(SIG_BLOCK, &set, &before);
       {
-        RunningServer server({.kind = kind, .options = patient, .signals = {SIGTERM, SIGINT}});
+        RunningServer server({.kind = kind, .options = stopped_late, .signals = {SIGTERM, SIGINT}});
         if (server.is_running()) {
           Client client = server.connect();
           client.send(create("d"));
@@ -151,7 +150,7 @@ TEST_CASE("signals that come while it ends are not left for whoever goes on") {
     const auto loop = io::testing::loop_of(kind);
     if (!loop) continue;
     vm::Machine machine(*loop, std::make_unique<devices::Store>());
-    auto server = Server::make(machine, *loop, patient);
+    auto server = Server::make(machine, *loop, stopped_late);
     REQUIRE(server);
     for (const int signal : signals) ::kill(::getpid(), signal);
     CHECK((*server)->run(signals) == Status::ok);

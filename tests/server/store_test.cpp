@@ -13,7 +13,6 @@ using namespace chimera::server::testing;
 
 namespace {
 
-constexpr std::size_t created_size = 17;
 constexpr std::uint64_t block_count = 4096;
 
 std::uint8_t content(std::uint64_t block) { return static_cast<std::uint8_t>(block * 31 >> 2); }

@@ -14,17 +14,15 @@ using namespace chimera::server::testing;
 
 namespace {
 
-constexpr std::array kinds{io::LoopKind::uring, io::LoopKind::posix};
-constexpr std::size_t created_size = 17;
-constexpr std::uint64_t timeout_ms = 8'000;
-constexpr std::uint64_t look_ms = timeout_ms / 8;
+constexpr std::uint64_t hold_ms = 8'000;
+constexpr std::uint64_t hold_look_ms = hold_ms / 8;
 constexpr std::uint32_t large = 400'000;
 /// Room for one.
-constexpr Options options{.stall_timeout_ms = timeout_ms, .transfer_memory_bytes = 600'000};
+constexpr Options options{.stall_timeout_ms = hold_ms, .transfer_memory_bytes = 600'000};
 
 /// A server whose clients have devices called `d` and a letter.
-struct Rig {
-  explicit Rig(io::LoopKind kind) : server({.kind = kind, .options = options, .clock = &clock}) {}
+struct TransferRig {
+  explicit TransferRig(io::LoopKind kind) : server({.kind = kind, .options = options, .clock = &clock}) {}
 
   /// A client that has sent the first bytes of a large write to a device of its own.
   [[nodiscard]] RawClient begun(const std::string& name) const {
@@ -42,7 +40,7 @@ struct Rig {
   void trickle(const RawClient& client) {
     for (int n = 0; n < 9; ++n) {
       if (::send(client.descriptor(), &whole[0], 1, MSG_NOSIGNAL) != 1) return;
-      for (int looks = 0; looks < 2; ++looks) clock.pass(look_ms);
+      for (int looks = 0; looks < 2; ++looks) clock.pass(hold_look_ms);
     }
   }
   /// The figure of that name.
@@ -66,8 +64,8 @@ struct Rig {
 }  // namespace
 
 TEST_CASE("who holds memory that others wait for has to get on; while nobody waits a byte now and then will do") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind);
+  for (const io::LoopKind kind : loop_kinds) {
+    TransferRig rig(kind);
     if (!rig.server.is_running()) continue;
     const RawClient slow = rig.begun("slow");
     rig.await("transfer_bytes", rig.whole.size());
@@ -84,23 +82,23 @@ TEST_CASE("who holds memory that others wait for has to get on; while nobody wai
 }
 
 TEST_CASE("who waits for memory is not let go, and is served in its turn") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind);
+  for (const io::LoopKind kind : loop_kinds) {
+    TransferRig rig(kind);
     if (!rig.server.is_running()) continue;
     const RawClient first = rig.begun("first");
     rig.await("transfer_bytes", rig.whole.size());
     const RawClient second = rig.begun("second");
     rig.await("transfers_waiting", 1);
-    for (int n = 0; n < 6; ++n) rig.clock.pass(look_ms);
+    for (int n = 0; n < 6; ++n) rig.clock.pass(hold_look_ms);
     rig.end(first);
-    for (int n = 0; n < 6; ++n) rig.clock.pass(look_ms);
+    for (int n = 0; n < 6; ++n) rig.clock.pass(hold_look_ms);
     rig.end(second);
   }
 }
 
 TEST_CASE("a server that stops waits for nobody's memory") {
-  for (const io::LoopKind kind : kinds) {
-    Rig rig(kind);
+  for (const io::LoopKind kind : loop_kinds) {
+    TransferRig rig(kind);
     if (!rig.server.is_running()) continue;
     RawClient reading = rig.begun("reading");
     rig.await("transfer_bytes", rig.whole.size());
