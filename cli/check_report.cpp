@@ -30,6 +30,7 @@ void print_tables(const TablesReport& tables) {
   if (tables.tables == 0) return;
   fmt::print("{:<20}{:>16}\n{:<20}{:>16}\n", "tables", grouped(tables.tables), "rows", grouped(tables.rows));
   if (tables.fillings > 0) fmt::print("{:<20}{:>16}\n", "unfinished columns", grouped(tables.fillings));
+  if (tables.moments != 0) fmt::print("{:<20}{:>16}\n", "clones of scans", grouped(tables.moments));
 }
 
 int print_store_report(const devices::CheckReport& report, const TablesReport& tables) {
@@ -74,6 +75,7 @@ void add_tables(nlohmann::ordered_json& report, const TablesReport& tables) {
   report["tables"] = tables.tables;
   report["rows"] = tables.rows;
   report["unfinished_columns"] = tables.fillings;
+  report["scan_clones"] = tables.moments;
   report["problem_count"] = report["problem_count"].get<std::uint64_t>() + tables.problem_count;
   for (const std::string& problem : tables.problems) report["problems"].push_back(problem);
 }

@@ -4,6 +4,7 @@
 
 #include "tables/catalogue.h"
 #include "tables/check_table.h"
+#include "tables/moment.h"
 
 namespace chimera::cli {
 namespace {
@@ -36,6 +37,7 @@ TablesReport check_tables(tables::Link& link) {
     return report;
   }
   for (const tables::ListedTable& table : *all) check_one(link, table.name, report);
+  if (const auto moments = tables::list_moments(link)) report.moments = moments->size();
   return report;
 }
 

@@ -67,7 +67,7 @@ int get(const Options& options) {
 // ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 int scan(const Options& options) {
-  return with_table(options.at, [&](tables::Table& table) -> Done {
+  return with_table(options.at.to_scan(options.scan), [&](tables::Table& table) -> Done {
     tables::ScanOptions wanted = options.scan;
     const auto where = condition_of_range(table.relation(), wanted.along, options.from, options.to, wanted.where);
     if (!where) return std::unexpected(where.error());
@@ -182,6 +182,7 @@ Command make_table_scan_command(CLI::App& group) {
   add_option(command, "--to", "VALUE", options->to, "No rows behind this value");
   add_flag(command, "--reverse", options->scan.backwards, "The other way round");
   add_count_option(command, "--limit", options->limit, 0, std::size_t{1} << 48, "At most N rows");
+  add_snapshot_option(command, options->scan);
   add_flag(command, "--json", options->json, "Print JSON, an object a line");
   add_session_options(command, options->at);
   return {&command, [options] { return scan(*options); }};

@@ -117,7 +117,7 @@ std::expected<std::uint64_t, std::string> export_rows(tables::Table& table, cons
 }
 
 int export_table(const Options& options) {
-  return with_table(options.at, [&](tables::Table& table) -> Done {
+  return with_table(options.at.to_scan(options.scan), [&](tables::Table& table) -> Done {
     auto target = TextTarget::open(options.file, options.force, options.at.explain);
     if (!target) return std::unexpected(target.error());
     const auto count = export_rows(table, options, *target);
@@ -162,13 +162,14 @@ Command make_table_export_command(CLI::App& group) {
       "  chimera table export store.img shop/main/orders orders.csv\n"
       "  chimera table export unix:chimera.socket shop/main/orders - --format json | gzip > orders.jsonl.gz\n"
       "\nInserted again it gives the same rows. It reads in chunks of one moment each: what others change meanwhile\n"
-      "may be in it or not. To standard output the report goes to standard error.");
+      "may be in it or not, unless it is told --snapshot. To standard output the report goes to standard error.");
   auto options = std::make_shared<Options>();
   options->at.store.read_only = true;
   add_table_operands(command, options->at);
   add_operand(command, "FILE", options->file, "Where to, - for standard output").required();
   add_format_options(command, *options);
   add_option(command, "--where", "CONDITION", options->scan.where, "Only rows for which this is true");
+  add_snapshot_option(command, options->scan);
   add_flag(command, "--force", options->force, "Overwrite a file that exists");
   add_session_options(command, options->at);
   return {&command, [options] { return export_table(*options); }};

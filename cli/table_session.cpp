@@ -27,6 +27,12 @@ StoreOptions options_for(const TableTarget& target) {
 
 }  // namespace
 
+TableTarget TableTarget::to_scan(const tables::ScanOptions& scan) const {
+  TableTarget same = *this;
+  same.store.read_only = store.read_only && !scan.snapshot;
+  return same;
+}
+
 void add_target_operand(CLI::App& command, TableTarget& target) {
   add_operand(command, "STORE|ADDRESS", target.target, "A store, or a running server").required();
 }
@@ -34,6 +40,11 @@ void add_target_operand(CLI::App& command, TableTarget& target) {
 void add_table_operands(CLI::App& command, TableTarget& target) {
   add_target_operand(command, target);
   add_operand(command, "TABLE", target.table, "NAMESPACE/DATABASE/TABLE").check(wrong_with_table).required();
+}
+
+void add_snapshot_option(CLI::App& command, tables::ScanOptions& scan) {
+  add_flag(command, "--snapshot", scan.snapshot,
+           "All rows of one moment: it reads clones of the table's devices, and deletes them");
 }
 
 void add_session_options(CLI::App& command, TableTarget& target) {

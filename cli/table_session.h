@@ -20,12 +20,17 @@ struct TableTarget {
   std::string table;   ///< NAMESPACE/DATABASE/TABLE
   StoreOptions store;
   bool explain = false;  ///< what changes something is not sent, and programs are printed in the place of results
+
+  /// The same, opened to be written where the scan makes clones.
+  [[nodiscard]] TableTarget to_scan(const tables::ScanOptions& scan) const;
 };
 
 /// `STORE|ADDRESS`.
 void add_target_operand(CLI::App& command, TableTarget& target);
 /// `STORE|ADDRESS TABLE`.
 void add_table_operands(CLI::App& command, TableTarget& target);
+/// `--snapshot`: a scan is of one moment. What is cloned for that has to be written.
+void add_snapshot_option(CLI::App& command, tables::ScanOptions& scan);
 /// `--explain` and those of a store.
 void add_session_options(CLI::App& command, TableTarget& target);
 

@@ -39,7 +39,7 @@ class Link {
  public:
   virtual ~Link() = default;
 
-  /// Devices that say that a writer of blobs of this session is still there (BlobWriter).
+  /// Devices that say that a writer of blobs of this session is still there (BlobWriter), or a scan (Moment).
   std::set<Uuid> owners;
   /// The version that the next change of a table in this session gives it. Each session counts from a number of its
   /// own, so that a table that is brought back to an earlier state, or a clone, never gets a version again that it has

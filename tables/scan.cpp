@@ -44,6 +44,15 @@ Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
 }
 
 Result<Scan> Table::scan(const ScanOptions& options) {
+  if (options.snapshot) {
+    auto moment = Moment::take(*this);
+    if (!moment) return std::unexpected(std::move(moment.error()));
+    ScanOptions of_moment = options;
+    of_moment.snapshot = false;
+    auto scan = (*moment)->table().scan(of_moment);
+    if (scan) scan->moment_ = std::move(*moment);
+    return scan;
+  }
   return with_names([&]() -> Result<Scan> {
     Scan scan(*this, options);
     if (auto bound = scan.bind(*open_); !bound) return std::unexpected(std::move(bound.error()));
@@ -80,7 +89,12 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
     if (!*some) break;
     most_ = std::min(most_ * 2, most_ever_);
   }
-  if (numbers_.empty()) return false;
+  if (numbers_.empty()) {
+    if (moment_) {
+      if (auto ended = moment_->end(); !ended) return std::unexpected(std::move(ended.error()));
+    }
+    return false;
+  }
   left_ -= rows.size();
   return true;
 }

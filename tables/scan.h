@@ -5,13 +5,15 @@
 #include <memory>
 #include <vector>
 
+#include "tables/moment.h"
 #include "tables/row_finder.h"
 #include "tables/table.h"
 
 namespace chimera::tables {
 
 /// Refers to its table, which must stay where it is. Each chunk is of one moment; what others change between two chunks
-/// is seen or not, and no row comes twice that keeps its key, or its number where the way is along the rows.
+/// is seen or not, and no row comes twice that keeps its key, or its number where the way is along the rows. With
+/// `snapshot` all of them are of the moment at which it was begun; its clones are deleted at the end, or with it.
 class Scan {
  public:
   /// Puts the next rows in the place of what `rows` held, in its memory as far as that goes. False at the end: what
@@ -29,6 +31,7 @@ class Scan {
   [[nodiscard]] Result<bool> chunk(OpenTable& table, std::vector<types::Row>& rows);
   [[nodiscard]] std::size_t pick();
 
+  std::unique_ptr<Moment> moment_;  ///< none: it reads what there is
   Table* table_;
   ScanOptions options_;
   std::uint64_t left_;

@@ -53,6 +53,8 @@ struct ScanOptions {
   /// shortest way.
   std::string along;
   bool backwards = false;
+  /// All rows are of the moment at which the scan is begun (moment.h); without, those of each chunk are of one.
+  bool snapshot = false;
   std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
 };
 

@@ -24,7 +24,7 @@ TableHeader::Bytes TableHeader::bytes() const {
   std::ranges::copy(magic, bytes.begin());
   std::memcpy(&bytes[8], &format, sizeof format);
   store(bytes, version_offset, version);
-  store(bytes, 24, shape);
+  store(bytes, shape_offset, shape);
   store(bytes, 32, tail);
   store(bytes, 40, live);
   store(bytes, 48, free);
@@ -42,7 +42,7 @@ std::expected<TableHeader, std::string> TableHeader::parse(std::span<const std::
   }
   const auto at = [&bytes](std::size_t place) { return load<std::uint64_t>(&bytes[place]); };
   const TableHeader header{.version = at(version_offset),
-                           .shape = at(24),
+                           .shape = at(shape_offset),
                            .tail = at(32),
                            .live = at(40),
                            .free = at(48),

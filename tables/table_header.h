@@ -25,6 +25,7 @@ inline constexpr std::uint64_t most_rows = std::uint64_t{1} << 40;
 struct TableHeader {
   static constexpr std::size_t size = 64;            ///< bytes
   static constexpr std::size_t version_offset = 16;  ///< of the version, 8 bytes
+  static constexpr std::size_t shape_offset = 24;    ///< of the shape, 8 bytes
   /// Of the number of rows that an index that is being added has, 8 bytes: behind the header, and only there while one
   /// is.
   static constexpr std::size_t entered_offset = size;
