@@ -7,12 +7,12 @@
 #include <fmt/format.h>
 
 #include "devices/extents.h"
+#include "devices/layout.h"
 #include "devices/sha256.h"
 
 namespace chimera::devices {
 namespace {
 
-constexpr std::uint64_t block_size = limits::block_size;
 alignas(64) constexpr std::uint8_t zeros[block_size] = {};
 
 /// Calls `part(block, offset in it, size)` for each block that a range touches. The range may end at 2^64.

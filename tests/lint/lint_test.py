@@ -79,6 +79,7 @@ class TidyUnits(unittest.TestCase):
     def test_files_that_get_along_are_one(self):
         alias = "namespace a {\nusing Bytes = std::vector<char>;\n"
         self.assertEqual(self.units(alias + "int one() {\n", alias + "int two() {\n"), [["0.cpp", "1.cpp"]])
+        self.assertEqual(self.units("struct Store::One : Base {\n", "struct Store::Two : Base {\n"), [["0.cpp", "1.cpp"]])
         own = "namespace {\nstruct Rig {\n"
         self.assertEqual(self.units("namespace a {\n" + own, "namespace b {\n" + own), [["0.cpp", "1.cpp"]])
 
@@ -90,6 +91,7 @@ class TidyUnits(unittest.TestCase):
             ("constexpr int mebi = 1;\n", "constexpr int mebi = 1;\n"),
             ("#define X 1\n", "#define X 2\n"),
             ("using namespace a;\n", "using namespace b;\n"),
+            ('#include "chimera.hpp"\n', '#include "isa/builder.h"\n'),
         ):
             self.assertEqual(self.units(one, other), [["0.cpp"], ["1.cpp"]], one)
 

@@ -14,10 +14,11 @@ FILES_IN_UNIT = 8
 # What a line without indentation gives a name to, unless the name is qualified.
 NAMESPACE = re.compile(r"^namespace ([\w:]+) {", re.MULTILINE)
 DIRECTIVE = re.compile(r"^using namespace .*", re.MULTILINE)
-TYPE = re.compile(r"^(?:template.*> )?(?:struct|class|union|enum(?: class)?|concept)\s+(\w+)")
+TYPE = re.compile(r"^(?:template.*> )?(?:struct|class|union|enum(?: class)?|concept)\s+(\w+)\b(?!::)")
 ALIAS = re.compile(r"^using (?:.*::)?(\w+)(?: =|;)|^namespace (\w+) =")
 CONSTANT = re.compile(r"^inline const[^={(]*?\b(\w+) = ")
-NO_NAME = r"(?![#/} ]|namespace|using|static_assert|TEST_CASE)"
+LIBRARY = re.compile(r'^#include ["<](?:chimera\.hpp|tests/embed/)', re.MULTILINE)
+NO_NAME = r"(?![#/} ]|namespace|using|static_assert|TEST_CASE|(?:struct|class) \w+::)"
 OTHER = re.compile(rf"^#define (\w+)|^{NO_NAME}[^({{=;\[]*?(?<!::)\b(\w+)\s*[({{=;\[]")
 
 
@@ -49,8 +50,9 @@ def hides_one_of(headers, text):
 
 
 def key(arguments, text):
-    """What the files of a unit share: what the compiler is told, and whose names they use as their own."""
-    return arguments, frozenset(DIRECTIVE.findall(text))
+    """What the files of a unit share: what the compiler is told, whose names they use as their own, and whether the
+    library's `Program` is the one of include/ or that of isa/."""
+    return arguments, frozenset(DIRECTIVE.findall(text)), LIBRARY.search(text) is not None
 
 
 def plan(files, most):

@@ -10,7 +10,6 @@ namespace {
 using devices::block_size;
 using devices::testing::pattern;
 using devices::testing::PoolRig;
-using devices::testing::Reply;
 
 Program write_number(const Uuid& device, std::uint64_t number) {
   return Program().write_block(device, number * block_size, Program::Block(pattern(number, block_size)));
@@ -119,7 +118,7 @@ void check_failing(io::DiskRequest::Kind kind, std::size_t blocks) {
                               .sync()
                               .read_length(device)
                               .flush_device(device);
-  const std::vector<Reply> replies = rig.run(program);
+  const std::vector<devices::testing::Reply> replies = rig.run(program);
   for (const std::size_t other : {0, 2, 4}) CHECK(replies[other].ok());
   for (const std::size_t flush : {1, 3, 5}) {
     CHECK_EQ(replies[flush].status, Status::io_error);
@@ -138,7 +137,7 @@ TEST_CASE("any number of flushes may follow each other") {
   const Uuid device = rig.create("d");
   Program program;
   for (std::uint64_t n = 0; n < 500; ++n) program.write_byte(device, n, 1).flush_device(device).sync();
-  for (const Reply& reply : rig.run(program)) CHECK(reply.ok());
+  for (const devices::testing::Reply& reply : rig.run(program)) CHECK(reply.ok());
   rig.reopen();
   rig.run_well(Program().check_bytes(device, 0, std::vector<std::uint8_t>(500, 1)));
 }
