@@ -32,16 +32,21 @@ def unpack(packed, store):
 
 
 def folder_of(store):
-    """The folder beside a store whose file it serves."""
+    """The folder beside a store whose files it serves."""
     return store.with_name("attached")
 
 
-def make_file(store):
-    """The file as it was before the commit that waits in the journal; returns its folder."""
+def make_files(store):
+    """The files as they were before the commits that they have not taken yet; returns their folder."""
     folder = folder_of(store)
     folder.mkdir(exist_ok=True)
-    (folder / "disk.img").write_bytes(bytes(range(250)) * 80)
+    for name in ("disk.img", "cut.img"):
+        (folder / name).write_bytes(bytes(range(250)) * 80)
     return folder
+
+
+def digests_of_files(store):
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder_of(store).iterdir())}
 
 
 def pieces(run, head, instruction, end):
@@ -67,10 +72,12 @@ def digest_of(found, digests):
 
 
 def contents(run, devices):
-    """What every device is and holds. `run` takes a program and gives the results of its instructions; `devices` is
-    what `chimera devices --json` lists."""
+    """What every device is and holds, but those of tables, whose rows are compared. `run` takes a program and gives the
+    results of its instructions; `devices` is what `chimera devices --json` lists."""
     described = []
     for device in devices:
+        if "/" in device["name"]:
+            continue
         head = f".device it {device['uuid']}\n"
         [columns] = run(head + "read columns it\n")
         if device["kind"] == "file":

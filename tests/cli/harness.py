@@ -14,7 +14,7 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-CHIMERA = os.environ.get("CHIMERA", str(ROOT / "build" / "chimera"))
+CHIMERA = os.path.abspath(os.environ.get("CHIMERA", ROOT / "build" / "chimera"))
 TIMEOUT_SECONDS = 240  # of one command, on a slow computer under the sanitizers
 
 OK, ILLEGAL, NO_DEVICE, NOT_FOUND, EXISTS, OUT_OF_RANGE, MISALIGNED, MISMATCH = range(8)

@@ -15,7 +15,7 @@ Superblock = collections.namedtuple(
     "done")
 Position = collections.namedtuple("Position", "block sequence chain epoch")  # in the journal
 Device = collections.namedtuple(
-    "Device", "number name uuid family length columns_length share_generation flags heights roots path")
+    "Device", "number name uuid family length columns_length share_generation flags heights roots path cut")
 
 
 def make_crc_table():
@@ -87,7 +87,7 @@ def parse_device(number, data):
     assert (data[367] > 0) == bool(data[56] & 32) >= (cut > 0), "a path or a cut of what is no file"
     roots = [parse_slot(data[at:at + 16]) for at in (64, 80, 96)]
     return Device(number, data[112:112 + name_length].decode(), data[:16], data[16:32], length, columns_length,
-                  share_generation, data[56], tuple(data[57:60]), roots, data[368:path_end].decode())
+                  share_generation, data[56], tuple(data[57:60]), roots, data[368:path_end].decode(), cut)
 
 
 class StoreReader:
