@@ -103,6 +103,8 @@ const Mutant mutants[] = {
      run_tail_test},
     {"records of an earlier lap count", safeguards::records_are_chained, run_lap_test},
     {"a commit is written to a file before it is durable", safeguards::commits_are_recorded_first, crash_files},
+    {"a file is cut before the commit that cuts it is durable", safeguards::commits_are_recorded_first,
+     run_file_cut_test},
     {"a commit is given up before its file has been flushed", safeguards::files_are_flushed_first, crash_files},
     {"what was committed behind a cut is given up before that", safeguards::cuts_hold_blocks_back, crash_files},
 };
@@ -133,8 +135,8 @@ TEST_CASE("and finds nothing when all are there") {
   for (const Work work : {Work::small, Work::large, Work::long_copies}) {
     CHECK_FALSE(finds_something([work] { return crash(work, 1); }));
   }
-  for (const auto& test :
-       {crash_files, damage, run_superblock_test, run_tail_test, run_lap_test, simulate, run_some_sequences}) {
+  for (const auto& test : {crash_files, run_file_cut_test, damage, run_superblock_test, run_tail_test, run_lap_test,
+                           simulate, run_some_sequences}) {
     CHECK_FALSE(finds_something(test));
   }
 }

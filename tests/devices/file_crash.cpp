@@ -272,7 +272,43 @@ class FileCrash {
   std::string wrong_;
 };
 
+/// Whether a store has the commit that writes 1 into its device `pool`, whatever a crash leaves of it.
+std::string judge_cut(Pair& pair, const Uuid& pool) {
+  const io::CrashImages stores = pair.store.crash_images({.enumerate_up_to = 256});
+  for (std::size_t n = 0; n < stores.size(); ++n) {
+    Pair crashed(n, stores.at(n), pair.file.content(), true);
+    if (std::string wrong = crashed.open(); !wrong.empty()) return "it does not open: " + wrong;
+    std::vector<Reply> replies;
+    if (std::string wrong = crashed.run(Program().read_bytes(pool, 0, 8), replies); !wrong.empty()) return wrong;
+    if (number_in(replies[0].result.data()) != 1) return "the file is cut, and the commit gone: " + stores.describe(n);
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string run_file_cut_test() {
+  Pair pair(1, io::DiskImage(smallest_store_blocks), io::DiskImage(disk_blocks), true);
+  if (!format(pair.loop, pair.store)) return "it cannot be formatted";
+  if (std::string wrong = pair.open(); !wrong.empty()) return wrong;
+  std::vector<Reply> replies;
+  Program making;
+  making.create_device("file", {}, "kind=file,path=f").write_length(implied, file_length).flush_device();
+  making.create_device("pool").write_bytes(implied, 0, bytes_of(0)).sync();
+  if (std::string wrong = pair.run(making, replies); !wrong.empty()) return wrong;
+  const Uuid file = uuid_in(replies[0]);
+  const Uuid pool = uuid_in(replies[3]);
+  // A whole number of blocks: none is committed with it.
+  Program cutting;
+  cutting.begin().write_length(file, block_size).write_bytes(pool, 0, bytes_of(1)).commit();
+  pair.session->feed(cutting.bytes());
+  while (pair.sized_file->length() == file_length) {
+    const bool more = pair.machine->run_ready();
+    if (pair.sized_file->length() != file_length) break;
+    if (pair.loop.step(0) == 0 && !more) return "the file is never cut";
+  }
+  return judge_cut(pair, pool);
+}
 
 std::string run_file_crash_test(std::uint64_t seed, std::size_t& images) {
   const std::string wrong = FileCrash(seed, images).run();

@@ -13,4 +13,8 @@ namespace chimera::devices::testing {
 /// `images` is counted up.
 [[nodiscard]] std::string run_file_crash_test(std::uint64_t seed, std::size_t& images);
 
+/// A commit that sets the length of a file and does nothing else to it: at the moment at which the file is cut, every
+/// image that a crash might leave of the store has the commit. Returns what is wrong, or nothing.
+[[nodiscard]] std::string run_file_cut_test();
+
 }  // namespace chimera::devices::testing

@@ -48,6 +48,8 @@ TEST_CASE("a crash of store and file leaves whole transactions and all that was 
   CHECK_GT(images, 500 / crash_share);
 }
 
+TEST_CASE("a file is not cut before the commit that cuts it is durable") { CHECK_EQ(run_file_cut_test(), ""); }
+
 TEST_CASE("a commit is in the file when the file has been flushed, and survives without it until then") {
   FileRig files;
   const Uuid file = files.rig.create("file", options);
