@@ -29,6 +29,8 @@ dpkg --install /packages/libchimera0_*.deb /packages/chimera_*.deb
 printf 'open device "disk"\nread bytes @0 #4\n' | program | grep -q '"kept"'
 before=$(main_process)
 kill -KILL "$before"
+# A client that comes before it has died may be its last one.
+while [[ $(main_process) == "$before" ]]; do sleep 0.1; done
 printf 'open device "disk"\nread bytes @0 #4\n' | program | grep -q '"kept"'
 [[ $(main_process) != "$before" ]]
 
