@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "server/socket.h"
+
 namespace chimera::server {
 
 class Connection {
@@ -13,7 +15,7 @@ class Connection {
    public:
     /// `advance` shall be called before the loop is stepped next.
     virtual void connection_changed(Connection&) = 0;
-    /// Over, nothing is under way any more: to be destroyed.
+    /// Over, nothing is under way any more: to be destroyed. If it has left its socket that is to linger.
     virtual void connection_gone(Connection&) = 0;
 
    protected:
@@ -35,6 +37,7 @@ class Connection {
   /// Ends at once, whatever waits.
   virtual void drop() = 0;
 
+  Socket left_socket;              ///< when it is gone: open if its client has still to close its side
   std::size_t index = 0;           ///< the host's own
   std::size_t protocol = 0;        ///< the host's own
   bool is_listed_changed = false;  ///< the host's own

@@ -23,7 +23,10 @@ void MetricsConnection::on_received(int result) {
   if (state_ == State::closing) return go_if_over();
   if (result == -EINTR || result == -EAGAIN) return receive();
   // Whoever has sent all that it had to send still gets its answer.
-  if (result == 0 && state_ == State::answering) return;
+  if (result == 0 && state_ == State::answering) {
+    has_client_closed_ = true;
+    return;
+  }
   if (result <= 0) return close();
   // Behind the request nothing is wanted; it is taken so that the close does not reset the connection.
   if (state_ != State::asking) return receive();
@@ -47,7 +50,9 @@ void MetricsConnection::send_answer() {
         ::send(socket_.get(), answer_.data() + sent_, answer_.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
       sent_ += static_cast<std::size_t>(sent);
-      if (sent_ == answer_.size()) return linger();
+      if (sent_ < answer_.size()) continue;
+      lingers_ = !has_client_closed_;
+      return close();
     } else if (errno == EAGAIN) {
       loop_.wait_writable(socket_.get(), awaiting_room_.begin());
     } else if (errno != EINTR) {
@@ -61,12 +66,6 @@ void MetricsConnection::on_writable(int) {
   host_.connection_changed(*this);
 }
 
-void MetricsConnection::linger() {
-  state_ = State::lingering;
-  ::shutdown(socket_.get(), SHUT_WR);
-  if (!receiving_.is_under_way()) close();
-}
-
 void MetricsConnection::end_input() {
   if (state_ != State::answering) drop();
 }
@@ -77,6 +76,7 @@ void MetricsConnection::on_deadline(int) {
 }
 
 void MetricsConnection::drop() {
+  lingers_ = false;
   if (state_ != State::closing) close();
 }
 
@@ -91,6 +91,7 @@ void MetricsConnection::close() {
 void MetricsConnection::go_if_over() {
   if (receiving_.is_under_way() || awaiting_room_.is_under_way() || deadline_.is_under_way() || is_gone_) return;
   is_gone_ = true;
+  if (lingers_) left_socket = std::move(socket_);
   socket_.close();
   host_.connection_gone(*this);
 }

@@ -32,13 +32,11 @@ class MetricsConnection final : public Connection {
   enum class State : std::uint8_t {
     asking,
     answering,
-    lingering,  ///< all is said, and the client has been told: it shall close its side
-    closing,    ///< operations that are under way end
+    closing,  ///< operations that are under way end
   };
 
   void receive();
   void send_answer();
-  void linger();
   void close();
   void go_if_over();
 
@@ -51,6 +49,8 @@ class MetricsConnection final : public Connection {
   Socket socket_;
   const vm::Machine& machine_;
   State state_ = State::asking;
+  bool has_client_closed_ = false;
+  bool lingers_ = false;  ///< all is said, and the client is to close its side
   bool is_gone_ = false;
   std::string request_;
   std::string answer_;

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -16,9 +15,6 @@ constexpr std::size_t long_request = 128 * 1024;
 // So many pieces of output may leave before others have their turn.
 constexpr unsigned most_rounds = 16;
 
-/// Where bytes go that nobody will read.
-std::array<std::uint8_t, 16 * 1024> rubbish;
-
 }  // namespace
 
 NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket,
@@ -30,7 +26,7 @@ NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& op
       transfers_(transfers),
       conversation_(std::in_place, machine, options.nbd, transfers, statistics,
                     [this] { host_.connection_changed(*this); }) {
-  if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, timer_.begin());
+  if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, handshake_timer_.begin());
   host_.connection_changed(*this);
 }
 
@@ -42,9 +38,9 @@ std::uint64_t NbdConnection::most_memory() {
 }
 
 void NbdConnection::advance(bool is_machine_busy) {
-  if (is_closing_ || is_lingering_) return;
+  if (is_closing_) return;
   conversation_->proceed();
-  if (!conversation_->is_negotiating()) timer_.cancel(loop_);
+  if (!conversation_->is_negotiating()) handshake_timer_.cancel(loop_);
   // For one turn, whatever others do in it.
   const bool may_wait = is_machine_busy && !std::exchange(is_send_postponed_, false);
   bool is_more_taken = true;
@@ -59,8 +55,9 @@ void NbdConnection::advance(bool is_machine_busy) {
   // Others have their turn, and nothing may be received into what is gone through.
   if (is_more_taken) return host_.connection_changed(*this);
   const bool is_done = conversation_->has_ended() || (has_input_ended_ && conversation_->is_waiting_for_client());
-  if (is_done && conversation_->output().empty()) return linger();
-  receive();
+  if (!is_done || !conversation_->output().empty()) return receive();
+  lingers_ = !has_client_closed_;
+  close();
 }
 
 // Requests in.
@@ -91,7 +88,6 @@ void NbdConnection::receive() {
 
 void NbdConnection::on_received(int result) {
   if (is_closing_) return go_if_over();
-  if (is_lingering_) return on_drained(result);
   host_.connection_changed(*this);
   if (result <= 0) {
     const bool is_over = result != -EINTR && result != -EAGAIN && result != -ECANCELED;
@@ -108,7 +104,7 @@ void NbdConnection::on_received(int result) {
 }
 
 void NbdConnection::end_input() {
-  if (is_closing_ || is_lingering_) return;
+  if (is_closing_) return;
   has_input_ended_ = true;
   receiving_.cancel(loop_);
   host_.connection_changed(*this);
@@ -144,35 +140,13 @@ void NbdConnection::on_writable(int) {
 
 // The end.
 
-void NbdConnection::linger() {
-  conversation_.reset();
-  // A close with bytes unread would reset the connection, and the client might lose replies that are on their way.
-  ::shutdown(socket_.get(), SHUT_WR);
-  if (has_client_closed_) return close();
-  is_lingering_ = true;
-  // If the handshake's timer still runs, ours follows its end.
-  if (timer_.is_under_way()) {
-    timer_.cancel(loop_);
-  } else {
-    loop_.after(options_.linger_ms, timer_.begin());
-  }
-  if (!receiving_.is_under_way()) on_drained(1);
-}
-
-void NbdConnection::on_drained(int result) {
-  if (is_closing_) return go_if_over();
-  if (result <= 0 && result != -EINTR && result != -EAGAIN && result != -ECANCELED) return close();
-  loop_.receive(socket_.get(), rubbish.data(), rubbish.size(), draining_.begin());
-}
-
 void NbdConnection::on_too_long(int result) {
   if (is_closing_) return go_if_over();
-  if (is_lingering_ && result == -ECANCELED) return loop_.after(options_.linger_ms, timer_.begin());
-  if (is_lingering_ || (result != -ECANCELED && conversation_->is_negotiating())) close();
+  if (result != -ECANCELED && conversation_->is_negotiating()) close();
 }
 
 void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
-  if (is_closing_ || is_lingering_ || conversation_->is_negotiating()) return;
+  if (is_closing_ || conversation_->is_negotiating()) return;
   const bool is_ours = conversation_->output().empty() && !conversation_->is_waiting_for_client();
   const std::uint64_t patience = conversation_->is_idle() && conversation_->output().empty()
                                      ? options_.idle_timeout_ms
@@ -182,6 +156,7 @@ void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
 }
 
 void NbdConnection::drop() {
+  lingers_ = false;
   if (!is_closing_) close();
 }
 
@@ -189,16 +164,16 @@ void NbdConnection::close() {
   is_closing_ = true;
   receiving_.cancel(loop_);
   awaiting_room_.cancel(loop_);
-  draining_.cancel(loop_);
-  timer_.cancel(loop_);
+  handshake_timer_.cancel(loop_);
   go_if_over();
 }
 
 void NbdConnection::go_if_over() {
   const bool is_under_way =
-      receiving_.is_under_way() || awaiting_room_.is_under_way() || draining_.is_under_way() || timer_.is_under_way();
+      receiving_.is_under_way() || awaiting_room_.is_under_way() || handshake_timer_.is_under_way();
   if (is_under_way || is_gone_) return;
   is_gone_ = true;
+  if (lingers_) left_socket = std::move(socket_);
   socket_.close();
   host_.connection_gone(*this);
 }

@@ -35,13 +35,11 @@ class NbdConnection final : public Connection {
   bool take_input();
   void receive();
   void send_output(bool may_wait);
-  void linger();
   void close();
   void go_if_over();
 
   void on_received(int result);
   void on_writable(int result);
-  void on_drained(int result);
   void on_too_long(int result);
 
   Host& host_;
@@ -54,16 +52,15 @@ class NbdConnection final : public Connection {
   ReceiveSize receive_size_;
   bool has_input_ended_ = false;
   bool has_client_closed_ = false;
-  bool is_lingering_ = false;  ///< all is said, and the client has been told: it shall close its side
-  bool is_closing_ = false;    ///< operations that are under way end
+  bool is_closing_ = false;  ///< operations that are under way end
+  bool lingers_ = false;     ///< all is said, and the client is to close its side
   bool is_gone_ = false;
   bool is_send_postponed_ = false;
   Patience patience_;
 
   io::Callback<&NbdConnection::on_received> receiving_{*this};
   io::Callback<&NbdConnection::on_writable> awaiting_room_{*this};
-  io::Callback<&NbdConnection::on_drained> draining_{*this};
-  io::Callback<&NbdConnection::on_too_long> timer_{*this};  ///< of the handshake; of the lingering
+  io::Callback<&NbdConnection::on_too_long> handshake_timer_{*this};
 };
 
 }  // namespace chimera::server

@@ -24,10 +24,10 @@ struct Options {
   /// What large instructions of all clients may take of memory, in bytes: their payloads on the way in, their answers
   /// on the way out. At least limits::smallest_transfer_memory fits the largest.
   std::uint64_t transfer_memory_bytes = 256 << 20;
-  std::uint64_t stop_deadline_ms = 10'000;    ///< how long a stop waits for what runs and for clients to take answers
-  std::uint64_t linger_ms = 2'000;            ///< how long a connection that we have ended waits for its client to go
+  std::uint64_t stop_deadline_ms = 10'000;  ///< how long a stop waits for what runs and for clients to take answers
+  std::uint64_t linger_ms = 2'000;  ///< how long the socket of a connection that we have ended waits for its client
   std::size_t most_metrics_connections = 16;  ///< beside the others
-  std::uint64_t metrics_ms = 10'000;          ///< such a one ends within so long, whatever its client does
+  std::uint64_t metrics_ms = 10'000;          ///< such a one has had its answer within so long, or ends
   nbd::Options nbd;
   /// A client that speaks NBD has to agree upon an export within so long.
   std::uint64_t nbd_handshake_ms = 10'000;

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "server/lingering_connection.h"
 #include "server/metrics_connection.h"
 #include "server/nbd_connection.h"
 #include "server/stream_connection.h"
@@ -213,16 +214,30 @@ void Server::advance_changed(bool is_machine_busy) {
 
 void Server::remove_gone() {
   if (gone_.empty()) return;
-  for (Connection* connection : gone_) {
-    std::erase(changed_, connection);
-    --connection_counts_[connection->protocol];
-    std::unique_ptr<Connection>& place = connections_[connection->index];
-    connections_.back()->index = connection->index;
-    std::swap(place, connections_.back());
-    connections_.pop_back();
-  }
-  gone_.clear();
+  for (Connection* connection : std::exchange(gone_, {})) remove(*connection);
   for (const auto& listener : listeners_) listener->resume();
+}
+
+/// One whose client has still to go leaves its place to its socket, but only when all else of it has gone.
+void Server::remove(Connection& connection) {
+  std::erase(changed_, &connection);
+  const std::size_t index = connection.index;
+  const std::size_t protocol = connection.protocol;
+  Socket left = std::move(connection.left_socket);
+  connections_[index].reset();
+  if (left.is_open() && phase_ != Phase::leaving) {
+    Connection::Host& host = *this;
+    connections_[index] = std::make_unique<LingeringConnection>(host, loop_, std::move(left), options_.linger_ms);
+    connections_[index]->index = index;
+    connections_[index]->protocol = protocol;
+    return;
+  }
+  --connection_counts_[protocol];
+  if (index + 1 < connections_.size()) {
+    connections_[index] = std::move(connections_.back());
+    connections_[index]->index = index;
+  }
+  connections_.pop_back();
 }
 
 // The main loop.

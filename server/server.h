@@ -65,6 +65,7 @@ class Server final : private Connection::Host, private Listener::Host, private v
 
   void advance_changed(bool is_machine_busy);
   void remove_gone();
+  void remove(Connection& connection);
   void turn();
   void finish();
   void leave();

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -14,9 +13,6 @@ namespace {
 constexpr std::size_t read_ahead = 256 * 1024;
 // So many are sent although the session goes on: the client has something to do meanwhile.
 constexpr std::size_t worthwhile_send = 64 * 1024;
-
-/// Where bytes go that nobody will read.
-std::array<std::uint8_t, 16 * 1024> rubbish;
 
 }  // namespace
 
@@ -47,11 +43,12 @@ std::uint64_t StreamConnection::most_memory(const Options& options) {
 void StreamConnection::session_changed(vm::Session&) { host_.connection_changed(*this); }
 
 void StreamConnection::advance(bool is_machine_busy) {
-  if (state_ != State::open) return;
+  if (is_closing_) return;
   send_answers(is_machine_busy);
   receive();
   if (session_->ended() && session_->answers().empty() && !receiving_.is_under_way()) {
-    linger();
+    lingers_ = !has_client_closed_ && !is_output_lost_;
+    close();
   }
 }
 
@@ -86,7 +83,7 @@ void StreamConnection::send_some(std::span<const std::uint8_t> answers) {
 }
 
 void StreamConnection::on_writable(int) {
-  if (state_ != State::open) return go_if_over();
+  if (is_closing_) return go_if_over();
   host_.connection_changed(*this);
 }
 
@@ -133,13 +130,13 @@ void StreamConnection::note_received(int result) {
 }
 
 void StreamConnection::on_received(int result) {
-  if (state_ != State::open) return go_if_over();
+  if (is_closing_) return go_if_over();
   take_input(result);
   host_.connection_changed(*this);
 }
 
 void StreamConnection::on_piece(int result) {
-  if (state_ != State::open) return go_if_over();
+  if (is_closing_) return go_if_over();
   session_->feed(std::span(piece_).first(static_cast<std::size_t>(std::max(result, 0))));
   note_received(result);
   if (result == static_cast<int>(piece_.size())) receive_directly();
@@ -147,7 +144,7 @@ void StreamConnection::on_piece(int result) {
 }
 
 void StreamConnection::end_input() {
-  if (state_ != State::open || has_input_ended_) return;
+  if (is_closing_ || has_input_ended_) return;
   is_input_ending_ = true;
   if (receiving_.is_under_way()) return receiving_.cancel(loop_);
   if (receiving_piece_.is_under_way()) return receiving_piece_.cancel(loop_);
@@ -166,55 +163,33 @@ std::uint64_t StreamConnection::patience_ms() const {
 }
 
 void StreamConnection::check_patience(std::uint64_t elapsed_ms) {
-  if (state_ != State::open) return;
+  if (is_closing_) return;
   const bool is_waited_for = session_->holds_transfer() && transfers_.waiting() > 0;
   if (patience_.is_over(elapsed_ms, patience_ms(), is_waited_for)) drop();
 }
 
-void StreamConnection::linger() {
-  session_.reset();
-  // A close with bytes unread would reset the connection, and the client might lose answers that are on their way.
-  ::shutdown(socket_.get(), SHUT_WR);
-  if (has_client_closed_ || is_output_lost_) return close();
-  state_ = State::lingering;
-  receiving_piece_.cancel(loop_);
-  loop_.after(options_.linger_ms, linger_timer_.begin());
-  on_drained(1);
-}
-
-void StreamConnection::on_drained(int result) {
-  if (state_ == State::closing) return go_if_over();
-  if (result <= 0 && result != -EINTR && result != -EAGAIN) return close();
-  loop_.receive(socket_.get(), rubbish.data(), rubbish.size(), draining_.begin());
-}
-
-void StreamConnection::on_lingered(int) {
-  if (state_ == State::closing) return go_if_over();
-  close();
-}
-
 void StreamConnection::drop() {
-  if (state_ != State::closing) close();
+  lingers_ = false;
+  if (!is_closing_) close();
 }
 
 void StreamConnection::close() {
-  state_ = State::closing;
+  is_closing_ = true;
   receiving_.cancel(loop_);
   receiving_piece_.cancel(loop_);
   awaiting_room_.cancel(loop_);
-  draining_.cancel(loop_);
-  linger_timer_.cancel(loop_);
   // The session stays while the kernel may still write into its input.
   if (!receiving_.is_under_way()) session_.reset();
   go_if_over();
 }
 
 void StreamConnection::go_if_over() {
-  const bool is_under_way = receiving_.is_under_way() || receiving_piece_.is_under_way() ||
-                            awaiting_room_.is_under_way() || draining_.is_under_way() || linger_timer_.is_under_way();
+  const bool is_under_way =
+      receiving_.is_under_way() || receiving_piece_.is_under_way() || awaiting_room_.is_under_way();
   if (is_under_way || is_gone_) return;
   is_gone_ = true;
   session_.reset();
+  if (lingers_) left_socket = std::move(socket_);
   socket_.close();
   host_.connection_gone(*this);
 }

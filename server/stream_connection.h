@@ -32,12 +32,6 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   void drop() override;
 
  private:
-  enum class State : std::uint8_t {
-    open,
-    lingering,  ///< all is answered and the client has been told: it shall close its side
-    closing,    ///< operations that are under way end
-  };
-
   void session_changed(vm::Session&) override;
   [[nodiscard]] std::uint64_t patience_ms() const;
   [[nodiscard]] bool is_worth_sending(std::size_t size, bool is_machine_busy) const;
@@ -47,15 +41,12 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   void receive_directly();
   void take_input(int result);
   void note_received(int result);
-  void linger();
   void close();
   void go_if_over();
 
   void on_received(int result);
   void on_piece(int result);
   void on_writable(int result);
-  void on_drained(int result);
-  void on_lingered(int result);
 
   Host& host_;
   io::KernelLoop& loop_;
@@ -63,11 +54,12 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   Socket socket_;
   std::unique_ptr<vm::Session> session_;
   const vm::TransferBudget& transfers_;
-  State state_ = State::open;
   bool has_input_ended_ = false;  ///< the session knows
   bool is_input_ending_ = false;  ///< it shall, when the receive that is under way has ended
   bool has_client_closed_ = false;
   bool is_output_lost_ = false;  ///< the client takes no answers any more; what it has sent is run all the same
+  bool is_closing_ = false;      ///< operations that are under way end
+  bool lingers_ = false;         ///< all is answered, and the client is to close its side
   bool is_gone_ = false;
   Patience patience_;
   ReceiveSize receive_size_;
@@ -76,8 +68,6 @@ class StreamConnection final : public Connection, private vm::Session::Listener 
   io::Callback<&StreamConnection::on_received> receiving_{*this};
   io::Callback<&StreamConnection::on_piece> receiving_piece_{*this};
   io::Callback<&StreamConnection::on_writable> awaiting_room_{*this};
-  io::Callback<&StreamConnection::on_drained> draining_{*this};
-  io::Callback<&StreamConnection::on_lingered> linger_timer_{*this};
 };
 
 }  // namespace chimera::server

@@ -307,15 +307,21 @@ class Stalling(NbdTest):
         for holder in holders:
             holder.send(holder.header(nbd.WRITE, 64 * MIB, 32 * MIB))
         over = threading.Event()
+        kept = []  # who could go on to the end, a hundred times what is allowed
 
         def drip():
             alive = list(holders)
-            while alive and not over.wait(0.02):
+            for _ in range(1500):
+                if not alive or over.wait(0.02):
+                    return
                 for holder in list(alive):
                     try:
                         holder.send(b"x")
                     except OSError:
                         alive.remove(holder)
+            kept.extend(alive)
+            for holder in alive:
+                holder.close()
 
         dripping = threading.Thread(target=drip)
         dripping.start()
@@ -329,6 +335,9 @@ class Stalling(NbdTest):
         self.assertEqual([stream.answer(16)[0], stream.answer()[0]], [harness.OK, harness.OK])
         # What the others had sent of theirs has gone with them.
         self.assertEqual(waiting[0].call(nbd.READ, 64 * MIB, MIB).data, bytes(MIB))
+        over.set()
+        dripping.join()
+        self.assertEqual(kept, [])
 
 
 class Changing(NbdTest):

@@ -127,7 +127,7 @@ TEST_CASE("a client that goes without reading: all that it has sent is run") {
 TEST_CASE("after an illegal instruction its answer arrives, then the orderly end, whatever was sent behind it") {
   for (const char* listen : {"", "tcp:127.0.0.1:0"}) {
     for (const io::LoopKind kind : {io::LoopKind::uring, io::LoopKind::posix}) {
-      const RunningServer server({.kind = kind, .listen = listen});
+      const RunningServer server({.kind = kind, .options = {.linger_ms = 60'000}, .listen = listen});
       if (!server.is_running()) continue;
       for (int turn = 0; turn < 20; ++turn) {
         const RawClient client(server);
@@ -139,6 +139,22 @@ TEST_CASE("after an illegal instruction its answer arrives, then the orderly end
         CHECK(client.receive(text_size).size() == text_size);
         CHECK(client.receive_end() == 0);
       }
+    }
+  }
+}
+
+TEST_CASE("who asks for figures gets them and then the orderly end, whatever it has sent behind that") {
+  for (const io::LoopKind kind : {io::LoopKind::uring, io::LoopKind::posix}) {
+    const RunningServer server({.kind = kind, .options = {.linger_ms = 60'000}, .protocol = Protocol::metrics});
+    if (!server.is_running()) continue;
+    constexpr std::string_view asked = "GET /metrics HTTP/1.0\r\n\r\n";
+    for (int turn = 0; turn < 20; ++turn) {
+      const RawClient client(server);
+      client.send({asked.begin(), asked.end()});
+      CHECK(client.receive(1)[0] == 'H');
+      client.send(Bytes(50'000, 0xFB));
+      while (client.receive_end() > 0) continue;
+      CHECK(client.receive_end() == 0);
     }
   }
 }
