@@ -4,8 +4,9 @@
 
 namespace chimera::io {
 
-std::size_t SimulatedLoop::step(int /*timeout_ms*/) {
+std::size_t SimulatedLoop::step(int timeout_ms) {
   assert(!is_stepping_ && "completions must not step the loop");
+  assert((timeout_ms >= 0 || !pending_.empty()) && "nobody waits for ever where nothing is under way");
   if (pending_.empty()) return 0;
   is_stepping_ = true;
   const std::size_t count = 1 + random_.below(pending_.size());

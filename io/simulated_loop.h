@@ -28,8 +28,8 @@ class SimulatedLoop final : public Loop {
   void post(Event& event) { pending_.push_back(&event); }
   /// The event, if it is pending, will not happen.
   void withdraw(Event& event) { std::erase(pending_, &event); }
-  /// Lets one or more of the pending events happen, chosen by the seed. Never blocks: where nothing is pending,
-  /// nothing can come any more, and 0 is returned whatever the timeout.
+  /// Lets one or more of the pending events happen, chosen by the seed. Never blocks: where nothing is pending nothing
+  /// can come any more, and 0 is returned. It is an error then to wait for ever, as a real loop would.
   std::size_t step(int timeout_ms) override;
   [[nodiscard]] std::size_t pending() const noexcept { return pending_.size(); }
   [[nodiscard]] SeededRandom& random() noexcept { return random_; }

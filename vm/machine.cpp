@@ -93,7 +93,11 @@ Status MachineCore::sync() {
       give_back();
       return outcome.status();
     }
-    while (!waiter.woken) turn(io::Loop::forever);
+    while (!waiter.woken) {
+      // What it waits for may come by this turn itself, and nothing be under way any more.
+      const bool more = run_ready();
+      loop_.step(more || waiter.woken ? 0 : io::Loop::forever);
+    }
   }
 }
 

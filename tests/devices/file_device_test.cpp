@@ -14,7 +14,10 @@ namespace {
 
 /// A store with a folder of files in memory.
 struct FileRig {
-  FileRig() : rig(smallest_store_blocks), folder(std::make_shared<MemoryFolder>(rig.loop)) { reopen(folder); }
+  explicit FileRig(std::uint64_t seed = 1)
+      : rig(smallest_store_blocks, seed), folder(std::make_shared<MemoryFolder>(rig.loop)) {
+    reopen(folder);
+  }
 
   void reopen(std::shared_ptr<io::Folder> in) {
     rig.close();
@@ -68,6 +71,22 @@ TEST_CASE("a commit is in the file when the file has been flushed, and survives 
   REQUIRE_EQ(files.content("f").size(), 10'500);
   CHECK(std::equal(bytes.begin(), bytes.end(), files.content("f").begin() + 500));
   CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("who waits until all is durable is told when the last of it is a commit that has moved to its file") {
+  // The move ends in a turn of the machine, with nothing under way any more: a loop that slept then would do so for
+  // ever.
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    FileRig files(seed);
+    const Uuid file = files.rig.create("file", options);
+    files.rig.run_well(Program().begin().write_bytes(file, 500, pattern(seed, 10'000)).commit());
+    for (std::uint64_t step = 0; step < seed; ++step) {
+      files.rig.machine->run_ready();
+      files.rig.loop.step(0);
+    }
+    files.rig.checkpoint();
+    CHECK_EQ(files.content("f").size(), 10'500);
+  }
 }
 
 TEST_CASE("a commit sets the length of a file, and what was cut off is zeros") {
