@@ -86,6 +86,13 @@ Result<> encode_keys(const TableShape& shape, const IndexFile& index, std::span<
 
 }  // namespace
 
+std::size_t bytes_of_value(const TableShape& shape, std::uint32_t column, const types::Value& value) {
+  const ColumnFile& file = shape.columns[column];
+  if (!file.is_variable() || value.is_null()) return file.width;
+  std::vector<std::uint8_t> scratch;
+  return file.width + types::content_of(value, shape.relation.columns[column].type, scratch).size();
+}
+
 Result<> conform_value(const types::Column& column, Value& value) {
   if (plainly_fits(value, column.type)) return {};
   if (const auto wrong = types::conform(value, column.type, column.nullable)) {

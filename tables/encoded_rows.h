@@ -79,6 +79,11 @@ class EncodedRows {
 /// Brings a value into a column's type. The failure names column and value.
 [[nodiscard]] Result<> conform_value(const types::Column& column, types::Value& value);
 
+/// Bytes that a value which fits its column takes, of the column and of a heap.
+[[nodiscard]] std::size_t bytes_of_value(const TableShape& shape, std::uint32_t column, const types::Value& value);
+/// So many are about what one transaction writes of values that may be long, unless one alone is longer.
+inline constexpr std::size_t most_value_bytes_at_once = 8 << 20;
+
 /// Appends an index's key of a row, without the row's number. The failure names the columns.
 [[nodiscard]] Result<> append_index_key(const TableShape& shape, const IndexFile& index, const types::Row& row,
                                         std::vector<std::uint8_t>& to);

@@ -47,7 +47,8 @@ void OpenTable::emit(Script& into) {
     return fmt::format("the header of {}: version {}, {} rows", shape_->name, planned_.version, planned_.live);
   });
   const TableHeader::Bytes bytes = planned_.bytes();
-  into.write_bytes(shape_->header, TableHeader::version_offset, std::span(bytes).subspan(TableHeader::version_offset));
+  const std::size_t first = planned_.gone == header_.gone ? TableHeader::version_offset : TableHeader::gone_offset;
+  into.write_bytes(shape_->header, first, std::span(bytes).subspan(first));
   if (planned_.entered == header_.entered) return;
   into.note([&] { return fmt::format("rows below {} are in the index that is being added", planned_.entered); });
   std::array<std::uint8_t, sizeof planned_.entered> entered{};

@@ -37,6 +37,8 @@ class OpenTable {
   [[nodiscard]] TableHeader& planned() { return planned_; }
   /// The change that is being made is one of columns, indexes or names.
   void change_shape() { planned_.shape = planned_version(); }
+  /// Rows go with the change that is being made, so that their numbers may be used again.
+  void let_rows_go() { planned_.gone = static_cast<std::uint32_t>(planned_version()); }
   [[nodiscard]] const Version& version() const { return version_; }
   [[nodiscard]] BTree& tree(std::size_t index) { return trees_[index]; }
   [[nodiscard]] Heap& heap(std::size_t number) { return heaps_[number]; }

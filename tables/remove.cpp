@@ -143,6 +143,7 @@ Result<> plan_truncate(OpenTable& table, Change& change) {
   }
   TableHeader& planned = table.planned();
   planned.tail = planned.live = planned.free = planned.position = 0;
+  table.let_rows_go();
   table.forget_when_kept();
   return {};
 }

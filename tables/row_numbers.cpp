@@ -61,8 +61,10 @@ Result<Numbers> take_row_numbers(OpenTable& table, std::size_t count) {
 
 void give_back_row_numbers(OpenTable& table, Change& change, std::span<const std::uint64_t> rows) {
   TableHeader& planned = table.planned();
+  if (rows.empty()) return;
   planned.live -= std::min<std::uint64_t>(planned.live, rows.size());
-  if (table.shape().keeps_order() || rows.empty()) return;
+  table.let_rows_go();
+  if (table.shape().keeps_order()) return;
   change.script.note([&] { return fmt::format("{} row numbers are free", rows.size()); });
   change.script.write_bytes(table.shape().free, planned.free * sizeof(std::uint64_t),
                             {reinterpret_cast<const std::uint8_t*>(rows.data()), rows.size_bytes()});

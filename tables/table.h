@@ -156,7 +156,9 @@ class Table {
   /// while others read. `next` is called for one value after the other, of which there are `count`. Nothing has
   /// happened where that is not the number of rows (`out_of_range`), or the column is part of the key, of a unique
   /// index, or keeps the rows in order (`denied`). Otherwise a failure leaves the new values in the rows from the front
-  /// that its words count: a value does not fit, a row is locked, or rows have come or gone meanwhile (`busy`).
+  /// that its words count: a value does not fit, a row is locked, or rows have come or gone meanwhile (`busy`), also
+  /// where as many have come as have gone: no row gets the value that is for another. A piece, which is one
+  /// transaction, has 8,192 values at most, or 8 MiB and one value.
   [[nodiscard]] Result<> put_column(std::string_view column, std::uint64_t count,
                                     const std::function<Result<types::Value>()>& next);
 

@@ -23,6 +23,7 @@ TableHeader::Bytes TableHeader::bytes() const {
   Bytes bytes{};
   std::ranges::copy(magic, bytes.begin());
   std::memcpy(&bytes[8], &format, sizeof format);
+  std::memcpy(&bytes[gone_offset], &gone, sizeof gone);
   store(bytes, version_offset, version);
   store(bytes, shape_offset, shape);
   store(bytes, 32, tail);
@@ -43,6 +44,7 @@ std::expected<TableHeader, std::string> TableHeader::parse(std::span<const std::
   const auto at = [&bytes](std::size_t place) { return load<std::uint64_t>(&bytes[place]); };
   const TableHeader header{.version = at(version_offset),
                            .shape = at(shape_offset),
+                           .gone = load<std::uint32_t>(&bytes[gone_offset]),
                            .tail = at(32),
                            .live = at(40),
                            .free = at(48),

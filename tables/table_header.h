@@ -26,6 +26,7 @@ struct TableHeader {
   static constexpr std::size_t size = 64;            ///< bytes
   static constexpr std::size_t version_offset = 16;  ///< of the version, 8 bytes
   static constexpr std::size_t shape_offset = 24;    ///< of the shape, 8 bytes
+  static constexpr std::size_t gone_offset = 12;     ///< of `gone`, 4 bytes
   /// Of the number of rows that an index that is being added has, 8 bytes: behind the header, and only there while one
   /// is.
   static constexpr std::size_t entered_offset = size;
@@ -34,6 +35,7 @@ struct TableHeader {
 
   std::uint64_t version = 1;   ///< another one with every change of anything in the table
   std::uint64_t shape = 1;     ///< the version at which columns, indexes or names changed last
+  std::uint32_t gone = 0;      ///< the low half of the version at which rows went last; 0 where none ever have
   std::uint64_t tail = 0;      ///< rows that have ever been there: the number of the next new one
   std::uint64_t live = 0;      ///< rows that are there
   std::uint64_t free = 0;      ///< row numbers on the stack of free ones

@@ -12,7 +12,7 @@
 namespace chimera::tables {
 namespace {
 
-/// Values that one transaction puts.
+/// Values that one transaction puts, or fewer where they are long.
 constexpr std::size_t most_at_once = 8192;
 
 /// Puts the values of one column.
@@ -44,12 +44,18 @@ class ColumnPut {
   Result<bool> piece(OpenTable& table) {
     const auto column = may_put(table);
     if (!column) return std::unexpected(column.error());
-    const auto some = finder_.next(table, table_.reader(), {}, most_);
+    const RowFinder::Position before = finder_.position();
+    auto some = finder_.next(table, table_.reader(), {}, most_);
     if (!some || !*some) return some;
     std::vector<std::uint64_t> numbers = finder_.found_numbers();
     if (numbers.empty()) return true;
-    if (auto done = take_values(table.shape().relation.columns[*column], numbers.size()); !done) {
-      return std::unexpected(std::move(done.error()));
+    const auto fit = take_values(table.shape(), *column, numbers.size());
+    if (!fit) return std::unexpected(fit.error());
+    if (*fit < numbers.size()) {
+      finder_.put_back(before);
+      some = finder_.next(table, table_.reader(), {}, looked_at_with(*fit));
+      if (!some) return some;
+      numbers = finder_.found_numbers();
     }
     Change change(table_.link(), table_.options().explained);
     const std::span<const types::Value> values = std::span(values_).first(numbers.size());
@@ -57,7 +63,9 @@ class ColumnPut {
       return std::unexpected(std::move(done.error()));
     }
     if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
-    values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(numbers.size()));
+    const auto count = static_cast<std::ptrdiff_t>(numbers.size());
+    values_.erase(values_.begin(), values_.begin() + count);
+    sizes_.erase(sizes_.begin(), sizes_.begin() + count);
     put_ += numbers.size();
     return true;
   }
@@ -93,18 +101,33 @@ class ColumnPut {
     return column;
   }
 
-  /// Those of an attempt that was in vain are still there.
-  Result<> take_values(const types::Column& column, std::size_t count) {
-    while (values_.size() < count) {
-      auto value = next_();
-      if (!value) return std::unexpected(std::move(value.error()));
-      if (auto fits = conform_value(column, *value); !fits) {
-        return std::unexpected(
-            Failure{fits.error().status, fmt::format("Value {}: {}", put_ + values_.size() + 1, fits.error().words)});
+  /// Rows that were looked at to find so many.
+  std::size_t looked_at_with(std::size_t count) const {
+    std::size_t at = 0;
+    while (count > 0) count -= finder_.found()[at++];
+    return at;
+  }
+
+  /// Up to `count` values, or so many as are long enough for a transaction; those of an attempt that was in vain are
+  /// still there. How many are to be put.
+  Result<std::size_t> take_values(const TableShape& shape, std::uint32_t place, std::size_t count) {
+    const types::Column& column = shape.relation.columns[place];
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (bytes >= most_value_bytes_at_once) return i;
+      if (i == values_.size()) {
+        auto value = next_();
+        if (!value) return std::unexpected(std::move(value.error()));
+        if (auto fits = conform_value(column, *value); !fits) {
+          return std::unexpected(
+              Failure{fits.error().status, fmt::format("Value {}: {}", put_ + values_.size() + 1, fits.error().words)});
+        }
+        sizes_.push_back(bytes_of_value(shape, place, *value));
+        values_.push_back(std::move(*value));
       }
-      values_.push_back(std::move(*value));
+      bytes += sizes_[i];
     }
-    return {};
+    return count;
   }
 
   Failure with_count(Failure failure) const {
@@ -120,6 +143,7 @@ class ColumnPut {
   RowFinder finder_;
   std::optional<TableHeader> rows_;  ///< what has to stay of the header
   std::vector<types::Value> values_;
+  std::vector<std::size_t> sizes_;  ///< of the values, in bytes
   std::uint64_t put_ = 0;
   std::size_t most_ = most_at_once;
 };

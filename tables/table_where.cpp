@@ -19,11 +19,18 @@ constexpr std::size_t most_changed = 2048;
 
 using Planner = std::function<Result<>(OpenTable&, Change&, std::span<const std::uint64_t>)>;
 
+/// How many rows get values in one transaction: each has a copy of its own.
+std::size_t most_updated(const TableShape& shape, const BoundAssignments& assignments) {
+  std::size_t bytes = 0;
+  for (const auto& [column, value] : assignments) bytes += bytes_of_value(shape, column, value);
+  return std::clamp<std::size_t>(most_value_bytes_at_once / std::max<std::size_t>(bytes, 1), 1, most_changed);
+}
+
 /// Changes all rows that are found, chunk by chunk.
 class ChangeWhere {
  public:
-  ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, Planner planner)
-      : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)) {}
+  ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, std::size_t most, Planner planner)
+      : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)), most_(most) {}
 
   /// `shape_changed` only where nothing has been changed yet. What has begun must not be done again from its front, or
   /// it would count too few.
@@ -70,7 +77,7 @@ class ChangeWhere {
   Table& table_;
   RowFinder finder_;
   Planner planner_;
-  std::size_t most_ = most_changed;
+  std::size_t most_;  ///< rows that one transaction changes
 };
 
 }  // namespace
@@ -90,7 +97,7 @@ Result<std::uint64_t> Table::remove_where_once(std::string_view where, bool& has
   if (!predicate) return std::unexpected(predicate.error());
   auto plan = plan_find(open_->shape(), *predicate, {}, false);
   if (!plan) return std::unexpected(std::move(plan.error()));
-  return ChangeWhere(*this, *predicate, std::move(*plan),
+  return ChangeWhere(*this, *predicate, std::move(*plan), most_changed,
                      [](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_remove(table, change, numbers, WhatIsGone::refused);
                      })
@@ -112,7 +119,7 @@ Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span
     plan = plan_find(shape, *predicate, "rows", false);
     if (!plan) return std::unexpected(std::move(plan.error()));
   }
-  return ChangeWhere(*this, *predicate, std::move(*plan),
+  return ChangeWhere(*this, *predicate, std::move(*plan), most_updated(shape, *bound),
                      [&](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_update(table, change, numbers, *bound);
                      })

@@ -56,5 +56,89 @@ TEST_CASE("rows that come while a column is put, and values that do not fit, end
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("a row that has come in the place of one that went does not get the value that was for that") {
+  for (const char* const schema : {"relation t = struct { id: i64, n: u8 } key (id)",
+                                   "relation t = struct { id: i64, n: u8 } key (id) circular 20000"}) {
+    for (const bool truncates : {false, true}) {
+      CAPTURE(schema);
+      CAPTURE(truncates);
+      TableRig rig(schema);
+      constexpr std::int64_t count = 20'000;
+      std::vector<Row> rows;
+      for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), Value::of(std::uint8_t{0})});
+      REQUIRE_OK(rig.table.insert(rows));
+      cli::SessionLink link(rig.ground.machine);
+      auto other = Table::open(link, rig_table);
+      REQUIRE_OK(other);
+      // What the header counts is as it was.
+      std::int64_t given = 0;
+      const auto busy = rig.table.put_column("n", count, [&]() -> Result<Value> {
+        if (++given == 10'000 && truncates) {
+          REQUIRE_OK(other->truncate());
+          REQUIRE_OK(other->insert(rows));
+        } else if (given == 10'000) {
+          REQUIRE_OK(other->remove({i64(15'000)}));
+          REQUIRE_OK(other->insert({{i64(-1), Value::of(std::uint8_t{0})}}));
+        }
+        return Value::of(std::uint8_t{1});
+      });
+      REQUIRE_FALSE(busy.has_value());
+      CHECK_EQ(busy.error().status, Status::busy);
+      const std::string wrong = truncates ? "n = 1" : "n = 1 and (id = -1 or id >= 8192)";
+      CHECK_EQ(rows_of(rig.table, {.where = wrong}).size(), 0);
+    }
+  }
+}
+
+/// Knows the longest script.
+class MeasuringLink final : public Link {
+ public:
+  explicit MeasuringLink(vm::Machine& machine) : link_(machine) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    longest = std::max(longest, script.bytes().size());
+    return link_.run(script, answers);
+  }
+  void send(Script script) override { link_.send(std::move(script)); }
+  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+
+  std::size_t longest = 0;
+
+ private:
+  cli::SessionLink link_;
+};
+
+TEST_CASE("long values are put, and given to many rows, about 8 MiB at a time") {
+  TableRig rig("relation t = struct { id: i64, note: string } key (id)");
+  constexpr std::int64_t count = 60;
+  constexpr std::size_t long_value = 1 << 20;
+  std::vector<Row> rows;
+  for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), text("")});
+  REQUIRE_OK(rig.table.insert(std::move(rows)));
+  REQUIRE_OK(rig.table.remove({i64(3)}));
+  MeasuringLink link(rig.ground.machine);
+  auto table = Table::open(link, rig_table);
+  REQUIRE_OK(table);
+  const auto value_of = [](std::int64_t n) { return std::to_string(n) + std::string(long_value, ' '); };
+  SUBCASE("put") {
+    std::int64_t given = 0;
+    REQUIRE_OK(table->put_column("note", count - 1, [&]() -> Result<Value> { return text(value_of(given++)); }));
+    CHECK_EQ(given, count - 1);
+    for (const std::int64_t id : {0, 2, 4, 11, 59}) {
+      const auto row = table->get({i64(id)});
+      REQUIRE_OK(row);
+      CHECK((**row)[1] == text(value_of(id < 3 ? id : id - 1)));
+    }
+  }
+  SUBCASE("update") {
+    const auto changed = table->update_where("id >= 2", {{"note", text(value_of(0))}});
+    REQUIRE_OK(changed);
+    CHECK_EQ(*changed, count - 3);
+    const auto row = table->get({i64(59)});
+    REQUIRE_OK(row);
+    CHECK((**row)[1] == text(value_of(0)));
+  }
+  CHECK_LE(link.longest, (9 << 20) + 4096);
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing
