@@ -155,7 +155,7 @@ class Runner {
   bool read_side_by_side(const std::uint8_t* out_limit, std::uint32_t& instructions) {
     constexpr std::size_t size = addressed_size<true, true>;
     constexpr std::size_t answer_size = 1 + result_size;
-    constexpr std::size_t most = result_size == 1 ? 32 : 8;
+    constexpr std::size_t most = result_size == 1 ? 32 : 16;
     const std::size_t fits =
         std::min<std::size_t>({most, instructions, static_cast<std::size_t>(end_ - at_) / size,
                                (static_cast<std::size_t>(out_limit - out_) + answer_size - 1) / answer_size});

@@ -112,14 +112,13 @@ void StreamSession::turn() {
 void StreamSession::run_quantum() {
   const std::uint64_t start = consumed_;
   const std::size_t answered = answers_.size();
+  const auto moved = [&] { return static_cast<std::size_t>(consumed_ - start) + (answers_.size() - answered); };
   std::uint32_t instructions = quantum_instructions;
-  while (instructions > 0 && runnable()) {
-    const std::size_t moved = static_cast<std::size_t>(consumed_ - start) + (answers_.size() - answered);
-    if (moved >= quantum_bytes) return;
+  while (instructions > 0 && runnable() && moved() < quantum_bytes) {
     if (!dispatcher_.needs_care() && to_skip_ == 0 && !options_follow_) {
-      const std::size_t room = std::min(quantum_bytes - moved, answer_cap_ - answers_.size() + 1);
+      const std::size_t room = std::min(quantum_bytes - moved(), answer_cap_ - answers_.size() + 1);
       consume(fast_path_.run(stream(), room, instructions));
-      if (instructions == 0 || !runnable()) return;
+      if (instructions == 0 || !runnable() || moved() >= quantum_bytes) return;
     }
     --instructions;
     if (run_one() == Step::stuck) return;

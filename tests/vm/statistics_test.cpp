@@ -57,7 +57,8 @@ TEST_CASE("every instruction is counted once, by whichever way it went") {
   CHECK_EQ(passed("instructions_total", "write bytes"), 0);
   CHECK_EQ(passed("failures_total", "out of range"), 1);
   CHECK_EQ(passed("instructions_total", "check bytes"), 5);
-  CHECK_EQ(passed("short_reads_total"), 1000 + 70 + 3 + 20 + 5);
+  // The last is the one at the cursor. None goes the long way because a turn ends before it.
+  CHECK_EQ(passed("short_reads_total"), 1000 + 70 + 3 + 20 + 5 + 1);
   CHECK_EQ(passed("instruction_bytes_total"), program.bytes().size());
   CHECK_EQ(passed("answer_bytes_total"), answers);
 }
