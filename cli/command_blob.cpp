@@ -57,7 +57,9 @@ int put(const Options& options) {
   const int made = with_link(options.at, [&](tables::Link& link) { return make_table(options, link); });
   if (made != exit_done) return made;
   return with_blobs(options, [&](BlobStore& blobs) -> Done {
+    from->show_progress("put");
     const auto bytes = blobs.put(options.name, *from);
+    from->hide_progress();
     if (!bytes) return std::unexpected(bytes.error());
     return say_bytes(options, *bytes, "put");
   });
@@ -67,7 +69,9 @@ int append(const Options& options) {
   auto from = TextSource::open(options.file);
   if (!from) return fail(from.error());
   return with_blobs(options, [&](BlobStore& blobs) -> Done {
+    from->show_progress("append");
     const auto bytes = blobs.append(options.name, *from);
+    from->hide_progress();
     if (!bytes) return std::unexpected(bytes.error());
     return say_bytes(options, *bytes, "appended");
   });

@@ -84,16 +84,16 @@ class ValueLines {
     }
     ++line_;
     auto parsed = types::from_json(text_, column_.type, column_.nullable);
-    if (!parsed) return wrong(parsed.error());
+    if (!parsed) return wrong(parsed.error(), parsed.error().offset + 1);
     value = std::move(*parsed);
     if (const auto problem = types::conform(value, column_.type, column_.nullable)) return wrong(*problem);
     return true;
   }
 
  private:
-  std::unexpected<std::string> wrong(const types::Error& error) const {
+  std::unexpected<std::string> wrong(const types::Error& error, std::size_t at = 1) const {
     return std::unexpected(
-        fmt::format("{}:{}: column {}: {}\nNothing is changed.", path_, line_, column_.name, error.text()));
+        fmt::format("{}:{}:{}: column {}: {}\nNothing is changed.", path_, line_, at, column_.name, error.text()));
   }
 
   std::string path_;

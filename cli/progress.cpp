@@ -24,20 +24,26 @@ ProgressBar::~ProgressBar() {
 }
 
 void ProgressBar::show(std::uint64_t done) {
+  if (!enabled_) return;
   const auto now = Clock::now();
-  if (!enabled_ || now < next_) return;
+  if (now < next_) return;
   next_ = now + time_between_drawings;
-  const double share = all_ == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(all_));
   const double seconds = std::chrono::duration<double>(now - started_).count();
   const auto bytes = static_cast<double>(done) * static_cast<double>(unit_bytes_);
   const auto rate = static_cast<std::uint64_t>(seconds > 0 ? bytes / seconds : 0);
+  shown_ = true;
+  if (all_ == 0) {
+    fmt::print(stderr, "\r{} {}B  {}B/s\x1b[K", label_, human_size(done * unit_bytes_), human_size(rate));
+    std::fflush(stderr);
+    return;
+  }
+  const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(all_));
   const std::size_t taken = columns_beside_bar + display_width(label_);
   const std::size_t width = std::max<std::size_t>(terminal_width(STDERR_FILENO), taken + 10) - taken;
   const auto filled = static_cast<std::size_t>(share * static_cast<double>(width));
   fmt::print(stderr, "\r{} [{}{}] {:3.0f} %  {}B/s\x1b[K", label_, std::string(filled, '#'),
              std::string(width - filled, '.'), share * 100, human_size(rate));
   std::fflush(stderr);
-  shown_ = true;
 }
 
 }  // namespace chimera::cli

@@ -1,5 +1,6 @@
 #pragma once
-// A progress bar on standard error, where that is a terminal.
+// A progress bar on standard error, where that is a terminal: how far it is, or how much where nobody knows of how
+// much.
 
 #include <chrono>
 #include <cstdint>
@@ -9,7 +10,8 @@ namespace chimera::cli {
 
 class ProgressBar {
  public:
-  /// `all`: bytes (or blocks) that make the whole; `unit_bytes`: how many bytes one of them stands for.
+  /// `all`: bytes (or blocks) that make the whole, 0 where that is not known; `unit_bytes`: how many bytes one of them
+  /// stands for.
   ProgressBar(std::string label, std::uint64_t all, std::uint64_t unit_bytes = 1);
   /// Takes the bar away again.
   ~ProgressBar();

@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "cli/progress.h"
 #include "cli/render.h"
 
 namespace chimera::cli {
@@ -74,16 +73,14 @@ class Insertion {
 
   std::expected<Inserted, std::string> run() {
     if (auto checked = aside_.check(); !checked) return std::unexpected(checked.error());
+    source_.show_progress("insert");
     Done done;
-    {
-      ProgressBar bar("insert", source_.length().value_or(0));
-      while (done && !is_at_end_) {
-        if (source_.length()) bar.show(source_.taken());
-        done = fill_batch();
-        if (done) done = insert_batch();
-        is_at_end_ = is_at_end_ || options_.first_batch_only;
-      }
+    while (done && !is_at_end_) {
+      done = fill_batch();
+      if (done) done = insert_batch();
+      is_at_end_ = is_at_end_ || options_.first_batch_only;
     }
+    source_.hide_progress();
     const Done closed = aside_.close();
     if (done) done = closed;
     if (!done) return std::unexpected(done.error());

@@ -51,8 +51,13 @@ std::expected<TextSource, std::string> TextSource::open(const std::string& path)
   return source;
 }
 
+void TextSource::show_progress(std::string label) {
+  bar_ = std::make_unique<ProgressBar>(std::move(label), length_.value_or(0));
+}
+
 std::expected<void, std::string> TextSource::more() {
   if (has_ended_) return {};
+  if (bar_) bar_->show(taken_);
   const std::size_t unread = end_ - begin_;
   if (unread >= most_unread) {
     return std::unexpected(fmt::format("A row of {} is longer than {} MiB.", name_, most_unread >> 20));

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "cli/progress.h"
 
 namespace chimera::cli {
 
@@ -26,6 +29,10 @@ class TextSource {
   [[nodiscard]] const std::string& name() const { return name_; }
   /// Of a regular file.
   [[nodiscard]] std::optional<std::uint64_t> length() const { return length_; }
+  /// From now on shows how much has been taken, where standard error is a terminal.
+  void show_progress(std::string label);
+  /// Takes that away again, before something else is said.
+  void hide_progress() { bar_.reset(); }
   /// Bytes that have been taken.
   [[nodiscard]] std::uint64_t taken() const { return taken_; }
 
@@ -47,6 +54,7 @@ class TextSource {
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;
   std::uint64_t taken_ = 0;
+  std::unique_ptr<ProgressBar> bar_;
   bool has_ended_ = false;
 };
 

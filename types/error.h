@@ -18,6 +18,9 @@ struct Error {
   /// The place in the value: ".lines[3].price"; empty where the value itself is meant. Who knows the column and the row
   /// says them in front of it.
   std::string path = {};
+  /// Of JSON that is read: the offset in the text of what is meant, in bytes; nowhere of what is no text's error.
+  std::size_t offset = nowhere;
+  static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 
   /// The path and the words, "lines[3].price: 300 does not fit u8 (0 to 255)".
   [[nodiscard]] std::string text() const;

@@ -19,7 +19,7 @@ void append_json(const Value& value, const Type& type, std::string& to);
 /// As where the type is any.
 [[nodiscard]] std::string to_json(const Value& value);
 
-/// The value that all of the text is. Its errors name the path in the value.
+/// The value that all of the text is. Its errors name the path in the value, and its offset in the text.
 [[nodiscard]] Result<Value> from_json(std::string_view text, const Type& type, bool nullable);
 
 /// A row: an object with the members as fields, in any order. A field that lacks is nothing in the result, whose

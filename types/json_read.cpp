@@ -131,7 +131,11 @@ Result<std::vector<std::optional<Value>>> read_members(const JsonNode& node, std
   std::vector<std::optional<Value>> values(members.size());
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     const auto member = std::ranges::find(members, node.names[i], &Member::name);
-    if (member == members.end() && others == nullptr) return std::unexpected(no_member(what, node.names[i], members));
+    if (member == members.end() && others == nullptr) {
+      Error error = no_member(what, node.names[i], members);
+      error.offset = node.name_offsets[i];
+      return std::unexpected(std::move(error));
+    }
     auto value = member == members.end() ? read(node.items[i], any_type(), true)
                                          : read(node.items[i], member->type, member->nullable);
     if (!value) return std::unexpected(within_field(node.names[i], std::move(value.error())));
@@ -249,14 +253,20 @@ Result<Value> read(const JsonNode& node, const Type& type, bool nullable) {
   }
 }
 
+/// The same error with the offset of what its path leads to.
+std::unexpected<Error> located(const JsonNode& node, Error error) {
+  if (error.offset == Error::nowhere) error.offset = offset_at(node, error.path);
+  return std::unexpected(std::move(error));
+}
+
 }  // namespace
 
 Result<Value> from_json(std::string_view text, const Type& type, bool nullable) {
   const auto node = parse_json(text);
   if (!node) return std::unexpected(node.error());
   auto value = read(*node, type, nullable);
-  if (!value) return value;
-  if (auto wrong = check(*value, type, nullable)) return std::unexpected(*std::move(wrong));
+  if (!value) return located(*node, std::move(value.error()));
+  if (auto wrong = check(*value, type, nullable)) return located(*node, *std::move(wrong));
   return value;
 }
 
@@ -264,12 +274,12 @@ Result<std::vector<std::optional<Value>>> row_from_json(std::string_view text, s
   const auto node = parse_json(text);
   if (!node) return std::unexpected(node.error());
   auto values = read_members(*node, members, "column", nullptr);
-  if (!values) return values;
+  if (!values) return located(*node, std::move(values.error()));
   for (std::size_t i = 0; i < members.size(); ++i) {
     const auto& value = (*values)[i];
     if (!value) continue;
     if (auto wrong = check(*value, members[i].type, members[i].nullable)) {
-      return std::unexpected(within_field(members[i].name, *std::move(wrong)));
+      return located(*node, within_field(members[i].name, *std::move(wrong)));
     }
   }
   return values;

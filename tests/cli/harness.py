@@ -180,13 +180,13 @@ class ChimeraTest(unittest.TestCase):
         self.assertEqual(done.returncode, status, f"{arguments}: {said}")
         return said
 
-    def run_on_terminal(self, *arguments, columns=100):
+    def run_on_terminal(self, *arguments, columns=100, stdin=subprocess.DEVNULL):
         """All that a person would see: standard output and error are a terminal of so many columns."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm"}
         environment.pop("NO_COLOR", None)
-        process = subprocess.Popen([CHIMERA, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=theirs,
+        process = subprocess.Popen([CHIMERA, *map(str, arguments)], stdin=stdin, stdout=theirs,
                                    stderr=theirs, cwd=self.folder, env=environment)
         os.close(theirs)
         seen = b""

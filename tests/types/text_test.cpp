@@ -175,6 +175,70 @@ TEST_CASE("rows as JSON") {
   CHECK(text == R"({"id":5,"name":null,"note":{"$u64":1}})");
 }
 
+TEST_CASE("an error of JSON says where in the text it is") {
+  const Type row = *parse_type(
+      "struct { a: i64, list: array(i64), in: struct { x: i64, s: string }, u: union { string | array(u8) }, any: any "
+      "}");
+  const auto offset = [&row](std::string_view text) {
+    const auto values = row_from_json(text, row.members);
+    REQUIRE_FALSE(values);
+    return values.error().offset;
+  };
+  // Each mark in its turn is a value that does not fit, the others are ones that do.
+  const std::string_view blanks[] = {"", " ", "\t  "};
+  const std::string_view pieces[] = {"{",
+                                     "\"a\":",
+                                     "#",
+                                     ",\"list\":[",
+                                     "#",
+                                     ",",
+                                     "#",
+                                     ",7,",
+                                     "#",
+                                     "],",
+                                     "\"in\":",
+                                     "{",
+                                     "\"s\":\"]}, 5\",",
+                                     "\"x\":",
+                                     "#",
+                                     "}",
+                                     ",",
+                                     "\"u\":{\"array(u8)\":[1,",
+                                     "#",
+                                     "]}",
+                                     ",\"any\":{\"p.q\":[[],{}],\"p\":[{\"$i8\":",
+                                     "#",
+                                     "}]}",
+                                     "}"};
+  for (const std::string_view blank : blanks) {
+    for (std::size_t wrong = 0; wrong < 7; ++wrong) {
+      CAPTURE(wrong);
+      std::string text;
+      std::size_t marks = 0, expected = 0;
+      for (const std::string_view piece : pieces) {
+        text += blank;
+        if (piece != "#") {
+          text += piece;
+          continue;
+        }
+        // The last stands for a value with its tag.
+        if (marks == wrong) expected = wrong == 6 ? text.rfind('{') : text.size();
+        text += marks++ == wrong ? "true" : "5";
+      }
+      CAPTURE(text);
+      REQUIRE_EQ(marks, 7);
+      CHECK_EQ(offset(text), expected);
+    }
+  }
+  CHECK_EQ(offset(R"({"a": 1, "b": 2})"), 9);
+  CHECK_EQ(offset(R"({"a": 1, "in": {"x": 1, "y": 2, "s": ""}})"), 24);
+  CHECK_EQ(offset(R"({"a": 1, "a": 2})"), 9);
+  CHECK_EQ(offset(R"({"a": 1, "in": {"x": 1}})"), 15);
+  CHECK_EQ(offset(R"({"a": 1,, "list": []})"), 8);
+  CHECK_EQ(offset(R"( [1])"), 1);
+  CHECK_EQ(offset(R"({"a": 1)"), 7);
+}
+
 TEST_CASE("what comes from outside is cited without its control characters") {
   CHECK(cited("a\x1B[0m\xFF") == "'a�[0m�'");
   CHECK(cited(std::string(100, 'x')) == "'" + std::string(39, 'x') + "…'");
