@@ -12,9 +12,17 @@
 
 namespace chimera::cli {
 
-int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems) {
+std::string advice_for(const TablesReport& tables) {
+  if (tables.problem_count == 0) return {};
+  return "Of a table that is not whole, `chimera table export` copies the rows as far as they can be read: it uses no\n"
+         "index. Do that first. An index but the primary key is made anew by `chimera table index drop` and `chimera\n"
+         "table index add`. For all else: `chimera table drop`, `create`, and `insert` what was exported.\n";
+}
+
+int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice) {
   for (const std::string& problem : problems) fmt::print("{}\n", problem);
   if (problem_count > problems.size()) fmt::print("… and {} more\n", grouped(problem_count - problems.size()));
+  fmt::print("{}", advice);
   fmt::print("{}\n", problem_count == 0 ? "No problem was found."
                                         : fmt::format("{} problem{} found.", grouped(problem_count),
                                                       problem_count == 1 ? " was" : "s were"));
@@ -51,7 +59,8 @@ int print_store_report(const devices::CheckReport& report, const TablesReport& t
   fmt::print("{:<20}{:>16}\n", "damaged superblocks", grouped(report.damaged_superblocks));
   for (const auto& [name, count] : faults) fmt::print("{:<20}{:>16}\n", name, grouped(count));
   print_tables(tables);
-  return print_verdict(report.problem_count + tables.problem_count, all_problems(report.problems, tables));
+  return print_verdict(report.problem_count + tables.problem_count, all_problems(report.problems, tables),
+                       advice_for(tables));
 }
 
 nlohmann::ordered_json to_json(const devices::CheckReport& report) {

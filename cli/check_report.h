@@ -13,8 +13,10 @@ namespace chimera::cli {
 
 /// What is wrong with tables stands behind what is wrong with the store.
 [[nodiscard]] std::vector<std::string> all_problems(std::vector<std::string> problems, const TablesReport& tables);
-/// The problems and their number; returns the exit status.
-int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems);
+/// What is to be done with tables that are not whole; nothing where all are.
+[[nodiscard]] std::string advice_for(const TablesReport& tables);
+/// The problems, advice where there is some, and their number; returns the exit status.
+int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice);
 /// How many tables there are, where there are any.
 void print_tables(const TablesReport& tables);
 int print_store_report(const devices::CheckReport& report, const TablesReport& tables);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/link_session.h"
 #include "tables/catalogue.h"
 #include "tables/check_table.h"
 #include "tables/moment.h"
@@ -38,6 +39,21 @@ TablesReport check_tables(tables::Link& link) {
   }
   for (const tables::ListedTable& table : *all) check_one(link, table.name, report);
   if (const auto moments = tables::list_moments(link)) report.moments = moments->size();
+  return report;
+}
+
+TablesReport check_tables_of(const std::string& target, const StoreOptions& options, bool is_damaged) {
+  TablesReport report;
+  StoreOptions read_only = options;
+  read_only.read_only = true;
+  auto session = LinkSession::open(target, read_only);
+  if (session) {
+    report = check_tables(session->link());
+    static_cast<void>(session->close());  // nothing was written
+  } else if (!is_damaged) {
+    report.problem_count = 1;
+    report.problems.push_back("The tables: " + session.error());
+  }
   return report;
 }
 

@@ -10,7 +10,6 @@
 #include "cli/commands.h"
 #include "cli/embedded_endpoint.h"
 #include "cli/endpoint.h"
-#include "cli/link_session.h"
 #include "cli/progress.h"
 #include "cli/remote_check.h"
 #include "cli/render.h"
@@ -32,20 +31,6 @@ struct CheckOptions {
   bool dry_run = false;
 };
 
-/// As the tables are with what the journal holds. A store that is damaged may not open: that has been told then.
-TablesReport check_tables_of(const CheckOptions& options, bool is_damaged) {
-  TablesReport report;
-  auto session = LinkSession::open(options.target, options.store);
-  if (session) {
-    report = check_tables(session->link());
-    static_cast<void>(session->close());  // nothing was written
-  } else if (!is_damaged) {
-    report.problem_count = 1;
-    report.problems.push_back("The tables: " + session.error());
-  }
-  return report;
-}
-
 /// What the journal holds is verified as it lies there; the walk is over the state that it would be replayed on.
 std::expected<devices::CheckReport, std::string> check_as_it_lies(const CheckOptions& options) {
   StoreOptions as_it_lies = options.store;
@@ -64,7 +49,7 @@ int check_store(const CheckOptions& options) {
   if (options.salvage) return salvage_store(options.target, options.store, {options.json, options.dry_run});
   const auto report = check_as_it_lies(options);
   if (!report) return fail(report.error());
-  const TablesReport tables = check_tables_of(options, report->problem_count > 0);
+  const TablesReport tables = check_tables_of(options.target, options.store, report->problem_count > 0);
   if (!options.json) return print_store_report(*report, tables);
   Json json = to_json(*report);
   add_tables(json, tables);
@@ -79,7 +64,7 @@ int check_server(const CheckOptions& options) {
   const auto report = check_through(**endpoint);
   if (!report) return fail(report.error());
   static_cast<void>((*endpoint)->close());  // all answers have come
-  const TablesReport tables = check_tables_of(options, report->problem_count > 0);
+  const TablesReport tables = check_tables_of(options.target, options.store, report->problem_count > 0);
   const std::uint64_t problem_count = report->problem_count + tables.problem_count;
   if (options.json) {
     Json json{{"devices", report->devices},
@@ -95,7 +80,7 @@ int check_server(const CheckOptions& options) {
   fmt::print("{:<20}{:>16}\n", "data verified", human_size(report->data_bytes));
   fmt::print("{:<20}{:>16}\n", "metadata verified", human_size(report->metadata_bytes));
   print_tables(tables);
-  return print_verdict(problem_count, all_problems(report->problems, tables));
+  return print_verdict(problem_count, all_problems(report->problems, tables), advice_for(tables));
 }
 
 }  // namespace

@@ -6,8 +6,11 @@
 #include <expected>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "cli/check_report.h"
+#include "cli/check_tables.h"
 #include "cli/commands.h"
 #include "cli/embedded_endpoint.h"
 #include "cli/progress.h"
@@ -98,32 +101,51 @@ std::expected<devices::CheckReport, std::string> check(io::Loop& loop, io::Disk&
   return devices::check(loop, **store, [](std::uint64_t, std::uint64_t) {});
 }
 
-}  // namespace
+/// What is to be said of the store when it is no longer open here.
+struct Salvaged {
+  std::optional<int> status;  ///< all has been said, and this is the exit status
+  devices::CheckReport report;
+  Json json;
+};
 
-int salvage_store(const std::string& path, const StoreOptions& store, const SalvageOptions& options) {
+Salvaged salvage(const std::string& path, const StoreOptions& store, const SalvageOptions& options) {
   auto loop = open_loop(store);
-  if (!loop) return fail(loop.error());
+  if (!loop) return {.status = fail(loop.error())};
   auto disk = io::FileDisk::open(**loop, path, options.dry_run ? io::OpenMode::read_only : io::OpenMode::read_write);
-  if (!disk) return fail(disk.error());
+  if (!disk) return {.status = fail(disk.error())};
   const auto losses = find_losses(**loop, **disk);
-  if (!losses) return fail(fmt::format("Cannot salvage {}: {}.", path, losses.error()));
+  if (!losses) return {.status = fail(fmt::format("Cannot salvage {}: {}.", path, losses.error()))};
   Json json{{"salvage", to_json(*losses)}, {"dry_run", options.dry_run}};
   if (!options.json) print_losses(*losses);
   if (options.dry_run) {
     if (options.json) fmt::print("{}\n", to_text(json, 2));
     if (!options.json) fmt::print("{}\n", losses->none() ? "Nothing is damaged." : "Nothing was changed.");
-    return losses->none() ? exit_done : exit_failed;
+    return {.status = losses->none() ? exit_done : exit_failed};
   }
   // What is lost has been said before it is gone.
   std::fflush(stdout);
   if (const auto salvaged = vm::salvage(**loop, **disk, *losses, store.cache_bytes); !salvaged)
-    return fail(fmt::format("Cannot salvage {}: {}.", path, salvaged.error()));
-  const auto report = check(**loop, **disk, store);
-  if (!report) return fail(fmt::format("{} was salvaged and cannot be opened: {}.", path, report.error()));
-  if (!options.json) return print_verdict(report->problem_count, report->problems);
-  json["check"] = cli::to_json(*report);
-  fmt::print("{}\n", to_text(json, 2));
-  return report->problem_count == 0 ? exit_done : exit_failed;
+    return {.status = fail(fmt::format("Cannot salvage {}: {}.", path, salvaged.error()))};
+  auto report = check(**loop, **disk, store);
+  if (!report) return {.status = fail(fmt::format("{} was salvaged and cannot be opened: {}.", path, report.error()))};
+  return {.status = std::nullopt, .report = std::move(*report), .json = std::move(json)};
+}
+
+}  // namespace
+
+int salvage_store(const std::string& path, const StoreOptions& store, const SalvageOptions& options) {
+  Salvaged done = salvage(path, store, options);
+  if (done.status) return *done.status;
+  const TablesReport tables = check_tables_of(path, store, done.report.problem_count > 0);
+  const std::uint64_t problem_count = done.report.problem_count + tables.problem_count;
+  if (!options.json) {
+    print_tables(tables);
+    return print_verdict(problem_count, all_problems(done.report.problems, tables), advice_for(tables));
+  }
+  done.json["check"] = cli::to_json(done.report);
+  add_tables(done.json["check"], tables);
+  fmt::print("{}\n", to_text(done.json, 2));
+  return problem_count == 0 ? exit_done : exit_failed;
 }
 
 }  // namespace chimera::cli

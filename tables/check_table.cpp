@@ -53,7 +53,9 @@ class Check {
   /// Damage is told; what is not is the link's failure, or somebody's change.
   Result<> told(Result<> done) {
     if (done || done.error().status != Status::corrupt) return done;
-    problem(done.error().words);
+    std::string words = done.error().words;
+    if (words.ends_with('.')) words.pop_back();
+    problem(words);
     return {};
   }
 

@@ -128,6 +128,28 @@ class Salvage(ChimeraTest):
         self.import_disk(8 * MIB)
         self.assertIn("No problem was found.", self.chimera("check", self.store))
 
+    # Tables.
+
+    def test_tables_are_checked_and_an_index_is_made_anew(self):
+        self.format()
+        schema = self.write_file("t.schema", "relation t = struct { id: u32, name: string indexed } key (id)")
+        rows = self.write_file("t.csv", "id,name\n" + "".join(f"{i},name {i}\n" for i in range(2000)))
+        self.chimera("table", "create", self.store, "lab/main/t", schema)
+        self.chimera("table", "insert", self.store, "lab/main/t", rows)
+        self.damage(self.slots(self.device("lab/main/t:index/name").roots[0])[1].address)
+        self.assertEqual([lost["device"] for lost in self.list_losses()["lost_ranges"]], ["lab/main/t:index/name"])
+        said = self.fails("check", self.store, "--salvage")
+        self.assertRegex(said, r'\n"lab/main/t, index name" is damaged: ')
+        self.assertRegex(said, r"made anew by `chimera table index drop`(.*\n)*\d+ problems? w\w+ found\.\n$")
+        self.assertIn("index drop", self.fails("check", self.store))
+        said = json.loads(self.run_command("check", self.store, "--salvage", "--json").stdout)
+        self.assertEqual((said["check"]["tables"], said["check"]["rows"]), (4, 2008))
+        self.assertTrue(said["check"]["problems"])
+        self.assertEqual(self.chimera("table", "export", self.store, "lab/main/t", "-"), rows.read_text())
+        self.chimera("table", "index", "drop", self.store, "lab/main/t", "name")
+        self.chimera("table", "index", "add", self.store, "lab/main/t", "name", "name")
+        self.assertIn("No problem was found.", self.chimera("check", self.store))
+
     # The books.
 
     def test_reference_counts_are_counted_again(self):
