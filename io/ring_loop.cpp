@@ -117,8 +117,10 @@ std::expected<int, int> RingLoop::descriptor() {
 io_uring_sqe* RingLoop::next_slot() {
   io_uring_sqe* slot = io_uring_get_sqe(&ring_);
   while (slot == nullptr) {
-    // The kernel takes nothing more while its completions have no room, so make some: they are delivered later.
+    // Kernels before 5.19 take nothing more while completions have no room, so make some: they are delivered later.
+    // What has ended can be more than is kept room for, where very many are begun between two steps.
     enter(0, 0);
+    if (ended_.size() == ended_.capacity()) ended_.reserve(2 * ended_.capacity());
     collect();
     slot = io_uring_get_sqe(&ring_);
   }

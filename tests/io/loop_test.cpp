@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <numeric>
@@ -318,4 +319,28 @@ TEST_CASE("completions may start the next operation of their own") {
     REQUIRE(::write(pair.ends[0], "b", 1) == 1);
     while (echoes[0].turns < 1000 || echoes[1].turns < 1000) loop.step(100);
   });
+}
+
+TEST_CASE("more operations are begun between two steps than completions have room, and each of them ends once") {
+  // The ring's own room is 16,384, and as many are kept beside it.
+  constexpr std::size_t count = 40'000;
+  const auto loop = loop_of(LoopKind::uring);
+  if (!loop) return;
+  const SocketPair pair;
+  REQUIRE(::write(pair.ends[1], "x", 1) == 1);
+  struct Counted final : Completion {
+    unsigned ended = 0;
+    void complete(int result) override {
+      CHECK(result > 0);
+      ++ended;
+    }
+  };
+  std::vector<Counted> operations(count);
+  for (Counted& operation : operations) loop->wait_readable(pair.ends[0], operation);
+  for (std::size_t all = 0; all < count;) {
+    const std::size_t some = loop->step(1000);
+    REQUIRE(some > 0);
+    all += some;
+  }
+  CHECK(std::ranges::all_of(operations, [](const Counted& operation) { return operation.ended == 1; }));
 }
