@@ -1,19 +1,23 @@
-// Collections against those of the standard library, in a store's memory, with two that have each of them open.
+// Collections against those of the standard library, in a store's memory and through a server, with two sessions that
+// have each of them open.
 
 #include <doctest/doctest.h>
 
 #include <deque>
 #include <limits>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "cli/remote_link.h"
 #include "tables/collections/counter.h"
 #include "tables/collections/map.h"
 #include "tables/collections/sequence.h"
 #include "tables/collections/set.h"
+#include "tests/server/running.h"
 #include "tests/tables/memory_ground.h"
 #include "tests/tables/table_rig.h"
 
@@ -23,18 +27,30 @@ namespace {
 using Random = std::mt19937_64;
 constexpr const char* place = "test/main/collection";
 
-/// The same collection twice, each with a session and a memory of its own.
+/// The same collection twice, each with a session and a memory of its own: in this process, and in another turn of the
+/// test through a server.
 template <typename T>
 struct Two {
-  Two() : other(ground.machine) {
-    both.push_back(open(ground.link));
-    both.push_back(open(other));
+  Two() {
+    SUBCASE("embedded") {
+      ground = std::make_unique<MemoryGround>();
+      for (auto& link : links) link = std::make_unique<cli::SessionLink>(ground->machine);
+    }
+    SUBCASE("through a server") {
+      server = std::make_unique<server::testing::RunningServer>(
+          server::testing::RunningServer::Setup{.kind = io::LoopKind::posix});
+      for (auto& link : links) link = std::move(*cli::RemoteLink::connect(to_string(server->address())));
+    }
+    for (auto& link : links) {
+      if (link) both.push_back(open(*link));
+    }
   }
 
   T& any(Random& random) { return both[random() % 2]; }
 
-  MemoryGround ground;
-  cli::SessionLink other;
+  std::unique_ptr<MemoryGround> ground;
+  std::unique_ptr<server::testing::RunningServer> server;
+  std::unique_ptr<Link> links[2];
   std::vector<T> both;
 
  private:
