@@ -96,14 +96,14 @@ Result<Aggregate> Table::aggregate_once(std::string_view column, std::string_vie
   const auto plan = plan_find(open_->shape(), *predicate, {}, false);
   if (!plan) return std::unexpected(plan.error());
   RowFinder finder(*plan, *predicate);
-  const std::uint64_t shape = open_->shape_mark();
+  const std::uint64_t mark = open_->reading_mark();
   std::vector<std::uint32_t> also;
   if (place) also.push_back(*place);
   std::optional<Aggregation> aggregation;
   for (;;) {
     const RowFinder::Position before = finder.position();
     const auto some = retry<bool>([&](OpenTable& table) -> Result<bool> {
-      if (table.shape_mark() != shape) return std::unexpected(shape_changed(table.shape()));
+      if (table.reading_mark() != mark) return std::unexpected(shape_changed(table.shape()));
       finder.put_back(before);
       return finder.next(table, *reader_, also, chunk_rows);
     });

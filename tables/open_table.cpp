@@ -20,7 +20,8 @@ OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> sha
       shape_(std::move(shape)),
       version_{shape_->header, TableHeader::version_offset, header.version},
       header_(header),
-      planned_(header) {
+      planned_(header),
+      reading_mark_(shape_mark()) {
   const auto devices = std::as_const(*shape_).devices();
   const auto name_of = [&devices](const Uuid& uuid) {
     for (const auto& [name, of] : devices) {

@@ -33,6 +33,10 @@ class OpenTable {
   [[nodiscard]] const TableHeader& header() const { return header_; }
   /// Tells shapes apart, also those of two tables that have had this name one after the other.
   [[nodiscard]] std::uint64_t shape_mark() const { return load<std::uint64_t>(shape_->header.data) ^ header_.shape; }
+  /// The same for who only reads: compressing a column changes the shape, and nothing that was bound to its columns.
+  [[nodiscard]] std::uint64_t reading_mark() const { return reading_mark_; }
+  /// This is the same table as `before` was, with the same columns and indexes, so it has the same reading mark.
+  void go_on_from(const OpenTable& before) { reading_mark_ = before.reading_mark_; }
   /// What the change that is being made will leave.
   [[nodiscard]] TableHeader& planned() { return planned_; }
   /// The change that is being made is one of columns, indexes or names.
@@ -84,6 +88,7 @@ class OpenTable {
   std::unique_ptr<TableShape> shape_;
   Version version_;
   TableHeader header_, planned_;
+  std::uint64_t reading_mark_;
   bool forgets_ = false;
   std::deque<BTree> trees_;
   std::deque<Heap> heaps_;

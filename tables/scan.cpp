@@ -71,7 +71,7 @@ Result<> Scan::bind(const OpenTable& table) {
   predicate_ = std::make_unique<Predicate>(std::move(*predicate));
   columns_ = std::move(*columns);
   finder_ = std::make_unique<RowFinder>(std::move(*plan), *predicate_);
-  shape_ = table.shape_mark();
+  mark_ = table.reading_mark();
   most_ever_ = rows_in_chunk(shape, columns_);
   most_ = std::min<std::uint64_t>(most_ever_, std::max<std::uint64_t>(options_.limit, least_chunk_rows));
   return {};
@@ -100,7 +100,7 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
 }
 
 Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
-  if (table.shape_mark() != shape_) {
+  if (table.reading_mark() != mark_) {
     if (finder_->position().is_begun) return std::unexpected(shape_changed(table.shape()));
     if (auto bound = bind(table); !bound) return std::unexpected(std::move(bound.error()));
   }

@@ -35,7 +35,7 @@ class Scan {
   Table* table_;
   ScanOptions options_;
   std::uint64_t left_;
-  std::uint64_t shape_ = 0;  ///< that it was begun with
+  std::uint64_t mark_ = 0;  ///< of the columns and indexes that it is bound to
   std::unique_ptr<Predicate> predicate_;
   std::unique_ptr<RowFinder> finder_;
   std::vector<std::uint32_t> columns_;

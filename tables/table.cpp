@@ -40,6 +40,9 @@ Result<> Table::reopen() {
   auto opened = open_table(*link_, options_.explained, name_);
   if (!opened) return std::unexpected(std::move(opened.error()));
   reader_.reset();
+  // Names and UUIDs of all devices: a column or index that comes, goes or is renamed is another one.
+  const auto devices = [](const OpenTable& of) { return of.shape().devices(); };
+  if (open_ && devices(*open_) == devices(**opened)) (*opened)->go_on_from(*open_);
   open_ = std::move(*opened);
   reader_ = std::make_unique<RowReader>(*open_);
   return {};

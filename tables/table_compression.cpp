@@ -21,7 +21,11 @@ Result<std::uint32_t> variable_column(const TableShape& shape, std::string_view 
     return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
   if (shape.columns[*column].is_variable()) return static_cast<std::uint32_t>(*column);
   return std::unexpected(
-      Failure{Status::unsupported, fmt::format("Column {} is of a fixed width: its values are not compressed.", name)});
+      Failure{Status::unsupported,
+              fmt::format("Column {} is of a fixed width: where a value stands follows from its row's number, so it "
+                          "cannot take less room. What is compressed is the long values of strings, blobs, arrays and "
+                          "the like.",
+                          name)});
 }
 
 /// Plans that the long values of some rows are put anew, in the other form.

@@ -313,5 +313,48 @@ TEST_CASE("a column is compressed and decompressed in place, and found either wa
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("who reads while a column is compressed goes on, and finds every value as it is") {
+  TableRig rig("relation t = struct { id: i64, name: string } key (id)");
+  const auto name_of = [](std::int64_t id) { return std::to_string(id) + std::string(id % 7 == 0 ? 3 : 300, 'x'); };
+  constexpr std::int64_t count = 2500;
+  std::vector<Row> rows;
+  for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), text(name_of(id))});
+  REQUIRE_OK(rig.table.insert(std::move(rows)));
+  // Scans begin with few rows and take more from chunk to chunk; a chunk is read behind each script of who compresses.
+  const char* const ways[] = {"rows", "key"};
+  std::optional<Scan> scans[2];
+  std::int64_t next[2] = {};
+  std::size_t chunks = 0, whole = 0;
+  const auto read_on = [&](std::size_t i) {
+    if (!scans[i]) {
+      auto scan = rig.table.scan({.along = ways[i]});
+      REQUIRE_OK(scan);
+      scans[i].emplace(std::move(*scan));
+      next[i] = 0;
+    }
+    std::vector<Row> some;
+    const auto more = scans[i]->next(some);
+    REQUIRE_OK(more);
+    if (!*more) {
+      CHECK_EQ(next[i], count);
+      ++whole;
+      return scans[i].reset();
+    }
+    ++chunks;
+    bool is_right = true;
+    for (const Row& row : some) {
+      is_right = is_right && row[0].as_signed() == next[i] && row[1].as_bytes() == name_of(next[i]);
+      ++next[i];
+    }
+    REQUIRE(is_right);
+  };
+  WatchedLink link(rig.ground.machine, [&] { read_on(0), read_on(1); });
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  for (const bool compressed : {true, false}) REQUIRE_OK(other->compress_column("name", compressed));
+  CHECK_GT(chunks, 20);
+  CHECK_GT(whole, 5);
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing
