@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -84,7 +85,7 @@ class ValueLines {
     }
     ++line_;
     auto parsed = types::from_json(text_, column_.type, column_.nullable);
-    if (!parsed) return wrong(parsed.error(), parsed.error().offset + 1);
+    if (!parsed) return wrong(parsed.error(), std::max<std::size_t>(parsed.error().offset + 1, 1));
     value = std::move(*parsed);
     if (const auto problem = types::conform(value, column_.type, column_.nullable)) return wrong(*problem);
     return true;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -126,7 +127,7 @@ class JsonRows final : public RowSource {
       if (!some || !*some) return some;
     } while (raw_.find_first_not_of(" \t") == raw_.npos);
     auto values = types::row_from_json(raw_, type_.members);
-    if (!values) return problem({line_, values.error().offset + 1}, values.error().text());
+    if (!values) return problem({line_, std::max<std::size_t>(values.error().offset + 1, 1)}, values.error().text());
     row.resize(values->size());
     for (std::size_t i = 0; i < values->size(); ++i) {
       std::optional<Value>& value = (*values)[i];

@@ -49,7 +49,7 @@ class Shape(table_test.Tables):
                 self.assertEqual(file.read_text(), "9.5\nnull\n9.5\n")
                 before = self.content(target, books)
                 for text, words in (("1\n2\n", f"There are 2 values, and {books} has 3 rows."),
-                                    ("1\n2\ntrue\n", f"{file}:3: column price: ")):
+                                    ("1\n2\ntrue\n", f"{file}:3:1: column price: ")):
                     file.write_text(text)
                     self.assertIn(words, self.refused("column", "put", target, books, "price", file))
                     self.assertEqual(self.content(target, books), before)
