@@ -206,6 +206,8 @@ void Journal::clear_window() {
   changed_.clear();
   lengths_.clear();
   wanted_ = false;
+  gathered_bytes_ = 0;
+  gathering_turns_ = 0;
 }
 
 /// Calls visit(device, plane, blocks) for the blocks that were written whole, each once, which are forgotten then.
@@ -326,13 +328,24 @@ bool Journal::wants_checkpoint() const {
   return state_ == State::broken || (state_ == State::on && much);
 }
 
-void Journal::work() {
-  if (state_ != State::on || window_empty() || writer_.stopped()) return;
+/// What a client sends at once arrives in pieces, and a record for the first of them would be one write and flush more:
+/// while more comes with each turn the window is left open, for a few of them.
+bool Journal::is_gathering() {
+  constexpr unsigned most_turns = 4;
+  const std::uint64_t bytes = window_bytes();
+  return bytes != std::exchange(gathered_bytes_, bytes) && ++gathering_turns_ <= most_turns;
+}
+
+bool Journal::work() {
+  if (state_ != State::on || window_empty() || writer_.stopped()) return false;
   // Who goes on without a flush for longer than before is on the way to a longer one.
   const std::size_t enough = std::clamp(blocks_since_want_ / windows_in_flush, enough_blocks_, large_window_blocks);
   const bool large = window_bytes() > large_window_bytes || changed_.size() >= enough;
   // While a record that somebody waits for is on its way, those that come gather for the next one.
-  if (large || (wanted_ && !writer_.hurries())) seal();
+  if (!large && (!wanted_ || writer_.hurries())) return false;
+  if (!large && is_gathering()) return true;
+  seal();
+  return false;
 }
 
 bool Journal::has_priority() {

@@ -83,8 +83,8 @@ class Journal {
   }
   /// A checkpoint should begin soon.
   [[nodiscard]] bool wants_checkpoint() const;
-  /// Seals a window that has grown large, or that somebody waits for. Call it often.
-  void work();
+  /// Seals a window that has grown large, or that somebody waits for. Call it often; true: soon again.
+  bool work();
 
   /// What makes all that has been recorded so far durable; 0: only a checkpoint does.
   [[nodiscard]] std::uint64_t ticket() const;
@@ -128,6 +128,7 @@ class Journal {
 
   [[nodiscard]] bool window_empty() const { return window_.empty() && changed_.empty() && lengths_.empty(); }
   [[nodiscard]] std::uint64_t window_bytes() const;
+  [[nodiscard]] bool is_gathering();
   void write_piece(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes);
   template <typename Visit>
   void take_changed(Visit&& visit);
@@ -149,6 +150,8 @@ class Journal {
   State state_ = State::off;
   bool wanted_ = false;  ///< somebody waits for the window
   Program window_;
+  std::uint64_t gathered_bytes_ = 0;  ///< of the window, when it was last looked at whether more comes
+  unsigned gathering_turns_ = 0;
   std::size_t blocks_since_want_ = 0;
   std::size_t enough_blocks_;        ///< that were written whole: the window is sealed although nobody waits
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain

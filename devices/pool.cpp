@@ -288,7 +288,7 @@ bool Pool::work() {
   if (!may_change()) return more;
   if (!replaying_ && !blocks_.contradictory()) {
     if (journal_.wants_checkpoint() && !checkpoint_.refused()) checkpoint_.want();
-    journal_.work();
+    more = journal_.work() || more;
   }
   more = checkpoint_.work() || more;
   return give_back() || more;

@@ -38,6 +38,7 @@ class FileDisk::Transfer final : public Completion {
 
   void start(DiskRequest& request) {
     request_ = &request;
+    is_written_through_ = request.durable && (request.buffers.size() == 1 || disk_.loop_.flushes_itself());
     is_syncing_ = false;
     parts_.begin(request.first_block * block_size);
     for (std::byte* const buffer : request.buffers) {
@@ -65,18 +66,13 @@ class FileDisk::Transfer final : public Completion {
     if (moved == 0) return end(EIO);
     parts_.advance(moved);
     if (parts_.empty()) {
-      if (!request_->durable || is_written_through()) return end(0);
+      if (!request_->durable || is_written_through_) return end(0);
       is_syncing_ = true;
     }
     go_on();
   }
 
  private:
-  /// A durable write of one block is left to the kernel (RWF_DSYNC), a longer one is followed by a flush of ours. On a
-  /// computer with nothing else to do the former is faster; but the kernel then flushes in a thread that seems to be
-  /// bound to the processor that the disk has interrupted, and where that one computes something, it took a tick, 4 ms.
-  [[nodiscard]] bool is_written_through() const { return request_->durable && request_->buffers.size() == 1; }
-
   void go_on() {
     try {
       start_next();
@@ -93,7 +89,7 @@ class FileDisk::Transfer final : public Completion {
       case DiskRequest::Kind::read:
         return disk_.loop_.readv(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), *this);
       case DiskRequest::Kind::write:
-        return disk_.loop_.writev(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), is_written_through(),
+        return disk_.loop_.writev(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), is_written_through_,
                                   *this);
       case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);
       case DiskRequest::Kind::discard:
@@ -122,6 +118,11 @@ class FileDisk::Transfer final : public Completion {
   FileDisk& disk_;
   DiskRequest* request_ = nullptr;
   TransferParts parts_;
+  /// Durable by the kernel's doing (RWF_DSYNC): a write of one block, and any that the loop carries out itself. A
+  /// longer one is followed by a flush of ours. On a computer with nothing else to do the former is faster; but for a
+  /// ring the kernel then flushes in a thread that is bound to the processor that the disk has interrupted, and where
+  /// that one computes something, it took a tick, 4 ms.
+  bool is_written_through_ = false;
   bool is_syncing_ = false;  ///< all has been moved, and is to be on the medium
   int refusal_ = 0;
 };

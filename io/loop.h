@@ -59,6 +59,11 @@ class KernelLoop : public Loop {
   /// Before it sleeps, a step may look for completions that long (nanoseconds; 0, as at first: never), where that has
   /// helped lately. It keeps a processor busy meanwhile. A loop that cannot look without a system call ignores it.
   virtual void look_before_sleeping(std::uint64_t /*longest_ns*/) {}
+  /// Instead of sleeping, a step may carry out a flush or a durable write in its own thread, where those of late took
+  /// less than that (nanoseconds; 0: never; 300,000 at first) and nothing else ended meanwhile.
+  virtual void flush_itself(std::uint64_t /*longest_ns*/) {}
+  /// It would now.
+  [[nodiscard]] virtual bool flushes_itself() const noexcept { return false; }
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< "uring" or "posix"
   /// Can be polled for reading where a host has a loop of its own: ready when a step would deliver something that a
   /// disk has done. -1 where disks keep nothing waiting beyond a step. Belongs to the loop. The error is an errno.

@@ -101,6 +101,7 @@ RingLoop::~RingLoop() {
 /// The ring's own descriptor will not do: while completions are deferred to our waits nobody is woken who polls it.
 std::expected<int, int> RingLoop::descriptor() {
   if (event_ >= 0) return event_;
+  submit_held();
   const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event < 0) return std::unexpected(errno);
   if (const int error = io_uring_register_eventfd(&ring_, event); error < 0) {
@@ -152,7 +153,8 @@ bool RingLoop::look(std::uint64_t begun_ns, std::uint64_t ns) const {
 }
 
 void RingLoop::wait(std::int64_t wait_ns) {
-  if (!spinning_.is_allowed()) return enter(1, wait_ns);
+  // A flush ends in a thread of the kernel's that may be bound to this very processor.
+  if (!spinning_.is_allowed() || watched_ != nullptr) return enter(1, wait_ns);
   const std::uint64_t begun_ns = monotonic_ns();
   const std::uint64_t budget_ns = spinning_.budget_ns();
   bool is_there = false;
@@ -169,15 +171,23 @@ void RingLoop::collect() {
   unsigned head = 0;
   unsigned count = 0;
   io_uring_cqe* entry = nullptr;
+  bool is_watched_over = false;
+  bool is_beside = false;
   io_uring_for_each_cqe(&ring_, head, entry) {
     if (ended_.size() == ended_.capacity()) break;  // the rest stays with the kernel until the next step
     ++count;
     // Cancellations carry no completion of their own.
     if (auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(entry))) {
       ended_.push_back({completion, entry->res});
+      (completion == watched_ ? is_watched_over : is_beside) = true;
     }
   }
   io_uring_cq_advance(&ring_, count);
+  if (watched_ == nullptr) return;
+  watched_alone_ = watched_alone_ && !is_beside;
+  if (!is_watched_over) return;
+  watched_ = nullptr;
+  flushing_.flushed(monotonic_ns() - watched_since_ns_, watched_alone_);
 }
 
 std::size_t RingLoop::deliver() {
@@ -201,7 +211,10 @@ std::size_t RingLoop::step(int timeout_ms) {
   timers_.expire(ended_);
   const bool has_completions = !ended_.empty() || io_uring_cq_ready(&ring_) > 0;
   const std::int64_t wait_ns = has_completions ? 0 : timers_.bound(timeout_ms);
-  if (wait_ns != 0) {
+  if (wait_ns == 0) submit_held();
+  if (held_.completion != nullptr) {
+    carry_out_held();
+  } else if (wait_ns != 0) {
     wait(wait_ns);
     // The wait ends with the first few, although many may have come together.
     for (unsigned n = 0; n < 16 && kernel_has_work(); ++n) enter(0, 0);
@@ -231,6 +244,12 @@ void RingLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint6
 
 void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
                       Completion& completion) {
+  if (durable) return begin({fd, parts, part_count, offset, &completion});
+  prepare_write(fd, parts, part_count, offset, completion);
+}
+
+io_uring_sqe* RingLoop::prepare_write(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset,
+                                      Completion& completion) {
   io_uring_sqe* slot = next_slot();
   const iovec whole = joined(parts, part_count);
   const auto index = whole.iov_base ? memory_.find(whole.iov_base, whole.iov_len) : std::nullopt;
@@ -240,13 +259,48 @@ void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint
     io_uring_prep_writev(slot, fd, parts, part_count, offset);
   }
   io_uring_sqe_set_data(slot, &completion);
-  if (durable) slot->rw_flags = RWF_DSYNC;
+  return slot;
 }
 
-void RingLoop::sync_data(int fd, Completion& completion) {
-  io_uring_sqe* slot = next_slot();
-  io_uring_prep_fsync(slot, fd, IORING_FSYNC_DATASYNC);
-  io_uring_sqe_set_data(slot, &completion);
+void RingLoop::sync_data(int fd, Completion& completion) { begin({fd, nullptr, 0, 0, &completion}); }
+
+void RingLoop::begin(const Flush& flush) {
+  // Who polls a descriptor may step only when that is ready, which our own thread does not make it.
+  if (!flushes_itself() || held_.completion != nullptr) return submit(flush);
+  held_ = flush;
+}
+
+void RingLoop::submit(const Flush& flush) {
+  if (flush.parts == nullptr) {
+    io_uring_sqe* slot = next_slot();
+    io_uring_prep_fsync(slot, flush.fd, IORING_FSYNC_DATASYNC);
+    io_uring_sqe_set_data(slot, flush.completion);
+  } else {
+    prepare_write(flush.fd, flush.parts, flush.part_count, flush.offset, *flush.completion)->rw_flags = RWF_DSYNC;
+  }
+  if (watched_ != nullptr) return;
+  watched_ = flush.completion;
+  watched_since_ns_ = monotonic_ns();
+  watched_alone_ = true;
+}
+
+void RingLoop::carry_out_held() {
+  if (io_uring_sq_ready(&ring_) > 0 || kernel_has_work()) enter(0, 0);
+  if (io_uring_cq_ready(&ring_) > 0) {
+    submit_held();
+    return enter(0, 0);
+  }
+  const Flush flush = std::exchange(held_, {});
+  ++carried_out_;
+  const std::uint64_t begun_ns = monotonic_ns();
+  const auto part_count = static_cast<int>(flush.part_count);
+  const ssize_t done = flush.parts == nullptr
+                           ? ::fdatasync(flush.fd)
+                           : ::pwritev2(flush.fd, flush.parts, part_count, static_cast<off_t>(flush.offset), RWF_DSYNC);
+  ended_.push_back({flush.completion, done < 0 ? -errno : static_cast<int>(done)});
+  const bool is_alone = !kernel_has_work() && io_uring_cq_ready(&ring_) == 0;
+  flushing_.flushed(monotonic_ns() - begun_ns, is_alone);
+  if (!is_alone) enter(0, 0);
 }
 
 void RingLoop::punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) {
@@ -293,6 +347,7 @@ void RingLoop::cancel(Completion& completion) {
     ended_.push_back({&completion, -ECANCELED});
     return;
   }
+  if (held_.completion == &completion) submit_held();
   io_uring_sqe* slot = next_slot();
   io_uring_prep_cancel(slot, &completion, 0);
   io_uring_sqe_set_data(slot, nullptr);

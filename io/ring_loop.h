@@ -3,8 +3,10 @@
 
 #include <liburing.h>
 
+#include <utility>
 #include <vector>
 
+#include "io/flushing.h"
 #include "io/loop.h"
 #include "io/registered_memory.h"
 #include "io/spinning.h"
@@ -37,7 +39,11 @@ class RingLoop final : public KernelLoop {
   void cancel(Completion&) override;
   void register_memory(void* base, std::size_t size) override;
   void look_before_sleeping(std::uint64_t longest_ns) override { spinning_.look_for_at_most(longest_ns); }
+  void flush_itself(std::uint64_t longest_ns) override { flushing_.quick_below(longest_ns); }
+  [[nodiscard]] bool flushes_itself() const noexcept override { return flushing_.flushes_itself() && event_ < 0; }
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
+  /// So many flushes and durable writes it has carried out itself.
+  [[nodiscard]] std::uint64_t carried_out() const noexcept { return carried_out_; }
   /// Asking for it makes every step a system call slower.
   [[nodiscard]] std::expected<int, int> descriptor() override;
 
@@ -46,6 +52,24 @@ class RingLoop final : public KernelLoop {
 
   [[nodiscard]] int set_up();
   io_uring_sqe* next_slot();
+  io_uring_sqe* prepare_write(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset,
+                              Completion& completion);
+  /// A flush, or a durable write.
+  struct Flush {
+    int fd = -1;
+    const iovec* parts = nullptr;  ///< of a write
+    unsigned part_count = 0;
+    std::uint64_t offset = 0;
+    Completion* completion = nullptr;  ///< null: there is none
+  };
+  /// Holds it back for our own thread, or submits it.
+  void begin(const Flush& flush);
+  void submit(const Flush& flush);
+  void submit_held() {
+    if (held_.completion != nullptr) submit(std::exchange(held_, {}));
+  }
+  /// Carries it out. What has been begun is with the kernel, and nothing has ended.
+  void carry_out_held();
   /// Enters the kernel: submits, and waits up to `wait_ns` (-1: for ever) for `least` completions.
   void enter(unsigned least, std::int64_t wait_ns);
   /// Waits up to `wait_ns` (-1: for ever) for a completion: looks first, if that promises something, and then sleeps.
@@ -62,6 +86,12 @@ class RingLoop final : public KernelLoop {
   RegisteredMemory memory_;
   Timers timers_;
   Spinning spinning_;
+  Flushing flushing_;
+  Flush held_;  ///< for our own thread
+  std::uint64_t carried_out_ = 0;
+  Completion* watched_ = nullptr;  ///< that of a flush or durable write that the kernel's threads carry out
+  std::uint64_t watched_since_ns_ = 0;
+  bool watched_alone_ = true;      ///< nothing else has ended since
   std::vector<Ended> ended_;       ///< to be delivered by the next step
   std::vector<Ended> delivering_;  ///< being delivered; kept for its capacity
   bool is_stepping_ = false;

@@ -36,6 +36,36 @@ TEST_CASE("few blocks that somebody waits for are durable with one write, more w
   }
 }
 
+TEST_CASE("what comes with the next turns shares the record of who waits, for a few of them") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.sync();
+  std::vector<std::unique_ptr<vm::Session>> sessions;
+  const auto commit = [&] {
+    sessions.push_back(rig.machine->connect());
+    sessions.back()->feed(Program().write_bytes(device, 100 * sessions.size(), pattern(7, 100)).sync().bytes());
+    return rig.machine->run_ready();
+  };
+  const auto records = [&, before = rig.pool().journal().writer().last()] {
+    return rig.pool().journal().writer().last() - before;
+  };
+  CHECK(commit());
+  CHECK(commit());
+  CHECK_EQ(records(), 0);
+  CHECK_FALSE(rig.machine->run_ready());
+  CHECK_EQ(records(), 1);
+  rig.settle();
+  // Others that come without a pause do not keep the first one waiting.
+  unsigned turns = 1;
+  while (commit()) ++turns;
+  CHECK_EQ(turns, 5);
+  CHECK_EQ(records(), 2);
+  rig.settle();
+  for (const auto& session : sessions) CHECK_EQ(session->answers().size(), 2);
+  check_crash(journal);
+}
+
 TEST_CASE("a block that stands in a record does not make its device longer again") {
   JournalRig journal;
   PoolRig& rig = journal.rig;

@@ -1,0 +1,206 @@
+#include "io/flushing.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <limits>
+
+#include "io/ring_loop.h"
+#include "tests/io/scratch.h"
+
+using namespace chimera::io;
+using namespace chimera::io::testing;
+
+namespace {
+
+constexpr std::uint64_t longest_ns = 300'000;
+constexpr std::uint64_t quick_ns = 80'000;
+
+/// Flushes until the loop would do it itself, and says how often that was.
+std::uint64_t flushes_until_itself(Flushing& flushing) {
+  std::uint64_t count = 0;
+  for (; !flushing.flushes_itself(); ++count) flushing.flushed(quick_ns, true);
+  return count;
+}
+
+/// A ring that takes every flush for a quick one, and a file.
+struct Ring {
+  ScratchDirectory scratch{scratch_parents()[0]};
+  std::unique_ptr<KernelLoop> loop;
+  int fd = -1;
+  Ring() {
+    auto made = RingLoop::make();
+    if (!made) return;
+    loop = std::move(*made);
+    fd = ::open(scratch.file("f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(fd >= 0);
+  }
+  ~Ring() {
+    if (fd >= 0) ::close(fd);
+  }
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  [[nodiscard]] bool exists() const {
+    if (loop == nullptr) MESSAGE("skipped: io_uring is refused");
+    return loop != nullptr;
+  }
+  [[nodiscard]] std::uint64_t carried_out() const { return static_cast<const RingLoop&>(*loop).carried_out(); }
+  int sync() const {
+    Noted synced;
+    loop->sync_data(fd, synced);
+    return wait_for(*loop, synced);
+  }
+  /// As at first, and then until it flushes itself.
+  void warm_up() const {
+    loop->flush_itself(std::numeric_limits<std::uint64_t>::max());
+    while (!loop->flushes_itself()) REQUIRE(sync() == 0);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("who has seen flushes that were quick and alone, so many in a row, flushes itself") {
+  Flushing flushing;
+  flushing.quick_below(longest_ns);
+  CHECK(flushes_until_itself(flushing) == Flushing::least_patience);
+  for (int n = 0; n < 1000; ++n) {
+    flushing.flushed(longest_ns - 1, true);
+    CHECK(flushing.flushes_itself());
+  }
+}
+
+TEST_CASE("where flushes are slow, or others end beside them, it never does") {
+  Flushing slow, crowded, forbidden;
+  slow.quick_below(longest_ns);
+  crowded.quick_below(longest_ns);
+  forbidden.quick_below(0);
+  for (int n = 0; n < 1000; ++n) {
+    for (std::uint64_t quick = 1; quick < Flushing::least_patience; ++quick) {
+      slow.flushed(quick_ns, true);
+      crowded.flushed(quick_ns, true);
+    }
+    slow.flushed(longest_ns, true);
+    crowded.flushed(quick_ns, false);
+    forbidden.flushed(0, true);
+    CHECK_FALSE(slow.flushes_itself());
+    CHECK_FALSE(crowded.flushes_itself());
+    CHECK_FALSE(forbidden.flushes_itself());
+  }
+}
+
+TEST_CASE("one that was long, or that something waited for, ends it until others have made up for it") {
+  constexpr std::uint64_t a_tick_ns = 4'000'000;
+  for (const std::uint64_t ns : {a_tick_ns, quick_ns}) {
+    Flushing flushing;
+    flushing.quick_below(longest_ns);
+    std::uint64_t last = flushes_until_itself(flushing);
+    flushing.flushed(ns, ns != quick_ns);
+    // Time and again in vain: each time twice as many at least, up to a bound.
+    for (int n = 0; n < 20; ++n) {
+      CHECK_FALSE(flushing.flushes_itself());
+      const std::uint64_t next = flushes_until_itself(flushing);
+      CHECK(next >= last + ns / Flushing::saved_ns);
+      CHECK(next >= std::min(2 * last, Flushing::most_patience));
+      CHECK(next <= Flushing::most_patience);
+      last = std::min(next, Flushing::most_patience - ns / Flushing::saved_ns);
+      flushing.flushed(ns, ns != quick_ns);
+    }
+    // And where it has done well for as long, it is soon as ready as at first.
+    static_cast<void>(flushes_until_itself(flushing));
+    for (std::uint64_t n = 0; n < Flushing::most_patience; ++n) flushing.flushed(quick_ns, true);
+    flushing.flushed(quick_ns, false);
+    CHECK(flushes_until_itself(flushing) == 2 * Flushing::least_patience + quick_ns / Flushing::saved_ns);
+  }
+}
+
+TEST_CASE("a ring carries out flushes and durable writes instead of sleeping, with what the kernel would say") {
+  const Ring ring;
+  if (!ring.exists()) return;
+  ring.warm_up();
+  CHECK(ring.carried_out() == 0);
+  CHECK(ring.sync() == 0);
+  CHECK(ring.carried_out() == 1);
+
+  std::string text = "written through";
+  const std::array<iovec, 2> parts{iovec{text.data(), 8}, iovec{text.data() + 8, text.size() - 8}};
+  Noted wrote;
+  ring.loop->writev(ring.fd, parts.data(), 2, 100, true, wrote);
+  CHECK(wrote.calls == 0);
+  CHECK(wait_for(*ring.loop, wrote) == static_cast<int>(text.size()));
+  CHECK(ring.carried_out() == 2);
+  std::string back(text.size(), 'x');
+  REQUIRE(::pread(ring.fd, back.data(), back.size(), 100) == static_cast<ssize_t>(back.size()));
+  CHECK(back == text);
+
+  // What fails, fails as with the kernel's threads.
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const int reading = ::open(ring.scratch.file("f").c_str(), O_RDONLY | O_CLOEXEC);
+  Noted refused, forbidden;
+  ring.loop->sync_data(ends[0], refused);
+  CHECK(wait_for(*ring.loop, refused) == -EINVAL);
+  ring.loop->writev(reading, parts.data(), 2, 0, true, forbidden);
+  CHECK(wait_for(*ring.loop, forbidden) == -EBADF);
+  CHECK(ring.carried_out() == 4);
+  for (const int fd : {ends[0], ends[1], reading}) ::close(fd);
+}
+
+TEST_CASE("a ring that has something else to do leaves flushes to the kernel") {
+  const Ring ring;
+  if (!ring.exists()) return;
+  ring.warm_up();
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  // A step that may not wait, with nothing there.
+  Noted polled;
+  ring.loop->sync_data(ring.fd, polled);
+  while (polled.calls == 0) ring.loop->step(0);
+  CHECK(polled.result == 0);
+  // Something that is ready.
+  REQUIRE(::send(ends[1], "x", 1, 0) == 1);
+  Noted readable, beside;
+  ring.warm_up();
+  const std::uint64_t before = ring.carried_out();
+  ring.loop->wait_readable(ends[0], readable);
+  ring.loop->sync_data(ring.fd, beside);
+  CHECK(wait_for(*ring.loop, readable) > 0);
+  while (beside.calls == 0) ring.loop->step(5);
+  CHECK(beside.result == 0);
+  CHECK(ring.carried_out() == before);
+  CHECK_FALSE(ring.loop->flushes_itself());
+  // Two at once: one of them is the kernel's.
+  ring.warm_up();
+  Noted first, second;
+  ring.loop->sync_data(ring.fd, first);
+  ring.loop->sync_data(ring.fd, second);
+  CHECK(wait_for(*ring.loop, first) == 0);
+  CHECK(wait_for(*ring.loop, second) == 0);
+  for (const int fd : ends) ::close(fd);
+}
+
+TEST_CASE("a flush that a ring holds back can be cancelled, and ends where somebody polls") {
+  const Ring ring;
+  if (!ring.exists()) return;
+  ring.warm_up();
+  Noted cancelled, polled;
+  ring.loop->sync_data(ring.fd, cancelled);
+  ring.loop->cancel(cancelled);
+  const int result = wait_for(*ring.loop, cancelled);
+  CHECK((result == 0 || result == -ECANCELED));
+  ring.warm_up();
+  ring.loop->sync_data(ring.fd, polled);
+  const auto descriptor = ring.loop->descriptor();
+  REQUIRE(descriptor);
+  CHECK_FALSE(ring.loop->flushes_itself());
+  while (polled.calls == 0) {
+    pollfd watched{*descriptor, POLLIN, 0};
+    REQUIRE(::poll(&watched, 1, 60'000) == 1);
+    ring.loop->step(0);
+  }
+  CHECK(polled.result == 0);
+}
