@@ -101,7 +101,6 @@ RingLoop::~RingLoop() {
 /// The ring's own descriptor will not do: while completions are deferred to our waits nobody is woken who polls it.
 std::expected<int, int> RingLoop::descriptor() {
   if (event_ >= 0) return event_;
-  submit_held();
   const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event < 0) return std::unexpected(errno);
   if (const int error = io_uring_register_eventfd(&ring_, event); error < 0) {
