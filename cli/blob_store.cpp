@@ -1,26 +1,22 @@
 #include "cli/blob_store.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "cli/sha256.h"
 #include "cli/table_words.h"
-#include "tables/attempt.h"
-#include "tables/remove.h"
+#include "isa/utf8.h"
+#include "tables/blob_writer.h"
 #include "tables/scan.h"
-#include "tables/update.h"
 #include "types/text.h"
 
 namespace chimera::cli {
 namespace {
 
-using tables::OpenTable;
-
 constexpr std::size_t piece_bytes = 4 << 20;
-
-/// How a blob is called until it is complete.
-constexpr std::string_view partial = ".partial";
 
 bool is_long(const types::Column& column) {
   return column.type.kind == types::Kind::blob || column.type.kind == types::Kind::string ||
@@ -48,101 +44,92 @@ std::expected<BlobStore, std::string> BlobStore::open(tables::Table& table, cons
       return std::unexpected(fmt::format("Column {} is {}, and neither blob, string nor function.", column,
                                          types::type_text(relation.columns[*place].type)));
     }
-    return BlobStore(table, column);
+    return BlobStore(table, relation.columns[*place]);
   }
   for (const types::Column& of : relation.columns) {
-    if (of.type.kind == types::Kind::blob) return BlobStore(table, of.name);
+    if (of.type.kind == types::Kind::blob) return BlobStore(table, of);
   }
   return std::unexpected(fmt::format("{} has no column of blobs: name one with --column.", table.name()));
 }
 
 std::expected<types::Row, std::string> BlobStore::key(const std::string& name) const { return key_of(*table_, {name}); }
 
-/// Makes the row, or empties what it has in the column.
-Done BlobStore::make_empty(const std::string& name) {
-  const auto of = key(name);
-  if (!of) return std::unexpected(of.error());
-  const types::Relation& relation = table_->relation();
-  types::Row row(relation.columns.size());
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    const types::Column& column = relation.columns[i];
-    if (column.default_value) row[i] = *column.default_value;
-    if (i == relation.key[0]) row[i] = (*of)[0];
-    if (column.name == column_) row[i] = types::Value::blob({});
-    if (column.name == column_ && column.type.kind == types::Kind::string) row[i] = types::Value::string({});
-    if (column.name == column_ && column.type.kind == types::Kind::function) row[i] = types::Value::function({});
+/// Up to 4 MiB that can be put or added by themselves: whole characters of a text, all of a function. Empty at the end.
+std::expected<std::string_view, std::string> BlobStore::next_piece(TextSource& from) const {
+  const bool is_function = kind_ == types::Kind::function;
+  const std::size_t most = is_function ? tables::Table::most_value_bytes : piece_bytes;
+  while (from.unread().size() <= most && !from.has_ended()) {
+    if (auto read = from.more(); !read) return std::unexpected(read.error());
   }
-  std::vector<types::Row> rows;
-  rows.push_back(std::move(row));
-  if (const auto made = table_->upsert(std::move(rows)); !made) return words_of(made);
-  return {};
+  if (is_function && from.unread().size() > most) {
+    return std::unexpected(
+        fmt::format("A function has to be at hand as a whole, and this one has more than {} bytes.", most));
+  }
+  std::string_view piece = from.unread().substr(0, most);
+  if (kind_ == types::Kind::string && piece.size() == most) piece.remove_suffix(cut_off_at_end(piece));
+  return piece;
 }
 
-std::expected<std::uint64_t, std::string> BlobStore::append_all(const types::Row& key, TextSource& from) {
-  for (std::uint64_t done = 0;;) {
-    while (from.unread().size() < piece_bytes && !from.has_ended()) {
-      if (auto read = from.more(); !read) return std::unexpected(read.error());
+std::expected<std::uint64_t, std::string> BlobStore::put_function(const types::Row& key, TextSource& from) {
+  const auto piece = next_piece(from);
+  if (!piece) return std::unexpected(piece.error());
+  const types::Value program = types::Value::function(std::string(*piece));
+  const auto updated = table_->update(key, {{column_, program}});
+  if (!updated) return words_of(updated);
+  if (!*updated) {
+    const types::Relation& relation = table_->relation();
+    std::vector<types::Row> rows(1, types::Row(relation.columns.size()));
+    for (std::size_t i = 0; i < relation.columns.size(); ++i) {
+      const types::Column& column = relation.columns[i];
+      if (column.default_value) rows[0][i] = *column.default_value;
+      if (i == relation.key[0]) rows[0][i] = key[0];
+      if (column.name == column_) rows[0][i] = program;
     }
-    const std::string_view piece = from.unread().substr(0, piece_bytes);
-    if (piece.empty()) return done;
-    const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(piece.data()), piece.size());
-    if (const auto added = table_->append_value(key, column_, bytes); !added) return words_of(added);
-    done += piece.size();
-    from.take(piece.size());
+    if (const auto inserted = table_->insert(std::move(rows)); !inserted) return words_of(inserted);
   }
-}
-
-/// One transaction: what had the name goes.
-Done BlobStore::give_name(const types::Row& from, const types::Row& to) {
-  const std::string key_column = table_->relation().columns[table_->relation().key[0]].name;
-  const auto done = table_->retry<bool>([&](OpenTable& table) -> tables::Result<bool> {
-    types::Row old_key = to, new_key = from;
-    const auto old_row = tables::find_row(table, old_key), row = tables::find_row(table, new_key);
-    if (!old_row || !row) return std::unexpected((old_row ? row : old_row).error());
-    if (!*row) {
-      return std::unexpected(
-          tables::Failure{Status::not_found, "Somebody has deleted the blob before it was complete."});
-    }
-    tables::Change change(table_->link(), table_->options().explained);
-    if (*old_row) {
-      const std::uint64_t gone[] = {**old_row};
-      auto planned = tables::plan_remove(table, change, gone, tables::WhatIsGone::refused);
-      if (!planned) return std::unexpected(std::move(planned.error()));
-    }
-    const tables::Assignment assignment{key_column, to[0]};
-    const auto bound = tables::bind_assignments(table.shape(), std::span(&assignment, 1));
-    if (!bound) return std::unexpected(bound.error());
-    const std::uint64_t numbers[] = {**row};
-    auto planned = tables::plan_update(table, change, numbers, *bound);
-    if (!planned) return std::unexpected(std::move(planned.error()));
-    if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
-    return true;
-  });
-  if (!done) return words_of(done);
-  return {};
+  const std::uint64_t size = piece->size();
+  from.take(piece->size());
+  return size;
 }
 
 std::expected<std::uint64_t, std::string> BlobStore::put(const std::string& name, TextSource& from) {
-  const bool is_named_by_text = table_->relation().columns[table_->relation().key[0]].type.kind == types::Kind::string;
-  const auto wanted = key(name);
-  if (!wanted) return std::unexpected(wanted.error());
-  const std::string first_name = is_named_by_text ? name + std::string(partial) : name;
-  if (auto made = make_empty(first_name); !made) return std::unexpected(made.error());
-  const auto first_key = key(first_name);
-  const auto size = append_all(*first_key, from);
-  if (!size) {
-    static_cast<void>(table_->remove(*first_key));
-    return size;
+  const auto of = key(name);
+  if (!of) return std::unexpected(of.error());
+  if (kind_ == types::Kind::function) return put_function(*of, from);
+  auto writer = tables::BlobWriter::begin(*table_, *of, column_, tables::BlobWriter::Rows::new_too);
+  if (!writer) return words_of(writer);
+  std::uint64_t done = 0;
+  // What is explained is kept and printed, so it is the first piece and a little more.
+  const std::uint64_t most = table_->options().explained ? piece_bytes + 1 : std::numeric_limits<std::uint64_t>::max();
+  while (done < most) {
+    if (from.unread().empty() && !from.has_ended()) {
+      if (auto read = from.more(); !read) return std::unexpected(read.error());
+    }
+    const std::string_view piece =
+        from.unread().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(most - done, from.unread().size())));
+    if (piece.empty()) break;
+    const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(piece.data()), piece.size());
+    if (const auto added = writer->add(bytes); !added) return words_of(added);
+    done += piece.size();
+    from.take(piece.size());
   }
-  if (!is_named_by_text) return size;
-  if (auto named = give_name(*first_key, *wanted); !named) return std::unexpected(named.error());
-  return size;
+  if (const auto finished = writer->finish(); !finished) return words_of(finished);
+  return done;
 }
 
 std::expected<std::uint64_t, std::string> BlobStore::append(const std::string& name, TextSource& from) {
   const auto of = key(name);
   if (!of) return std::unexpected(of.error());
-  return append_all(*of, from);
+  for (std::uint64_t done = 0;;) {
+    const auto piece = next_piece(from);
+    if (!piece) return std::unexpected(piece.error());
+    if (piece->empty()) return done;
+    const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(piece->data()), piece->size());
+    if (const auto added = table_->append_value(*of, column_, bytes); !added) return words_of(added);
+    done += piece->size();
+    from.take(piece->size());
+    if (table_->options().explained) return done;
+  }
 }
 
 std::expected<std::uint64_t, std::string> BlobStore::get(
@@ -159,6 +146,22 @@ std::expected<std::uint64_t, std::string> BlobStore::get(
     done += piece->size();
     if (!*more || piece->size() < wanted || done == count) return done;
   }
+}
+
+std::expected<std::string, std::string> BlobStore::digest(const std::string& name, std::uint64_t offset,
+                                                          std::uint64_t count) {
+  const auto of = key(name);
+  if (!of) return std::unexpected(of.error());
+  const auto told = table_->value_digest(*of, column_, offset, count);
+  if (!told) return words_of(told);
+  if (*told) return fmt::format("{:02x}", fmt::join(**told, ""));
+  Sha256 sum;
+  const auto bytes = get(name, offset, count, [&](std::string_view piece) -> std::expected<bool, std::string> {
+    sum.add(piece);
+    return true;
+  });
+  if (!bytes) return std::unexpected(bytes.error());
+  return sum.digits();
 }
 
 Done BlobStore::remove(const std::string& name) {

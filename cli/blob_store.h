@@ -26,26 +26,33 @@ class BlobStore {
   /// `column`: empty for the first blob, else string or function, of the table, which is not part of its key.
   [[nodiscard]] static std::expected<BlobStore, std::string> open(tables::Table& table, const std::string& column);
 
-  /// Takes bytes until they end; how many it were. What was there under that name is there until all have come.
+  /// Takes bytes until they end; how many it were. Nobody sees anything of them until all have come; then they are in
+  /// the place of what the row of that name has in the column, or in a new row. Where it is explained they end early,
+  /// behind the first piece.
   [[nodiscard]] std::expected<std::uint64_t, std::string> put(const std::string& name, TextSource& from);
-  /// Adds to the end, without reading what is there. What came before a failure stays.
+  /// Adds to the end, without reading what is there. What came before a failure stays, in whole characters of a text;
+  /// of a function nothing. Where it is explained the first piece.
   [[nodiscard]] std::expected<std::uint64_t, std::string> append(const std::string& name, TextSource& from);
   /// Gives out a range, a piece at a time, up to the blob's end, until `to` returns false. How many bytes it were.
   [[nodiscard]] std::expected<std::uint64_t, std::string> get(
       const std::string& name, std::uint64_t offset, std::uint64_t count,
       const std::function<std::expected<bool, std::string>(std::string_view)>& to);
+  /// The SHA-256 of a range, as 64 hexadecimal digits: by the machine itself where it can, else read piece by piece.
+  [[nodiscard]] std::expected<std::string, std::string> digest(const std::string& name, std::uint64_t offset,
+                                                               std::uint64_t count);
   [[nodiscard]] Done remove(const std::string& name);
   [[nodiscard]] std::expected<std::vector<ListedBlob>, std::string> list();
 
  private:
-  BlobStore(tables::Table& table, std::string column) : table_(&table), column_(std::move(column)) {}
+  BlobStore(tables::Table& table, const types::Column& column)
+      : table_(&table), column_(column.name), kind_(column.type.kind) {}
   [[nodiscard]] std::expected<types::Row, std::string> key(const std::string& name) const;
-  [[nodiscard]] Done make_empty(const std::string& name);
-  [[nodiscard]] std::expected<std::uint64_t, std::string> append_all(const types::Row& key, TextSource& from);
-  [[nodiscard]] Done give_name(const types::Row& from, const types::Row& to);
+  [[nodiscard]] std::expected<std::uint64_t, std::string> put_function(const types::Row& key, TextSource& from);
+  [[nodiscard]] std::expected<std::string_view, std::string> next_piece(TextSource& from) const;
 
   tables::Table* table_;
   std::string column_;
+  types::Kind kind_;
 };
 
 /// The relation of a table of blobs that nobody has made: a name and a content.

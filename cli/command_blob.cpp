@@ -11,7 +11,6 @@
 #include "cli/blob_store.h"
 #include "cli/commands.h"
 #include "cli/render.h"
-#include "cli/sha256.h"
 #include "cli/table_session.h"
 #include "cli/text_target.h"
 #include "tables/catalogue.h"
@@ -40,27 +39,48 @@ Done say_bytes(const Options& options, std::uint64_t bytes, std::string_view don
   return {};
 }
 
-/// The table is made where it is not there.
+bool has_table(const Options& options, tables::Link& link) {
+  const auto opened = tables::Table::open(link, options.at.table);
+  return opened || opened.error().status != Status::not_found;
+}
+
 Done make_table(const Options& options, tables::Link& link) {
-  const tables::TableOptions table{.explained = options.at.explain};
-  const auto opened = tables::Table::open(link, options.at.table, table);
-  if (opened || opened.error().status != Status::not_found) return {};
-  tables::Catalogue catalogue(link, {.table = table, .now = {}});
+  tables::Catalogue catalogue(link, {.table = {.explained = options.at.explain}, .now = {}});
   const auto made = catalogue.create_table(options.at.table, blob_relation());
   if (made || made.error().status == Status::exists) return {};
   return words_of(made);
 }
 
+/// Of what is explained the command shows the front.
+void say_if_shortened(const Options& options, const TextSource& from) {
+  if (!options.at.explain || (from.has_ended() && from.unread().empty())) return;
+  fmt::print(stderr, "{}: shown for the first {} bytes; what follows is put in the same way.\n", from.name(),
+             grouped(from.taken()));
+}
+
 int put(const Options& options) {
   auto from = TextSource::open(options.file);
   if (!from) return fail(from.error());
-  const int made = with_link(options.at, [&](tables::Link& link) { return make_table(options, link); });
-  if (made != exit_done) return made;
+  TableTarget looked_at = options.at;
+  looked_at.explain = false;
+  looked_at.store.read_only = options.at.explain;
+  bool is_missing = false;
+  const int looked = with_link(looked_at, [&](tables::Link& link) -> Done {
+    is_missing = !has_table(options, link);
+    return is_missing && !options.at.explain ? make_table(options, link) : Done();
+  });
+  if (looked != exit_done) return looked;
+  if (is_missing && options.at.explain) {
+    fmt::print(stderr, "There is no table {}: this makes it. What puts a blob can be shown when it is there.\n",
+               options.at.table);
+    return with_link(options.at, [&](tables::Link& link) { return make_table(options, link); });
+  }
   return with_blobs(options, [&](BlobStore& blobs) -> Done {
     from->show_progress("put");
     const auto bytes = blobs.put(options.name, *from);
     from->hide_progress();
     if (!bytes) return std::unexpected(bytes.error());
+    say_if_shortened(options, *from);
     return say_bytes(options, *bytes, "put");
   });
 }
@@ -73,6 +93,7 @@ int append(const Options& options) {
     const auto bytes = blobs.append(options.name, *from);
     from->hide_progress();
     if (!bytes) return std::unexpected(bytes.error());
+    say_if_shortened(options, *from);
     return say_bytes(options, *bytes, "appended");
   });
 }
@@ -92,15 +113,10 @@ int get(const Options& options) {
 
 int digest(const Options& options) {
   return with_blobs(options, [&](BlobStore& blobs) -> Done {
-    Sha256 sum;
     const std::uint64_t count = options.count.value_or(std::numeric_limits<std::uint64_t>::max());
-    const auto bytes = blobs.get(options.name, options.offset.value_or(0), count,
-                                 [&](std::string_view piece) -> std::expected<bool, std::string> {
-                                   sum.add(piece);
-                                   return true;
-                                 });
-    if (!bytes) return std::unexpected(bytes.error());
-    if (!options.at.explain) fmt::print("{}  {}\n", sum.digits(), options.name);
+    const auto digits = blobs.digest(options.name, options.offset.value_or(0), count);
+    if (!digits) return std::unexpected(digits.error());
+    if (!options.at.explain) fmt::print("{}  {}\n", *digits, options.name);
     return {};
   });
 }
@@ -144,12 +160,14 @@ void add_range(CLI::App& command, Options& options) {
 }
 
 Command make_put(CLI::App& group) {
-  CLI::App& command = add_command(
-      group, "put", "Put a file under a name, in the place of what is there",
-      "  chimera blob put store.img media/main/photos cat.jpg ~/cat.jpg\n"
-      "  tar c folder | chimera blob put unix:chimera.socket backup/main/tars monday -\n"
-      "\nWhere there is no such table it is made, with a name and a content. Until all bytes have come the blob is\n"
-      "called NAME.partial, and what has the name stays as it is; then it gives way, in one transaction.");
+  CLI::App& command = add_command(group, "put", "Put a file under a name, in the place of what is there",
+                                  "  chimera blob put store.img media/main/photos cat.jpg ~/cat.jpg\n"
+                                  "  tar c folder | chimera blob put unix:chimera.socket backup/main/tars monday -\n"
+                                  "\nWhere there is no such table it is made, with a name and a content. Nobody sees "
+                                  "anything of the blob until all\n"
+                                  "bytes have come, and what has the name stays as it is; then it gives way, in one "
+                                  "transaction. What is left of a\n"
+                                  "put that was cut short takes room until the next one into the same column.");
   const auto options = add_operands(command, true, "What is put, - for standard input");
   add_session_options(command, options->at);
   return {&command, [options] { return put(*options); }};
@@ -168,9 +186,10 @@ Command make_get(CLI::App& group) {
 }
 
 Command make_append(CLI::App& group) {
-  CLI::App& command = add_command(group, "append", "Add a file to the end of a blob, without reading what is there",
-                                  "  chimera blob append store.img logs/main/days today today.log\n"
-                                  "\nIn pieces of 4 MiB, of which each is added as a whole.");
+  CLI::App& command =
+      add_command(group, "append", "Add a file to the end of a blob, without reading what is there",
+                  "  chimera blob append store.img logs/main/days today today.log\n"
+                  "\nIn pieces of 4 MiB, in a text of as many whole characters, of which each is added as a whole.");
   const auto options = add_operands(command, true, "What is added, - for standard input");
   add_session_options(command, options->at);
   return {&command, [options] { return append(*options); }};

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cassert>
-
 #include "server/address.h"
 #include "tables/answers.h"
 
@@ -25,21 +23,23 @@ std::expected<std::unique_ptr<RemoteLink>, std::string> RemoteLink::connect(cons
 }
 
 tables::Result<> RemoteLink::run(const tables::Script& script, tables::Answers& answers) {
-  assert(under_way_.empty());
+  settle();
   client_.send(script.bytes());
   return collect(script, answers);
 }
 
-void RemoteLink::send(tables::Script script) {
+tables::Link::Ticket RemoteLink::send(tables::Script script) {
   client_.send(script.bytes());
-  under_way_.push_back(std::move(script));
+  return under_way_.add(std::move(script));
 }
 
-tables::Result<> RemoteLink::receive(tables::Answers& answers) {
-  assert(!under_way_.empty());
-  const tables::Script script = std::move(under_way_.front());
-  under_way_.pop_front();
-  return collect(script, answers);
+tables::Result<> RemoteLink::receive(Ticket ticket, tables::Answers& answers) {
+  return under_way_.receive(ticket, answers,
+                            [this](const tables::Script& of, tables::Answers& to) { return collect(of, to); });
+}
+
+void RemoteLink::settle() {
+  under_way_.settle([this](const tables::Script& of, tables::Answers& to) { return collect(of, to); });
 }
 
 tables::Result<> RemoteLink::collect(const tables::Script& script, tables::Answers& answers) {

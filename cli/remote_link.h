@@ -1,7 +1,6 @@
 #pragma once
 // A running server as a link of tables.
 
-#include <deque>
 #include <expected>
 #include <memory>
 #include <string>
@@ -9,6 +8,7 @@
 #include "server/client.h"
 #include "tables/link.h"
 #include "tables/script.h"
+#include "tables/under_way.h"
 
 namespace chimera::cli {
 
@@ -19,18 +19,19 @@ class RemoteLink final : public tables::Link {
   [[nodiscard]] static std::expected<std::unique_ptr<RemoteLink>, std::string> connect(const std::string& address);
 
   tables::Result<> run(const tables::Script& script, tables::Answers& answers) override;
-  void send(tables::Script script) override;
-  tables::Result<> receive(tables::Answers& answers) override;
+  Ticket send(tables::Script script) override;
+  tables::Result<> receive(Ticket ticket, tables::Answers& answers) override;
   /// Ends the session, and waits until the server has ended it too.
   void close();
 
  private:
   RemoteLink(server::Client client, std::string address) : client_(std::move(client)), address_(std::move(address)) {}
+  void settle();
   [[nodiscard]] tables::Result<> collect(const tables::Script& script, tables::Answers& answers);
 
   server::Client client_;
   std::string address_;
-  std::deque<tables::Script> under_way_;
+  tables::UnderWay under_way_;
 };
 
 }  // namespace chimera::cli

@@ -1,7 +1,5 @@
 #include "cli/session_link.h"
 
-#include <cassert>
-
 #include "tables/answers.h"
 
 namespace chimera::cli {
@@ -13,22 +11,28 @@ constexpr std::size_t input_worth_a_turn = 1 << 20;
 }  // namespace
 
 tables::Result<> SessionLink::run(const tables::Script& script, tables::Answers& answers) {
-  assert(under_way_.empty());
+  settle();
   // A stream that ends in it has fewer answers, which is what they are looked at for.
   static_cast<void>(session_->run(script.bytes(), answers.start()));
   return answers.finish(script);
 }
 
-void SessionLink::send(tables::Script script) {
+tables::Link::Ticket SessionLink::send(tables::Script script) {
   session_->feed(script.bytes());
-  under_way_.push_back(std::move(script));
   if (session_->unread_input() >= input_worth_a_turn) machine_.turn(0);
+  return under_way_.add(std::move(script));
 }
 
-tables::Result<> SessionLink::receive(tables::Answers& answers) {
-  assert(!under_way_.empty());
-  const tables::Script script = std::move(under_way_.front());
-  under_way_.pop_front();
+tables::Result<> SessionLink::receive(Ticket ticket, tables::Answers& answers) {
+  return under_way_.receive(ticket, answers,
+                            [this](const tables::Script& of, tables::Answers& to) { return collect(of, to); });
+}
+
+void SessionLink::settle() {
+  under_way_.settle([this](const tables::Script& of, tables::Answers& to) { return collect(of, to); });
+}
+
+tables::Result<> SessionLink::collect(const tables::Script& script, tables::Answers& answers) {
   static_cast<void>(answers.start());
   for (;;) {
     const auto taken = answers.take(script, session_->answers());

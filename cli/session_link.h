@@ -1,11 +1,11 @@
 #pragma once
 // A machine in this process as a link of tables.
 
-#include <deque>
 #include <memory>
 
 #include "tables/link.h"
 #include "tables/script.h"
+#include "tables/under_way.h"
 #include "vm/machine.h"
 
 namespace chimera::cli {
@@ -16,13 +16,16 @@ class SessionLink final : public tables::Link {
   explicit SessionLink(vm::Machine& machine) : machine_(machine), session_(machine.connect()) {}
 
   tables::Result<> run(const tables::Script& script, tables::Answers& answers) override;
-  void send(tables::Script script) override;
-  tables::Result<> receive(tables::Answers& answers) override;
+  Ticket send(tables::Script script) override;
+  tables::Result<> receive(Ticket ticket, tables::Answers& answers) override;
 
  private:
+  void settle();
+  [[nodiscard]] tables::Result<> collect(const tables::Script& script, tables::Answers& answers);
+
   vm::Machine& machine_;
   std::unique_ptr<vm::Session> session_;
-  std::deque<tables::Script> under_way_;
+  tables::UnderWay under_way_;
 };
 
 }  // namespace chimera::cli

@@ -31,6 +31,18 @@ struct Utf8Character {
   return {size, point};
 }
 
+/// How many bytes at the end of `text`, 0 to 3, begin a character whose end is not there: what is cut in front of them
+/// is cut between two characters, if it is UTF-8 at all.
+[[nodiscard]] constexpr std::size_t cut_off_at_end(std::string_view text) noexcept {
+  for (std::size_t count = 1; count <= 3 && count <= text.size(); ++count) {
+    const auto byte = static_cast<std::uint8_t>(text[text.size() - count]);
+    if ((byte & 0xC0u) == 0x80u) continue;
+    const std::size_t size = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    return size > count ? count : 0;
+  }
+  return 0;
+}
+
 /// C0, DEL and C1.
 [[nodiscard]] constexpr bool is_control(std::uint32_t point) noexcept {
   return point < 0x20 || (point >= 0x7F && point < 0xA0);

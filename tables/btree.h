@@ -40,6 +40,8 @@ class BTree {
   /// least 64) are kept in memory between calls.
   BTree(Link& link, const Version& version, const Uuid& device, std::string name, std::size_t cached_nodes = 4096);
 
+  /// Somebody wants to read what its scripts are for.
+  void explain() { nodes_.explain(); }
   /// Writes an empty tree to a new device, or in the place of what was there. A tree whose cache knows the device must
   /// forget it.
   static void create(Script& script, const Uuid& device, Shape shape);

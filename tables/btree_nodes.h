@@ -39,6 +39,8 @@ class BTreeNodes {
         name_(std::move(name)),
         most_(std::max<std::size_t>(most, 64)) {}
 
+  /// Somebody wants to read what its scripts are for.
+  void explain() { script_ = Script(true); }
   void expect(BTreeShape shape) { expected_ = shape; }
   /// It is open, and a new tree's.
   void begin_empty(BTreeShape shape);

@@ -19,16 +19,30 @@ void Change::join(OpenTable& table) {
   table.version().check(script);
 }
 
-Result<> Change::commit() {
+void Change::end_script() {
   for (OpenTable* const table : tables_) table->emit(script);
   script.note([] { return std::string("all of it, or nothing"); });
   script.commit();
-  Answers answers;
-  Result<> done = link_.run(script, answers);
-  if (!done) return done;
+}
+
+void Change::keep() {
   committed_ = true;
   for (OpenTable* const table : tables_) table->keep();
-  return {};
+}
+
+Result<> Change::commit() {
+  end_script();
+  Answers answers;
+  Result<> done = link_.run(script, answers);
+  if (done) keep();
+  return done;
+}
+
+Link::Ticket Change::send() {
+  end_script();
+  const Link::Ticket ticket = link_.send(std::move(script));
+  keep();
+  return ticket;
 }
 
 bool is_lost_race(const Failure& failure) noexcept {

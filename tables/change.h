@@ -28,8 +28,14 @@ class Change {
   void join(OpenTable& table);
   /// Sends it. After a failure nothing has happened, except that of a commit that answers `io_error` nobody knows.
   [[nodiscard]] Result<> commit();
+  /// Sends it and does not wait. The tables go on as if it had been committed, so the next change builds on it, and
+  /// fails with it. Whoever receives that it has failed brings them back (Table::prepare_again).
+  [[nodiscard]] Link::Ticket send();
 
  private:
+  void end_script();
+  void keep();
+
   Link& link_;
   std::vector<OpenTable*> tables_;
   bool committed_ = false;

@@ -2,6 +2,7 @@
 // Rows as they will stand in a table's columns and indexes, made before anything is sent: what is wrong with a value is
 // found here, and nothing has happened.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -64,6 +65,10 @@ class EncodedRows {
   /// Gives the rows back; nothing else may be asked of it afterwards.
   [[nodiscard]] std::vector<types::Row> take_rows() { return std::move(rows_); }
   [[nodiscard]] const EncodedColumn& column(std::uint32_t column) const { return columns_[column]; }
+  /// Another entry, of the column's width, for a row's value, which is in no index.
+  void set_entry(std::size_t row, std::uint32_t column, std::span<const std::uint8_t> entry) {
+    std::ranges::copy(entry, columns_[column].entries.begin() + static_cast<std::ptrdiff_t>(row * entry.size()));
+  }
   /// Keys of an index, without the number of the row that some of them end with.
   [[nodiscard]] const KeyList& keys(std::size_t index) const { return keys_[index]; }
 

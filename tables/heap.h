@@ -49,6 +49,11 @@ class Heap {
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
+  /// Somebody wants to read what its scripts are for.
+  void explain() {
+    script_ = Script(true);
+    pieces_.explain();
+  }
   /// Writes an empty heap to a new device, or in the place of what was there.
   static void create(Script& script, const Uuid& device);
 
@@ -83,9 +88,9 @@ class Heap {
 
   /// Nothing of it is there yet. `too_large`: as many values as there may be are being put.
   [[nodiscard]] Result<> begin_stage(const Uuid& owner);
-  /// Adds to the end. `not_found`: somebody has given it up.
-  [[nodiscard]] Result<> append_to_stage(const Uuid& owner, Bytes more);
-  /// The value (none if nothing has been added) is its caller's from now on. `not_found` as above.
+  /// Adds to the end, of what has `size` bytes. `not_found`: somebody has given it up, or brought the table back.
+  [[nodiscard]] Result<> append_to_stage(const Uuid& owner, std::uint64_t size, Bytes more);
+  /// The value (none if nothing has been added) is its caller's from now on. `not_found`: as above.
   [[nodiscard]] Result<std::optional<HeapValue>> take_stage(const Uuid& owner);
   /// All owners of such values.
   [[nodiscard]] Result<std::vector<Uuid>> stage_owners();

@@ -31,6 +31,8 @@ class HeapPieces {
   HeapPieces(Link& link, const Version& version, const Uuid& device, std::string name)
       : link_(link), version_(version), device_(device), name_(std::move(name)) {}
 
+  /// Somebody wants to read what its scripts are for.
+  void explain() { script_ = Script(true); }
   /// Reads so many bytes at an offset of the device, into memory of the caller's own.
   [[nodiscard]] Result<std::vector<std::uint8_t>> read(std::uint64_t offset, std::uint32_t size);
   /// The piece at a granule; `is_fresh`: it has been read now, and nobody has looked at its bytes. `corrupt` if the

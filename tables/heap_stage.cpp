@@ -1,5 +1,7 @@
 // Values that are put in many transactions.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "tables/heap.h"
@@ -27,9 +29,14 @@ Result<> Heap::begin_stage(const Uuid& owner) {
   return std::unexpected(Failure{Status::too_large, "As many large values are being put as can be at a time: 16."});
 }
 
-Result<> Heap::append_to_stage(const Uuid& owner, Bytes more) {
+Result<> Heap::append_to_stage(const Uuid& owner, std::uint64_t size, Bytes more) {
   const auto stage = stage_of(owner);
   if (!stage) return std::unexpected(stage.error());
+  if ((*stage)->size != size) {
+    return std::unexpected(Failure{Status::not_found, fmt::format("The value that was being put has {} bytes, not {}: "
+                                                                  "somebody has brought its table back.",
+                                                                  (*stage)->size, size)});
+  }
   HeapValue value{Place((*stage)->place), (*stage)->size};
   if (value.size == 0) {
     const auto place = put(more);

@@ -33,8 +33,8 @@ using Result = std::expected<Value, Failure>;
 /// From the system, different each time.
 [[nodiscard]] std::uint64_t random_number();
 
-/// One session. Scripts that only read may be sent ahead of their answers, any number of them; answers come in order.
-/// One thread at a time.
+/// One session. Scripts may be sent ahead of the answers to others, and run in the order in which they were sent. One
+/// thread at a time.
 class Link {
  public:
   virtual ~Link() = default;
@@ -46,17 +46,18 @@ class Link {
   /// had with other content. Tests may choose where it begins.
   std::uint64_t next_version = random_number();
 
-  /// Sends a script and waits for all of its answers, which replace what `answers` held. Nothing may be under way. A
-  /// failure is the first instruction's that did not succeed (`answers` has what all of them answered), or that the
-  /// other side has gone away (`io_error`, no instruction).
+  /// Sends a script and waits for all of its answers, which replace what `answers` held. It runs behind all that is
+  /// under way, whose answers are kept until they are received. A failure is the first instruction's that did not
+  /// succeed (`answers` has what all of them answered), or that the other side has gone away (`io_error`, no
+  /// instruction).
   [[nodiscard]] virtual Result<> run(const Script& script, Answers& answers) = 0;
 
-  /// Sends a script and does not wait. The link keeps it until its answers are received; the caller bounds what is
-  /// under way.
-  virtual void send(Script script) = 0;
-  /// Waits for the answers to the oldest script that was sent and has none yet, of which there is one. As `run`
-  /// otherwise.
-  [[nodiscard]] virtual Result<> receive(Answers& answers) = 0;
+  /// What was sent, to whoever sent it.
+  using Ticket = std::uint64_t;
+  /// Sends a script and does not wait. Its answers have to be received, once; the caller bounds what is under way.
+  [[nodiscard]] virtual Ticket send(Script script) = 0;
+  /// Waits for the answers to a script that was sent. As `run` otherwise.
+  [[nodiscard]] virtual Result<> receive(Ticket ticket, Answers& answers) = 0;
 };
 
 }  // namespace chimera::tables

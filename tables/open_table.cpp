@@ -33,6 +33,12 @@ OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> sha
     trees_.emplace_back(link, version_, index.device, name_of(index.device)).expect(shape_->tree_shape(index));
   }
   for (const Uuid& heap : shape_->heaps) heaps_.emplace_back(link, version_, heap, name_of(heap));
+  for (BTree& tree : trees_) {
+    if (explained) tree.explain();
+  }
+  for (Heap& heap : heaps_) {
+    if (explained) heap.explain();
+  }
 }
 
 std::uint64_t OpenTable::planned_version() {

@@ -50,6 +50,8 @@ class Script {
   [[nodiscard]] bool changes() const { return changes_; }
   [[nodiscard]] bool is_explained() const { return explained_; }
   void clear();
+  /// Of a script that has been sent: how its answers read, and the notes, are kept.
+  void drop_bytes() { stream_ = {}; }
   /// The words of the last note at or before an instruction; empty if there is none.
   [[nodiscard]] std::string_view note_of(std::size_t instruction) const;
 

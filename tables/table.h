@@ -10,6 +10,7 @@
 // Every operation is a program, or several chained by checks of the table's version. Where somebody else has changed
 // the table meanwhile it is compiled again, a bounded number of times; `conflict` says that it was in vain.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -38,6 +39,10 @@ struct TableOptions {
   unsigned most_tries = 100;
   /// Rows that one transaction enters into an index that is added.
   std::uint64_t most_rows_entered = 32768;
+  /// Bytes that one transaction puts of a value that comes piece by piece, 16 at least. What a BlobWriter takes of
+  /// memory, in itself, in the table and in the link, is at most 16 times as much: pieces that are under way, each here
+  /// and on its way, the next one, and a script of it.
+  std::size_t blob_piece_bytes = 4 << 20;
 };
 
 /// New value of a column.
@@ -127,10 +132,17 @@ class Table {
   /// Reads a range, up to the value's end; a null has no bytes. At most `most_value_bytes` at a time.
   [[nodiscard]] Result<std::vector<std::uint8_t>> read_value(types::Row key, std::string_view column,
                                                              std::uint64_t offset, std::uint64_t count);
+  /// The SHA-256 of a range that begins within the value, up to its end, where the machine can tell it (`read digest`):
+  /// of bytes that stand side by side on the device. None: they do not, or are compressed, or stand in the row.
+  using Digest = std::array<std::uint8_t, 32>;
+  [[nodiscard]] Result<std::optional<Digest>> value_digest(types::Row key, std::string_view column,
+                                                           std::uint64_t offset, std::uint64_t count);
   /// Adds to the end, without reading what is there; a null is taken for an empty value. At most `most_value_bytes` at
-  /// a time. `denied`: the row is locked, or the column is part of an index.
+  /// a time; of a string whole characters, of a function whole instructions (`bad_text`). `denied`: the row is locked,
+  /// or the column is part of an index.
   [[nodiscard]] Result<> append_value(types::Row key, std::string_view column, std::span<const std::uint8_t> bytes);
-  /// Overwrites a range, which lies within the value; of a string whole characters (`bad_text`). As above.
+  /// Overwrites a range, which lies within the value; of a string whole characters (`bad_text`), of a function nothing
+  /// (`unsupported`). As above.
   [[nodiscard]] Result<> write_value(types::Row key, std::string_view column, std::uint64_t offset,
                                      std::span<const std::uint8_t> bytes);
   static constexpr std::uint64_t most_value_bytes = 16 << 20;
@@ -178,6 +190,8 @@ class Table {
   /// Does `attempt` with what is open, again from its start where it has lost a race.
   template <typename Value>
   [[nodiscard]] Result<Value> retry(const std::function<Result<Value>(OpenTable&)>& attempt);
+  /// After a failed attempt, the how manyth is `tries`: whether it is worth another, with what is new.
+  [[nodiscard]] Result<> prepare_again(const Failure& failure, unsigned tries);
   [[nodiscard]] OpenTable& opened() { return *open_; }
   [[nodiscard]] RowReader& reader() { return *reader_; }
   [[nodiscard]] Link& link() { return *link_; }
@@ -201,8 +215,6 @@ class Table {
   [[nodiscard]] Result<> release_column(std::string_view name);
   [[nodiscard]] Result<> empty_column(std::string_view column);
   [[nodiscard]] Result<Aggregate> aggregate_once(std::string_view column, std::string_view where);
-  /// After a failed attempt: whether it is worth another, with what is new.
-  [[nodiscard]] Result<> prepare_again(const Failure& failure, unsigned tries);
 
   Link* link_;
   std::string name_;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <functional>
 
-#include "isa/utf8.h"
 #include "tables/attempt.h"
 #include "tables/compression.h"
 #include "tables/contents.h"
@@ -94,6 +93,9 @@ Result<> check_boundary(const TableShape& shape, const ValuePlace& at, std::uint
 
 /// Plans `bytes` in the place of as many of the value's.
 Result<> plan_write(OpenTable& table, Change& change, const ValuePlace& at, std::uint64_t offset, Bytes bytes) {
+  if (table.shape().relation.columns[at.column].type.kind == types::Kind::function) {
+    return std::unexpected(Failure{Status::unsupported, "A function is written as a whole, or appended to."});
+  }
   change.join(table);
   const types::Slot slot = at.read();
   const auto beyond = [&](std::uint64_t size) {
@@ -134,21 +136,6 @@ Result<> plan_write(OpenTable& table, Change& change, const ValuePlace& at, std:
   return {};
 }
 
-Result<> check_text(const TableShape& shape, std::uint32_t column, Bytes bytes) {
-  if (shape.relation.columns[column].type.kind != types::Kind::string) return {};
-  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  while (!text.empty()) {
-    const Utf8Character character = first_character(text);
-    if (character.size == 0) {
-      return std::unexpected(Failure{Status::bad_text, fmt::format("Column {} is a string, and what is added is not "
-                                                                   "well-formed UTF-8.",
-                                                                   shape.column_name(column))});
-    }
-    text.remove_prefix(character.size);
-  }
-  return {};
-}
-
 /// Plans a change of one value by `bytes`, and commits it.
 Result<> change_value(Table& of, types::Row& key, std::string_view column, Bytes bytes,
                       const std::function<Result<>(OpenTable&, Change&, const ValuePlace&)>& plan) {
@@ -157,7 +144,7 @@ Result<> change_value(Table& of, types::Row& key, std::string_view column, Bytes
     const auto at = find_value(table, of.reader(), key, column);
     if (!at) return std::unexpected(at.error());
     if (auto may = check_writable(table.shape(), *at); !may) return std::unexpected(std::move(may.error()));
-    if (auto fits = check_text(table.shape(), at->column, bytes); !fits) {
+    if (auto fits = check_content(table.shape(), at->column, bytes); !fits) {
       return std::unexpected(std::move(fits.error()));
     }
     if (bytes.empty()) return true;
@@ -213,6 +200,36 @@ Result<std::vector<std::uint8_t>> Table::read_value(types::Row key, std::string_
     auto done = heap.read(*value, offset, std::min(count, value->size - offset), bytes);
     if (!done) return std::unexpected(std::move(done.error()));
     return bytes;
+  });
+}
+
+Result<std::optional<Table::Digest>> Table::value_digest(types::Row key, std::string_view column, std::uint64_t offset,
+                                                         std::uint64_t count) {
+  using Found = std::optional<Digest>;
+  return retry<Found>([&](OpenTable& table) -> Result<Found> {
+    const auto at = find_value(table, *reader_, key, column);
+    if (!at) return std::unexpected(at.error());
+    if (!at->read().is_placed() || Place(at->read().place()).is_compressed()) return Found();
+    const auto value = value_of(table, *at);
+    if (!value) return std::unexpected(value.error());
+    if (offset >= value->size) return Found();
+    const std::uint64_t size = std::min(count, value->size - offset);
+    const std::size_t heap = table.shape().columns[at->column].heap;
+    std::vector<HeapPart> parts;
+    if (auto done = table.heap(heap).locate(*value, offset, size, parts); !done) {
+      return std::unexpected(std::move(done.error()));
+    }
+    if (parts.empty()) return Found();
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      if (parts[i].offset != parts[i - 1].offset + parts[i - 1].size) return Found();
+    }
+    Reading reading(table.script, table.version());
+    table.script.note([&] { return fmt::format("the digest of a value of column {}", column); });
+    table.script.add(Program().read_digest(table.shape().heaps[heap], parts.front().offset, size));
+    if (auto done = reading.run(table.link(), table.answers); !done) return std::unexpected(std::move(done.error()));
+    Digest digest{};
+    std::ranges::copy(table.answers.bytes(1), digest.begin());
+    return Found(digest);
   });
 }
 

@@ -4,15 +4,16 @@
 
 #include <algorithm>
 
+#include "isa/utf8.h"
 #include "tables/attempt.h"
 #include "tables/contents.h"
+#include "tables/encoded_rows.h"
 #include "types/content.h"
 #include "types/schema.h"
 
 namespace chimera::tables {
-namespace {
 
-Result<std::uint32_t> find_column(const TableShape& shape, std::string_view name) {
+Result<std::uint32_t> find_plain_column(const TableShape& shape, std::string_view name) {
   const auto column = shape.relation.find(name);
   if (!column)
     return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
@@ -25,21 +26,48 @@ Result<std::uint32_t> find_column(const TableShape& shape, std::string_view name
   return static_cast<std::uint32_t>(*column);
 }
 
-}  // namespace
-
 Result<ValuePlace> find_value(OpenTable& table, RowReader& reader, types::Row& key, std::string_view column) {
-  const auto place = find_column(table.shape(), column);
+  auto found = find_value_if_there(table, reader, key, column);
+  if (!found) return std::unexpected(std::move(found.error()));
+  if (*found) return **found;
+  return std::unexpected(Failure{Status::not_found, fmt::format("{} has no row of that key.", table.shape().name)});
+}
+
+Result<std::optional<ValuePlace>> find_value_if_there(OpenTable& table, RowReader& reader, types::Row& key,
+                                                      std::string_view column) {
+  const auto place = find_plain_column(table.shape(), column);
   if (!place) return std::unexpected(place.error());
   const auto row = find_row(table, key);
   if (!row) return std::unexpected(row.error());
-  if (!*row)
-    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no row of that key.", table.shape().name)});
+  if (!*row) return std::optional<ValuePlace>();
   const std::uint64_t numbers[] = {**row};
   const std::uint32_t columns[] = {*place};
   if (auto done = reader.entries.read(numbers, columns, true); !done) return std::unexpected(std::move(done.error()));
   ValuePlace found{**row, *place, {}, reader.entries.states()[0]};
   std::copy_n(reader.entries.entry(*place, 0), types::slot_size, found.slot.begin());
-  return found;
+  return std::optional(found);
+}
+
+Result<> check_content(const TableShape& shape, std::uint32_t column, std::span<const std::uint8_t> bytes) {
+  const types::Kind kind = shape.relation.columns[column].type.kind;
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (kind == types::Kind::function) {
+    types::Value program = types::Value::function(std::string(text));
+    types::Column one;
+    one.name = shape.column_name(column);
+    one.type = types::Type::of(kind);
+    return conform_value(one, program);
+  }
+  while (kind == types::Kind::string && !text.empty()) {
+    const Utf8Character character = first_character(text);
+    if (character.size == 0) {
+      return std::unexpected(Failure{Status::bad_text, fmt::format("Column {} is a string, and what is added is not "
+                                                                   "well-formed UTF-8.",
+                                                                   shape.column_name(column))});
+    }
+    text.remove_prefix(character.size);
+  }
+  return {};
 }
 
 Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -26,10 +27,18 @@ struct ValuePlace {
   [[nodiscard]] types::Slot read() const { return types::read_slot(slot.data()); }
 };
 
+/// The place of a column of strings, blobs or functions. `not_found`, `unsupported`: as `find_value`.
+[[nodiscard]] Result<std::uint32_t> find_plain_column(const TableShape& shape, std::string_view name);
 /// Reads the slot of a string, blob or function column in the row with that key. `not_found`: there is no such row or
 /// column; `unsupported`: the column is of another type.
 [[nodiscard]] Result<ValuePlace> find_value(OpenTable& table, RowReader& reader, types::Row& key,
                                             std::string_view column);
+/// The same; none: there is no such row.
+[[nodiscard]] Result<std::optional<ValuePlace>> find_value_if_there(OpenTable& table, RowReader& reader,
+                                                                    types::Row& key, std::string_view column);
+/// `bad_text`: they are not whole characters of a string, or whole instructions of a function.
+[[nodiscard]] Result<> check_content(const TableShape& shape, std::uint32_t column,
+                                     std::span<const std::uint8_t> bytes);
 /// What a placed slot leads to, also where it is too long for the slot to tell.
 [[nodiscard]] Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at);
 /// `denied`: the row is locked, or the column is part of an index.

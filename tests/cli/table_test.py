@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """chimera table: real use, on a store and against a server; what is refused, and that it has changed nothing."""
 
-import hashlib
 import json
 import os
 import random
@@ -362,52 +361,6 @@ class Document(Tables):
                 done = subprocess.run(["sh", "-c", command], cwd=self.folder, env=environment, text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS)
                 self.assertEqual(done.stdout.rstrip("\n"), wanted.rstrip("\n"))
-
-
-class Blobs(Tables):
-    def test_put_get_append_and_ranges(self):
-        content = random.Random(1).randbytes(9 << 20)
-        path = self.write_file("content", content)
-        for label, target in self.targets():
-            with self.subTest(label):
-                blob = lambda *arguments, **options: self.chimera("blob", *arguments, **options)  # noqa: E731
-                self.assertEqual(blob("put", target, "m/m/b", "one", path), "one: 9,437,184 bytes put.\n")
-                self.run_command("blob", "put", target, "m/m/b", "two", "-", data=b"xyz")
-                blob("append", target, "m/m/b", "two", path)
-                blob("append", target, "m/m/b", "two", "-", data=b"end")
-                whole = b"xyz" + content + b"end"
-                self.assertEqual(blob("digest", target, "m/m/b", "two"), hashlib.sha256(whole).hexdigest() + "  two\n")
-                self.assertEqual(blob("digest", target, "m/m/b", "two", "--offset", "1", "--count", "5000000"),
-                                 hashlib.sha256(whole[1:5000001]).hexdigest() + "  two\n")
-                blob("get", target, "m/m/b", "two", "back", "--force")
-                self.assertEqual((self.folder / "back").read_bytes(), whole)
-                part = self.run_command("blob", "get", target, "m/m/b", "one", "-", "--offset", "5M", "--count", "3")
-                self.assertEqual(part.stdout, content[5 << 20:(5 << 20) + 3])
-                self.assertEqual(json.loads(blob("list", target, "m/m/b", "--json")), {"blobs": [
-                    {"name": "one", "size": len(content)}, {"name": "two", "size": len(whole)}]})
-                self.run_command("blob", "put", target, "m/m/b", "one", "-", data=b"short")
-                self.assertEqual(blob("get", target, "m/m/b", "one", "-"), "short")
-                blob("rm", target, "m/m/b", "two")
-                self.assertIn("has no row of that key", self.fails("blob", "get", target, "m/m/b", "two", "-"))
-                self.assertIn('has no blob "two"', self.fails("blob", "rm", target, "m/m/b", "two"))
-                self.assertEqual(blob("list", target, "m/m/b"), "               5  one\n")
-                self.sound(target)
-
-    def test_a_put_that_is_cut_short_leaves_what_was_there(self):
-        self.format()
-        self.chimera("blob", "put", self.store, "m/m/b", "one", "-", data=b"first")
-        path = self.write_file("large", bytes(8 << 20))
-        process = subprocess.Popen([CHIMERA, "blob", "put", self.store, "m/m/b", "one", "-"], stdin=subprocess.PIPE)
-        process.stdin.write(path.read_bytes())
-        process.stdin.flush()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-        wait_for_lock(self.store)
-        self.assertEqual(self.chimera("blob", "get", self.store, "m/m/b", "one", "-"), "first")
-        self.sound(self.store)
-        self.chimera("blob", "put", self.store, "m/m/b", "one", "-", data=b"second")
-        self.assertEqual(self.chimera("blob", "list", self.store, "m/m/b"), "               6  one\n")
 
 
 if __name__ == "__main__":

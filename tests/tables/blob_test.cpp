@@ -16,6 +16,7 @@
 namespace chimera::tables::testing {
 namespace {
 
+constexpr std::size_t piece_size = TableOptions().blob_piece_bytes;
 constexpr std::string_view schema = "relation t = struct { id: i64, data: blob nullable, name: string } key (id)";
 
 std::string content(std::uint64_t seed, std::size_t size) {
@@ -67,7 +68,7 @@ TEST_CASE("a value that comes piece by piece takes the place of the old one when
   REQUIRE_OK(rig.table.append_value({i64(1)}, "data", bytes_of("x")));
   CHECK_EQ(read_all(rig.table, 2), "two");
   CHECK_EQ(BlobWriter::begin(rig.table, {i64(3)}, "data").error().status, Status::not_found);
-  CHECK_EQ(BlobWriter::begin(rig.table, {i64(1)}, "name").error().status, Status::unsupported);
+  CHECK_EQ(BlobWriter::begin(rig.table, {i64(1)}, "id").error().status, Status::unsupported);
 }
 
 /// The granules that the table's heap has used, and pieces in it.
@@ -161,6 +162,137 @@ TEST_CASE("two writers of one session leave each other alone") {
   CHECK((read_all(rig.table, 1) == first));
   CHECK((read_all(rig.table, 2) == second));
   CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+/// Tells how many scripts were under way at most.
+class CountedLink final : public Link {
+ public:
+  explicit CountedLink(vm::Machine& machine) : link_(machine) {}
+  Result<> run(const Script& script, Answers& answers) override { return link_.run(script, answers); }
+  Ticket send(Script script) override {
+    most = std::max(most, ++under_way_);
+    return link_.send(std::move(script));
+  }
+  Result<> receive(Ticket ticket, Answers& answers) override {
+    --under_way_;
+    auto done = link_.receive(ticket, answers);
+    failures += done ? 0u : 1u;
+    return done;
+  }
+  std::size_t most = 0, failures = 0;
+
+ private:
+  cli::SessionLink link_;
+  std::size_t under_way_ = 0;
+};
+
+TEST_CASE(
+    "pieces are under way together, and those that another session's change makes fail come again in their order") {
+  TableRig rig(schema);
+  io::SeededRandom random(7);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value(), text("one")}}));
+  CountedLink link(rig.ground.machine);
+  auto table = Table::open(link, rig_table);
+  REQUIRE_OK(table);
+  const std::string bytes = content(1, 41'000'000);
+  std::size_t failures_alone = 0;
+  for (const bool disturbed : {false, true}) {
+    std::int64_t id = 10;
+    auto writer = BlobWriter::begin(*table, {i64(1)}, "data");
+    REQUIRE_OK(writer);
+    for (std::size_t at = 0; at < bytes.size(); at += piece_size) {
+      REQUIRE_OK(writer->add(bytes_of(std::string_view(bytes).substr(at, piece_size))));
+      // By somebody else, or in between by the writer's own session and table, which sees what is under way.
+      Table& by = random.chance(50) ? rig.table : *table;
+      if (disturbed && random.chance(40)) REQUIRE_OK(by.insert({{i64(++id), Value(), text(std::string(100, 'n'))}}));
+    }
+    REQUIRE_OK(writer->finish());
+    CHECK((read_all(*table, 1) == bytes));
+    CHECK_EQ(problems_of(rig.ground.link), "");
+    if (!disturbed) failures_alone = link.failures;
+  }
+  CHECK_EQ(link.most, BlobStage::most_under_way);
+  CHECK_EQ(failures_alone, 0);
+  CHECK_GT(link.failures, 0);
+}
+
+TEST_CASE("a value that was brought back under its writer is not gone on with") {
+  TableRig rig(schema);
+  io::SeededRandom random(1);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value::blob("old"), text("one")}}));
+  auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(writer);
+  add_all(*writer, content(1, 9'000'000), random);
+  // As a snapshot of the time when half of it was there would leave it.
+  const auto shortened = rig.table.retry<bool>([&](OpenTable& open) -> Result<bool> {
+    Change change(rig.ground.link, false);
+    change.join(open);
+    const auto owners = open.heap(0).stage_owners();
+    REQUIRE_OK(owners);
+    const auto whole = open.heap(0).take_stage(owners->at(0));
+    REQUIRE_OK(whole);
+    REQUIRE_OK(open.heap(0).erase(**whole));
+    REQUIRE_OK(open.heap(0).begin_stage(owners->at(0)));
+    REQUIRE_OK(open.heap(0).append_to_stage(owners->at(0), 0, bytes_of(content(1, 4 << 20))));
+    REQUIRE_OK(change.commit());
+    return true;
+  });
+  REQUIRE_OK(shortened);
+  CHECK_EQ(writer->finish().error().status, Status::not_found);
+  CHECK_EQ(read_all(rig.table, 1), "old");
+}
+
+TEST_CASE("a text that comes piece by piece is cut between characters, and what is none is refused") {
+  TableRig rig("relation t = struct { id: i64, data: string } key (id)");
+  REQUIRE_OK(rig.table.insert({{i64(1), text("old")}}));
+  std::string long_text = "x";
+  while (long_text.size() < 9'000'000) long_text += "\u20AC\U0001F600";
+  for (const std::string& wrong : {std::string(), std::string("\xFF"), std::string("\xE2\x82")}) {
+    auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+    REQUIRE_OK(writer);
+    REQUIRE_OK(writer->add(bytes_of(long_text)));
+    REQUIRE_OK(writer->add(bytes_of(wrong)));
+    const auto finished = writer->finish();
+    CHECK_EQ(finished.has_value(), wrong.empty());
+    if (!wrong.empty()) CHECK_EQ(finished.error().status, Status::bad_text);
+    CHECK((read_all(rig.table, 1) == long_text));
+  }
+  auto writer = BlobWriter::begin(rig.table, {i64(1)}, "data");
+  REQUIRE_OK(writer);
+  REQUIRE_OK(writer->add(bytes_of("\xC0")));
+  CHECK_EQ(writer->add(bytes_of(long_text)).error().status, Status::bad_text);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("a value may come with a new row, which is not there before it is whole") {
+  TableRig rig(
+      "relation t = struct { id: i64, data: blob nullable external, count: i64 default 7, name: string nullable } key "
+      "(id)");
+  constexpr auto new_too = BlobWriter::Rows::new_too;
+  io::SeededRandom random(1);
+  for (const std::size_t size : {0u, 5u, 1000u, 9'000'000u}) {
+    const std::string bytes = content(size, size);
+    const auto id = static_cast<std::int64_t>(size);
+    auto writer = BlobWriter::begin(rig.table, {i64(id)}, "data", new_too);
+    REQUIRE_OK(writer);
+    add_all(*writer, bytes, random);
+    CHECK_FALSE(rig.table.get({i64(id)})->has_value());
+    REQUIRE_OK(writer->finish());
+    CHECK((read_all(rig.table, id) == bytes));
+    const auto row = rig.table.get({i64(id)});
+    REQUIRE_OK(row);
+    CHECK_EQ((**row)[2].as_signed(), 7);
+    CHECK((**row)[3].is_null());
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  }
+  REQUIRE_OK(rig.table.add_column(relation_of("relation t = struct { must: i64 default 1 }").columns[0]));
+  auto writer = BlobWriter::begin(rig.table, {i64(3)}, "data", new_too);
+  REQUIRE_OK(writer);
+  REQUIRE_OK(rig.table.insert({{i64(3), Value::blob("x"), i64(1), Value(), i64(2)}}));
+  REQUIRE_OK(writer->add(bytes_of("of a row that has come meanwhile")));
+  REQUIRE_OK(writer->finish());
+  CHECK_EQ(read_all(rig.table, 3), "of a row that has come meanwhile");
+  CHECK_EQ((**rig.table.get({i64(3)}))[4].as_signed(), 2);
 }
 
 TEST_CASE("a heap that names a device that is no writer's does not make it go") {

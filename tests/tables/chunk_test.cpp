@@ -22,8 +22,8 @@ class CountingLink final : public Link {
     most_ = std::max(most_, bytes);
     return under_.run(script, answers);
   }
-  void send(Script script) override { under_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return under_.receive(answers); }
+  Ticket send(Script script) override { return under_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return under_.receive(ticket, answers); }
 
   /// Since it was last asked.
   std::uint64_t take_most() { return std::exchange(most_, 0); }

@@ -159,8 +159,8 @@ class MortalLink final : public Link {
     if (link_) return link_->run(script, answers);
     return std::unexpected(Failure{Status::io_error, "It has gone."});
   }
-  void send(Script script) override { link_->send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_->receive(answers); }
+  Ticket send(Script script) override { return link_->send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_->receive(ticket, answers); }
 
  private:
   std::optional<cli::SessionLink> link_;

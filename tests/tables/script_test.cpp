@@ -34,17 +34,16 @@ TEST_CASE("a script is the program that the builder makes, and its answers are f
   program.list_devices("", "", 10).read_extents(device, 0, 25).begin().abort();
   CHECK(std::ranges::equal(script.bytes(), program.bytes()));
   CHECK(script.changes());
-  // Waited for, and sent ahead, twice.
+  // Sent ahead, twice, and run behind these.
   script.clear();
   CHECK_FALSE(script.changes());
   script.add(program);
   Answers answers;
+  const Link::Ticket tickets[] = {ground.link.send(script), ground.link.send(script)};
   for (int way = 0; way < 3; ++way) {
-    if (way == 1) {
-      ground.link.send(script);
-      ground.link.send(script);
-    }
-    const Result<> done = way == 0 ? ground.link.run(script, answers) : ground.link.receive(answers);
+    const Result<> done = way == 2   ? ground.link.receive(tickets[1], answers)
+                          : way == 1 ? ground.link.receive(tickets[0], answers)
+                                     : ground.link.run(script, answers);
     REQUIRE_MESSAGE(done.has_value(), words_of(done));
     REQUIRE_EQ(answers.size(), 15);
     CHECK(std::ranges::equal(answers.bytes(7), bytes));

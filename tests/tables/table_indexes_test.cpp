@@ -45,8 +45,8 @@ class EndingLink final : public Link {
     --left_;
     return link_.run(script, answers);
   }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
   cli::SessionLink link_;
@@ -156,8 +156,8 @@ TEST_CASE("what a refused index leaves is dropped, and not what somebody else ha
       if (done && std::ranges::all_of(script.questions(), checks)) confirmed_();
       return done;
     }
-    void send(Script script) override { link_.send(std::move(script)); }
-    Result<> receive(Answers& answers) override { return link_.receive(answers); }
+    Ticket send(Script script) override { return link_.send(std::move(script)); }
+    Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
    private:
     cli::SessionLink link_;
@@ -267,8 +267,8 @@ TEST_CASE("a handle whose look at the new columns failed does not go on with the
       }
       return link_.run(script, answers);
     }
-    void send(Script script) override { link_.send(std::move(script)); }
-    Result<> receive(Answers& answers) override { return link_.receive(answers); }
+    Ticket send(Script script) override { return link_.send(std::move(script)); }
+    Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
    private:
     cli::SessionLink link_;

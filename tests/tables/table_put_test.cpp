@@ -98,8 +98,8 @@ class MeasuringLink final : public Link {
     longest = std::max(longest, script.bytes().size());
     return link_.run(script, answers);
   }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
   std::size_t longest = 0;
 

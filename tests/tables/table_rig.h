@@ -85,8 +85,8 @@ class WatchedLink final : public Link {
     after_();
     return done;
   }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
   cli::SessionLink link_;

@@ -113,8 +113,8 @@ class Meddling final : public Link {
     if (step_ == 1 && ++step_ == 2) meddle();
     return done;
   }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
   Link& link_;

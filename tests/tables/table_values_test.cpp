@@ -122,8 +122,8 @@ class HookedLink final : public Link {
     if (after_) after_(script);
     return done;
   }
-  void send(Script script) override { link_.send(std::move(script)); }
-  Result<> receive(Answers& answers) override { return link_.receive(answers); }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
   cli::SessionLink link_;
