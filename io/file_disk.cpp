@@ -178,7 +178,7 @@ void FileDisk::abandon() noexcept {
       // Somebody else's.
     }
   }
-  if (fd_ >= 0) unlock_and_close(std::exchange(fd_, -1));
+  if (fd_ >= 0) unlock_and_close(std::exchange(fd_, -1), process_);
 }
 
 int FileDisk::measure() {

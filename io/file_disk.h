@@ -1,6 +1,8 @@
 #pragma once
 // A disk that is a file or a raw block device, on the kernel's loop.
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <deque>
 #include <expected>
@@ -56,6 +58,7 @@ class FileDisk final : public Disk {
 
   KernelLoop& loop_;
   int fd_ = -1;
+  int process_ = ::getpid();  ///< that has the lock
   bool is_direct_ = false;
   bool is_abandoned_ = false;
   bool is_block_device_ = false;

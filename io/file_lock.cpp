@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <fstream>
+
+#include "io/process.h"
 
 namespace chimera::io {
 namespace {
@@ -30,8 +31,6 @@ std::string in_use(const std::string& path, int pid) {
   return fmt::format("{} is in use by process {} ({})", path, pid, name);
 }
 
-bool is_running(int pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH); }
-
 /// 0 or an error. The kernel takes apart the ring of a process that has ended when it finds time, and the lock lives as
 /// long, without a holder or with one that is no more: such a lock is worth waiting for.
 int lock(int fd, bool shared, int most_tries) {
@@ -39,7 +38,7 @@ int lock(int fd, bool shared, int most_tries) {
   for (int tries = 1;; ++tries) {
     if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return 0;
     const int error = errno;
-    if (error != EWOULDBLOCK || tries == most_tries || is_running(find_lock_holder(fd))) return error;
+    if (error != EWOULDBLOCK || tries == most_tries || is_living(find_lock_holder(fd))) return error;
     ::nanosleep(&pause, nullptr);
   }
 }
@@ -73,8 +72,8 @@ std::expected<void, LockError> lock_file(int fd, const std::string& path, bool s
   return std::unexpected(LockError{false, fmt::format("{} cannot be locked: {}", path, std::strerror(error))});
 }
 
-void unlock_and_close(int fd) noexcept {
-  ::flock(fd, LOCK_UN);
+void unlock_and_close(int fd, int process) noexcept {
+  if (::getpid() == process) ::flock(fd, LOCK_UN);
   ::close(fd);
 }
 

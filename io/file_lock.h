@@ -19,7 +19,9 @@ struct LockError {
 /// Gives the lock up and closes the file; nothing of ours may be under way on it. Not by closing alone: a ring's thread
 /// that has ended a request (every flush has one) lets go of the file a moment after we are told, and if we do not step
 /// that ring again, never.
-void unlock_and_close(int fd) noexcept;
+/// `process`: the one that has locked it. In another one, which was forked from that, the file is closed alone: the
+/// lock belongs to both, and would be gone for the other too.
+void unlock_and_close(int fd, int process) noexcept;
 
 /// The process that has a conflicting lock on this open file, from /proc/locks; 0 if it cannot be found there.
 [[nodiscard]] int find_lock_holder(int fd);

@@ -116,7 +116,7 @@ std::unique_ptr<KernelFile> KernelFile::take(KernelLoop& loop, int fd, int& erro
 
 KernelFile::~KernelFile() {
   assert(spare_.size() == transfers_.size() && "all requests have ended");
-  unlock_and_close(fd_);
+  unlock_and_close(fd_, process_);
 }
 
 void KernelFile::start(DiskRequest& request, std::uint64_t end) {

@@ -1,6 +1,8 @@
 #pragma once
 // A served file on the kernel's loop. Its bytes go through the page cache, so that its end may lie anywhere.
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -32,6 +34,7 @@ class KernelFile final : public File {
 
   KernelLoop& loop_;
   int fd_;
+  int process_ = ::getpid();  ///< that has the lock
   bool is_block_device_ = false;
   std::uint64_t length_ = 0;  ///< bytes that are there: at first, and as far as writes have come since
   std::uint64_t most_length_ = 0;

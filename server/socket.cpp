@@ -11,12 +11,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <limits>
 #include <memory>
 #include <optional>
+
+#include "io/process.h"
 
 namespace chimera::server {
 namespace {
@@ -76,13 +77,13 @@ std::expected<Socket, std::string> connect_tcp(const Address& address) {
 /// What a look at the file of a unix socket has found.
 enum class Found : std::uint8_t { nothing, no_socket, stale, living, killed, unknown };
 
-/// Whether the process that has called `listen` is no more. The kernel keeps its number with the socket; one that it
-/// does not tell (0) counts as living.
+/// Whether the process that has called `listen` is no more, or will be no more in a moment. The kernel keeps its number
+/// with the socket; one that it does not tell (0) counts as living.
 bool has_ended(const Socket& probe) {
   ucred listener{};
   socklen_t size = sizeof listener;
   if (::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0 || listener.pid <= 0) return false;
-  return ::kill(listener.pid, 0) != 0 && errno == ESRCH;
+  return !io::is_living(listener.pid);
 }
 
 /// `errno` tells more of what is unknown.

@@ -2,15 +2,21 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <random>
+#include <thread>
 #include <utility>
 
+#include "io/file_lock.h"
+#include "io/kernel_file.h"
+#include "io/process.h"
 #include "tests/io/scratch.h"
 
 using namespace chimera::io;
@@ -322,6 +328,74 @@ TEST_CASE("one process writes, or several read: the second is told who has the s
     CHECK(transfer(*loop, *reader, Kind::read, 0, {memory.at(0)}) == 0);
     CHECK(transfer(*loop, *reader, Kind::write, 0, {memory.at(0)}) == EBADF);
   }
+}
+
+TEST_CASE("a forked process that lets go of a disk leaves its parent the lock") {
+  const auto loop = loop_of(LoopKind::posix);
+  const ScratchDirectory scratch(temporary_parent());
+  for (const bool in_place : {false, true}) {
+    const std::string path = scratch.file(in_place ? "file" : "disk");
+    std::unique_ptr<FileDisk> disk;
+    std::unique_ptr<KernelFile> file;
+    if (in_place) {
+      const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      REQUIRE(lock_file(fd, path, false));
+      int error = 0;
+      file = KernelFile::take(*loop, fd, error);
+      REQUIRE(file != nullptr);
+    } else {
+      disk = opened(*loop, path, OpenMode::create, 4);
+    }
+    const pid_t child = ::fork();
+    if (child == 0) {
+      disk.reset();
+      file.reset();
+      ::_exit(0);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(refusal(*loop, path, OpenMode::read_write).starts_with(path + " is in use by process "));
+    disk.reset();
+    file.reset();
+    CHECK(refusal(*loop, path, OpenMode::read_write).empty());
+  }
+}
+
+TEST_CASE("a process on its way out is told from one that lives") {
+  CHECK(is_living(::getpid()));
+  CHECK_FALSE(is_living(0));
+  const std::string front = "4711 (a) Z name) ", middle = " 1 1 1 0 -1 ",
+                    behind = " 1 0 0 0 1 1 0 0 20 0 1 0 5 1 1 1 1 1 1 1 1 ";
+  CHECK_FALSE(is_ending(front + "S" + middle + "4194560" + behind + "0 0 0"));
+  CHECK_FALSE(is_ending(front + "S" + middle + "4194560" + behind + "16384 0 0"));  // SIGTERM
+  CHECK(is_ending(front + "D" + middle + "4194560" + behind + "256 0 0"));          // SIGKILL
+  CHECK(is_ending(front + "R" + middle + "4194564" + behind + "0 0 0"));
+  CHECK(is_ending(front + "Z" + middle + "4194560" + behind + "0 0 0"));
+  CHECK_FALSE(is_ending(""));
+}
+
+TEST_CASE("a lock of a process that has ended is waited for, also where nobody has asked for that process") {
+  const ScratchDirectory scratch(temporary_parent());
+  const std::string path = scratch.file("disk");
+  const int held = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), other = ::open(path.c_str(), O_RDWR);
+  REQUIRE(other >= 0);
+  // In place of a ring we hold what a process has locked that is no more.
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(::flock(held, LOCK_EX));
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0);
+  REQUIRE(ended.si_status == 0);
+  REQUIRE_FALSE(lock_file(other, path, false, 1));
+  std::thread later([held] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ::close(held);
+  });
+  constexpr int most_tries = 10'000;
+  CHECK(lock_file(other, path, false, most_tries));
+  later.join();
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  ::close(other);
 }
 
 /// Another descriptor of the opening that the process has of this file, as a ring's request holds one.

@@ -84,28 +84,32 @@ TEST_CASE(
 }
 
 TEST_CASE("where a killed server seems to listen, as its ring still holds the socket, that is waited for and said") {
-  const ScratchDirectory scratch{chimera::io::testing::temporary_parent()};
-  const Address address = *parse_address("unix:" + scratch.file("socket"));
-  // In place of the ring we hold what a process has listened on that is no more.
-  Socket held(::socket(AF_UNIX, SOCK_STREAM, 0));
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  address.path.copy(name.sun_path, sizeof name.sun_path - 1);
-  REQUIRE(::bind(held.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(::listen(held.get(), 10));
-  int ended = -1;
-  REQUIRE(::waitpid(child, &ended, 0) == child);
-  REQUIRE(ended == 0);
+  for (const bool is_reaped : {true, false}) {
+    const ScratchDirectory scratch{chimera::io::testing::temporary_parent()};
+    const Address address = *parse_address("unix:" + scratch.file("socket"));
+    // In place of the ring we hold what a process has listened on that is no more, or that its parent has not asked
+    // for.
+    Socket held(::socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    address.path.copy(name.sun_path, sizeof name.sun_path - 1);
+    REQUIRE(::bind(held.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(::listen(held.get(), 10));
+    siginfo_t ended{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | (is_reaped ? 0 : WNOWAIT)) == 0);
+    REQUIRE(ended.si_status == 0);
 
-  int said = 0;
-  const auto listening = listen_on(address, 0600, [&] {
-    ++said;
-    held.close();
-  });
-  REQUIRE_MESSAGE(listening, listening.error());
-  CHECK(said == 1);
-  CHECK(connect_to(address));
+    int said = 0;
+    const auto listening = listen_on(address, 0600, [&] {
+      ++said;
+      held.close();
+    });
+    REQUIRE_MESSAGE(listening, listening.error());
+    CHECK(said == 1);
+    CHECK(connect_to(address));
+    if (!is_reaped) REQUIRE(::waitpid(child, nullptr, 0) == child);
+  }
 }
 
 TEST_CASE("port 0 becomes the one that the kernel chose, on either protocol") {
