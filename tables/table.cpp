@@ -6,6 +6,7 @@
 #include <chrono>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "tables/attempt.h"
 #include "tables/change.h"
@@ -114,7 +115,7 @@ Result<> Table::insert(std::vector<Row> rows, std::uint64_t* inserted) {
   while (done < all) {
     const auto piece = retry<std::size_t>([&](OpenTable& table) -> Result<std::size_t> {
       if (!encoded || encoded_for != table.shape_mark()) {
-        if (encoded) rows = encoded->take_rows();
+        if (encoded) rows = std::exchange(encoded, {})->take_rows();
         auto made = EncodedRows::make(table.shape(), std::move(rows));
         if (!made) return std::unexpected(std::move(made.error()));
         encoded = std::move(*made);

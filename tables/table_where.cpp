@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "tables/attempt.h"
 #include "tables/remove.h"
@@ -176,7 +177,7 @@ Result<> Table::upsert(std::vector<types::Row> rows) {
                                                      name_)});
       }
       if (!encoded || encoded_for != table.shape_mark()) {
-        if (encoded) rows = encoded->take_rows();
+        if (encoded) rows = std::exchange(encoded, {})->take_rows();
         auto made = EncodedRows::make(table.shape(), std::move(rows));
         if (!made) return std::unexpected(std::move(made.error()));
         encoded = std::move(*made);

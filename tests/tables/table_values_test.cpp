@@ -157,6 +157,35 @@ void claim_rows(TableRig& rig, std::uint64_t size) {
   REQUIRE_OK(rig.ground.link.run(script, answers));
 }
 
+TEST_CASE("rows whose columns are others for a moment, while they are tried again, are inserted all the same") {
+  for (const bool upserts : {false, true}) {
+    CAPTURE(upserts);
+    TableRig rig("relation t = struct { id: i64, n: i64 } key (id)");
+    const types::Column more = relation_of("relation m = struct { more: i64 nullable }").columns[0];
+    unsigned changes = 0;
+    HookedLink link(rig.ground.machine, [&](const Script& script) -> std::optional<Failure> {
+      const bool is_confirming = std::ranges::all_of(
+          script.questions(), [](const auto& question) { return question.operation == Operation::check_bytes; });
+      if (changes == 0 && has(script, Operation::commit)) {
+        ++changes;
+        REQUIRE_OK(rig.table.add_column(more));
+      } else if (changes == 1 && is_confirming) {
+        // Rows of two values were too short, and then they are not.
+        ++changes;
+        REQUIRE_OK(rig.table.drop_column("more"));
+      }
+      return {};
+    });
+    auto table = Table::open(link, rig_table);
+    REQUIRE_OK(table);
+    std::vector<Row> rows = {{i64(1), i64(2)}, {i64(3), i64(4)}};
+    REQUIRE_OK(upserts ? table->upsert(std::move(rows)) : table->insert(std::move(rows)));
+    CHECK_EQ(changes, 2);
+    CHECK_EQ(rig.ids("key"), "1 3");
+    CHECK_EQ(problems_of(rig.ground.link), "");
+  }
+}
+
 constexpr std::uint64_t many = 2'200'000;
 const std::string fillings = std::string(rig_table) + ":filling/";
 
