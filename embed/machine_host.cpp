@@ -76,7 +76,10 @@ class MachineHost final : public Host {
 
   bool abandon() override {
     if (ground_.callers) ground_.callers->shut();
+    // All of them first: what ends while one waits for its own is nobody's any more.
+    if (ground_.folder) ground_.folder->forget();
     if (ground_.file) ground_.file->abandon();
+    if (ground_.folder) ground_.folder->abandon();
     return false;
   }
 

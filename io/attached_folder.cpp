@@ -38,7 +38,7 @@ class Descriptor {
 using Refusal = Folder::Refusal;
 
 /// A server goes on meanwhile only after that.
-constexpr int lock_tries = 10;
+constexpr int most_tries = 10;
 
 class AttachedFolder final : public Folder {
  public:
@@ -46,6 +46,13 @@ class AttachedFolder final : public Folder {
       : loop_(loop), folder_(std::move(folder)), path_(std::move(path)) {}
 
   std::expected<std::unique_ptr<File>, Refusal> open(const std::string& path, bool read_only) override;
+  void forget() noexcept override {
+    for (KernelFile* const file : *opened_) file->forget();
+  }
+  void abandon() noexcept override {
+    forget();
+    for (KernelFile* const file : *opened_) file->abandon();
+  }
 
  private:
   [[nodiscard]] std::string below(const std::string& path) const { return fmt::format("{} below {}", path, path_); }
@@ -55,6 +62,7 @@ class AttachedFolder final : public Folder {
   KernelLoop& loop_;
   Descriptor folder_;
   std::string path_;
+  std::shared_ptr<KernelFile::Opened> opened_ = std::make_shared<KernelFile::Opened>();
 };
 
 std::unexpected<Refusal> AttachedFolder::refuse(int error, const std::string& path) const {
@@ -105,19 +113,20 @@ std::expected<std::unique_ptr<File>, Refusal> AttachedFolder::open(const std::st
   // On a block device O_EXCL asks the kernel for the whole device: it refuses one that is mounted, or a store.
   const int flags =
       (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | (S_ISBLK(found.st_mode) && !read_only ? O_EXCL : 0);
-  Descriptor opened(::open(fmt::format("/proc/self/fd/{}", place->get()).c_str(), flags));
+  const std::string marked = fmt::format("/proc/self/fd/{}", place->get());
+  Descriptor opened(open_patiently([&] { return ::open(marked.c_str(), flags); }, most_tries));
   if (opened.get() < 0) return refuse(errno, path);
   struct stat status {};
   if (::fstat(opened.get(), &status) != 0) return refuse(errno, path);
   if (status.st_dev != found.st_dev || status.st_ino != found.st_ino) return refuse(ELOOP, path);
   // The store's own file is under a lock already, and so is a file that another device serves.
-  if (auto locked = lock_file(opened.get(), below(path), read_only, lock_tries); !locked) {
+  if (auto locked = lock_file(opened.get(), below(path), read_only, most_tries); !locked) {
     const Status why = locked.error().is_busy ? Status::busy : Status::io_error;
     return std::unexpected(Refusal{why, std::move(locked.error().message)});
   }
   int error = 0;
-  auto file = KernelFile::take(loop_, opened.get(), error);
-  (void)opened.release();  // the file's from now on, and closed by it where it could not be taken
+  // The file's from now on, and closed by it where it could not be taken.
+  auto file = KernelFile::take(loop_, opened.release(), opened_, error);
   if (file == nullptr) return refuse(error, path);
   return file;
 }

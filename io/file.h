@@ -57,6 +57,12 @@ class Folder {
   /// Opens a file by its path below the folder, and locks it for as long as it is open: for itself, or to be read by
   /// several. The loop that the folder was made with must outlive the file.
   [[nodiscard]] virtual std::expected<std::unique_ptr<File>, Refusal> open(const std::string& path, bool read_only) = 0;
+  // For whoever was interrupted amid an operation by a lack of memory, and leaves its files as they are. Nothing may be
+  // started in them any more.
+  /// Nobody is told any more of what ends in files from here.
+  virtual void forget() noexcept {}
+  /// The same; waits for what is under way in them in the kernel, and gives up their locks.
+  virtual void abandon() noexcept {}
 };
 
 }  // namespace chimera::io

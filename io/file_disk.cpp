@@ -56,7 +56,7 @@ class FileDisk::Transfer final : public Completion {
   }
 
   void complete(int result) override {
-    if (disk_.is_abandoned_) return disk_.spare_.push_back(this);
+    if (disk_.is_forgotten_) return disk_.spare_.push_back(this);
     if (refusal_ != 0) return end(std::exchange(refusal_, 0));
     if (result == -EINTR || result == -EAGAIN) return go_on();
     if (result == -EOPNOTSUPP && request_->kind == DiskRequest::Kind::discard) return end(disk_.discard(*request_));
@@ -166,11 +166,15 @@ int FileDisk::discard(const DiskRequest& request) {
   return ::ioctl(fd_, BLKDISCARD, range) == 0 ? 0 : errno;
 }
 
+void FileDisk::forget() noexcept {
+  is_forgotten_ = true;
+  waiting_.clear();
+}
+
 /// Not by closing the file alone: the kernel keeps it, and its lock, for what is under way, and ends that only in a
 /// step.
 void FileDisk::abandon() noexcept {
-  is_abandoned_ = true;
-  waiting_.clear();
+  forget();
   while (spare_.size() < transfers_.size()) {
     try {
       loop_.step(Loop::forever);

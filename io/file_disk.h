@@ -39,8 +39,10 @@ class FileDisk final : public Disk {
   [[nodiscard]] int grow(std::uint64_t block_count) override;
   void register_memory(void* base, std::size_t size) override { loop_.register_memory(base, size); }
 
-  /// Waits for what is under way in the kernel, tells nobody of it, and closes the file, which gives up its lock.
-  /// Nothing may be started any more: for whoever was interrupted amid an operation by a lack of memory.
+  // For whoever was interrupted amid an operation by a lack of memory. Nothing may be started any more.
+  /// Nobody is told any more of what ends.
+  void forget() noexcept;
+  /// The same; waits for what is under way in the kernel, and closes the file, which gives up its lock.
   void abandon() noexcept;
   [[nodiscard]] const DiskStatistics* statistics() const noexcept override { return &statistics_; }
 
@@ -60,7 +62,7 @@ class FileDisk final : public Disk {
   int fd_ = -1;
   int process_ = ::getpid();  ///< that has the lock
   bool is_direct_ = false;
-  bool is_abandoned_ = false;
+  bool is_forgotten_ = false;
   bool is_block_device_ = false;
   std::uint64_t block_count_ = 0;
   std::vector<std::unique_ptr<Transfer>> transfers_;  ///< as many as there may be under way

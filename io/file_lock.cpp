@@ -31,10 +31,11 @@ std::string in_use(const std::string& path, int pid) {
   return fmt::format("{} is in use by process {} ({})", path, pid, name);
 }
 
+constexpr timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
+
 /// 0 or an error. The kernel takes apart the ring of a process that has ended when it finds time, and the lock lives as
-/// long, without a holder or with one that is no more: such a lock is worth waiting for.
+/// long, without a holder or with one that has ended: such a lock is worth waiting for.
 int lock(int fd, bool shared, int most_tries) {
-  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
   for (int tries = 1;; ++tries) {
     if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return 0;
     const int error = errno;
@@ -70,6 +71,14 @@ std::expected<void, LockError> lock_file(int fd, const std::string& path, bool s
   if (error == 0) return {};
   if (error == EWOULDBLOCK) return std::unexpected(LockError{true, in_use(path, find_lock_holder(fd))});
   return std::unexpected(LockError{false, fmt::format("{} cannot be locked: {}", path, std::strerror(error))});
+}
+
+int open_patiently(const std::function<int()>& open, int tries) {
+  for (;; --tries) {
+    const int fd = open();
+    if (fd >= 0 || errno != EBUSY || tries <= 1) return fd;
+    ::nanosleep(&pause, nullptr);
+  }
 }
 
 void unlock_and_close(int fd, int process) noexcept {

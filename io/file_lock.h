@@ -2,6 +2,7 @@
 // The lock that a store's file, and every file that is served in place, is under while it is open.
 
 #include <expected>
+#include <functional>
 #include <string>
 
 namespace chimera::io {
@@ -22,6 +23,11 @@ struct LockError {
 /// `process`: the one that has locked it. In another one, which was forked from that, the file is closed alone: the
 /// lock belongs to both, and would be gone for the other too.
 void unlock_and_close(int fd, int process) noexcept;
+
+/// What `open` answers, a descriptor or -1 with an errno; while that is EBUSY it is called again, so often, 10 ms
+/// apart. For block devices that are opened for ourselves alone (O_EXCL): the kernel keeps one for a killed process as
+/// it keeps a lock, and does not tell for whom.
+[[nodiscard]] int open_patiently(const std::function<int()>& open, int tries = 200);
 
 /// The process that has a conflicting lock on this open file, from /proc/locks; 0 if it cannot be found there.
 [[nodiscard]] int find_lock_holder(int fd);

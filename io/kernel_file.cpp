@@ -56,6 +56,7 @@ class KernelFile::Transfer final : public Completion {
   }
 
   void complete(int result) override {
+    if (file_.is_forgotten_) return file_.spare_.push_back(this);
     if (has_nothing()) return end(0);
     if (result == -EINTR || result == -EAGAIN) return go_on();
     if (result < 0) return end(-result);
@@ -73,6 +74,15 @@ class KernelFile::Transfer final : public Completion {
   [[nodiscard]] bool has_nothing() const { return request_->kind != DiskRequest::Kind::flush && parts_.empty(); }
 
   void go_on() {
+    try {
+      start_next();
+    } catch (...) {
+      file_.spare_.push_back(this);  // nothing is under way
+      throw;
+    }
+  }
+
+  void start_next() {
     if (has_nothing()) return file_.loop_.after(0, *this);
     switch (request_->kind) {
       case DiskRequest::Kind::read:
@@ -97,10 +107,19 @@ class KernelFile::Transfer final : public Completion {
   TransferParts parts_;
 };
 
-KernelFile::KernelFile(KernelLoop& loop, int fd) : loop_(loop), fd_(fd) {}
+KernelFile::KernelFile(KernelLoop& loop, std::shared_ptr<Opened> opened) : loop_(loop), opened_(std::move(opened)) {
+  opened_->push_back(this);
+}
 
-std::unique_ptr<KernelFile> KernelFile::take(KernelLoop& loop, int fd, int& error) {
-  std::unique_ptr<KernelFile> file(new KernelFile(loop, fd));
+std::unique_ptr<KernelFile> KernelFile::take(KernelLoop& loop, int fd, std::shared_ptr<Opened> opened, int& error) {
+  std::unique_ptr<KernelFile> file;
+  try {
+    file.reset(new KernelFile(loop, std::move(opened)));
+  } catch (...) {
+    unlock_and_close(fd, ::getpid());
+    throw;
+  }
+  file->fd_ = fd;
   struct stat status {};
   error = ::fstat(fd, &status) != 0 ? errno : 0;
   if (error != 0) return nullptr;
@@ -116,11 +135,26 @@ std::unique_ptr<KernelFile> KernelFile::take(KernelLoop& loop, int fd, int& erro
 
 KernelFile::~KernelFile() {
   assert(spare_.size() == transfers_.size() && "all requests have ended");
-  unlock_and_close(fd_, process_);
+  abandon();
+  std::erase(*opened_, this);
+}
+
+void KernelFile::abandon() noexcept {
+  forget();
+  while (spare_.size() < transfers_.size()) {
+    try {
+      loop_.step(Loop::forever);
+    } catch (...) {
+      // Somebody else's.
+    }
+  }
+  if (fd_ >= 0) unlock_and_close(std::exchange(fd_, -1), process_);
 }
 
 void KernelFile::start(DiskRequest& request, std::uint64_t end) {
   if (spare_.empty()) {
+    // So that what ends finds room among those that are spare.
+    spare_.reserve(transfers_.size() + 1);
     transfers_.push_back(std::make_unique<Transfer>(*this));
     spare_.push_back(transfers_.back().get());
   }

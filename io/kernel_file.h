@@ -14,10 +14,19 @@ namespace chimera::io {
 
 class KernelFile final : public File {
  public:
-  /// Takes over the open descriptor of a regular file or a block device. Null, and an errno in `error`, if its length
-  /// cannot be told. The loop must outlive the file, and all requests have ended before the file goes.
-  [[nodiscard]] static std::unique_ptr<KernelFile> take(KernelLoop& loop, int fd, int& error);
+  /// Those that were opened from one folder.
+  using Opened = std::vector<KernelFile*>;
+
+  /// Takes over the open descriptor of a regular file or a block device, also where there is no memory. Null, and an
+  /// errno in `error`, if its length cannot be told. The loop must outlive the file, and all requests have ended before
+  /// the file goes. It is among the opened ones while it lives.
+  [[nodiscard]] static std::unique_ptr<KernelFile> take(KernelLoop& loop, int fd, std::shared_ptr<Opened> opened,
+                                                        int& error);
   ~KernelFile() override;
+
+  /// As Folder's, for this file.
+  void forget() noexcept { is_forgotten_ = true; }
+  void abandon() noexcept;
 
   [[nodiscard]] std::uint64_t length() const noexcept override { return length_; }
   [[nodiscard]] std::uint64_t most_length() const noexcept override { return most_length_; }
@@ -30,11 +39,13 @@ class KernelFile final : public File {
  private:
   class Transfer;
 
-  KernelFile(KernelLoop& loop, int fd);
+  KernelFile(KernelLoop& loop, std::shared_ptr<Opened> opened);
 
   KernelLoop& loop_;
-  int fd_;
+  std::shared_ptr<Opened> opened_;
+  int fd_ = -1;
   int process_ = ::getpid();  ///< that has the lock
+  bool is_forgotten_ = false;
   bool is_block_device_ = false;
   std::uint64_t length_ = 0;  ///< bytes that are there: at first, and as far as writes have come since
   std::uint64_t most_length_ = 0;

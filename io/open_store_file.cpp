@@ -53,7 +53,8 @@ std::expected<StoreFile, std::string> open_store_file(const std::string& path, O
   // On a block device O_EXCL asks the kernel for the whole device: it refuses one that is mounted.
   const bool is_exclusive = is_device && mode != OpenMode::read_only;
   const int flags = is_device ? flags_of(mode) & ~O_CREAT : flags_of(mode);
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC | (is_exclusive ? O_EXCL : 0), 0600);
+  const int fd =
+      open_patiently([&] { return ::open(path.c_str(), flags | O_CLOEXEC | (is_exclusive ? O_EXCL : 0), 0600); });
   if (fd < 0 && errno == EBUSY) return std::unexpected(path + " is mounted or in use by another process");
   if (fd < 0) return std::unexpected(fmt::format("{} cannot be opened: {}", path, std::strerror(errno)));
 

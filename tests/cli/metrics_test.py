@@ -150,8 +150,8 @@ class Http(Figures):
 
     def test_others_than_metrics_keep_their_room(self):
         server = self.serve_with_metrics(":memory:", options=["--connections", "1"])
-        held = [self.connect(server.metrics) for _ in range(16)]
         worker = self.work(server)
+        held = [self.connect(server.metrics) for _ in range(16)]
         waiting = self.connect(server.metrics)
         waiting.send(b"GET /metrics HTTP/1.1\r\n\r\n")
         waiting.socket.settimeout(0.2)

@@ -35,7 +35,7 @@ class StoreTest(NbdTest):
     def setUp(self):
         super().setUp()
         self.format("128M")
-        self.start()
+        self.start(["--stop-deadline", "4m"])  # a slow computer has all the time it needs
         self.send('create device "disk" "" "size=32M"\n')
 
     def assert_blocks(self, numbers):

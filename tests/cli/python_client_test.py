@@ -300,8 +300,9 @@ class Pipelines(ServedTest):
 
 
 class Connections(ServedTest):
-    def play_server(self, *answers):
-        """A server that, when something comes, sends each of `answers` a moment after the other, and closes."""
+    def play_server(self, *answers, then=None):
+        """A server that, when something comes, sends each of `answers` a moment after the other, calls `then`, and
+        closes."""
         listening = socket.socket(socket.AF_UNIX)
         self.addCleanup(listening.close)
         listening.bind(f"{self.folder}/played")
@@ -313,8 +314,10 @@ class Connections(ServedTest):
                 for answer in answers:
                     session.sendall(answer)
                     time.sleep(0.001)
+                if then:
+                    then(session)
 
-        if answers:
+        if answers or then:
             thread = threading.Thread(target=play)
             thread.start()
             self.addCleanup(thread.join)
@@ -381,8 +384,14 @@ class Connections(ServedTest):
 
         before = signal.signal(signal.SIGALRM, interrupt)
         self.addCleanup(signal.signal, signal.SIGALRM, before)
-        client = self.connect_client(self.play_server())
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+        def interrupt_who_sends(_session):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+            over.wait()
+
+        over = threading.Event()
+        client = self.connect_client(self.play_server(then=interrupt_who_sends))
+        self.addCleanup(over.set)
         self.assertRaises(KeyboardInterrupt, client.run, Program().write_bytes(bytes(8 * MIB)))
         self.assertRaises(chimera.ConnectionLost, client.sync)
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "include/chimera.hpp"
@@ -119,6 +120,7 @@ struct Case {
   std::function<Verdict()> live;
   std::function<Verdict()> is_whole;      ///< afterwards, with memory
   std::function<void()> prepare = [] {};  ///< before
+  std::uint64_t dense = densely;          ///< the first so many of each kind, all of them
 };
 
 /// In the child, which never comes back from here.
@@ -156,7 +158,7 @@ void starve(const Case& of) {
   REQUIRE(all > 50);
   const std::uint64_t stride = std::getenv("EVERY_ALLOCATION") != nullptr ? 1 : 1 + all * share / of.lives;
   INFO("memory is asked for " << all << " times; every one of them: EVERY_ALLOCATION=1");
-  for (std::uint64_t nth = 1; nth <= all; nth += nth < densely ? 1 : stride) {
+  for (std::uint64_t nth = 1; nth <= all; nth += nth < of.dense ? 1 : stride) {
     for (const std::uint64_t more : {std::uint64_t{0}, std::uint64_t{3}, for_ever - nth}) {
       INFO("from allocation " << nth << " on, and " << more << " more, fail");
       CHECK(end_of(of, nth, nth + more, asked) == good);
@@ -239,6 +241,53 @@ TEST_CASE("there is no memory: a file, on either loop") {
             .live = [&] { return use(opened, true); },
             .is_whole = [&] { return has_content(opened); },
             .prepare = prepare});
+  }
+}
+
+TEST_CASE("there is no memory: a file that is served in place gives up its lock with the store") {
+  const Scratch scratch;
+  const std::string path = scratch.file("store");
+  const std::string folder = scratch.file("images");
+  std::filesystem::create_directories(folder);
+  for (const int loop : {CHIMERA_LOOP_URING, CHIMERA_LOOP_POSIX}) {
+    CAPTURE(loop);
+    chimera_options options = usual(loop);
+    options.attach = folder.c_str();
+    options.overwrite = 1;
+    std::ofstream(folder + "/disk.img") << "served";
+    {
+      chimera::Store store;
+      if (const int made = store.format(path.c_str(), options); made == CHIMERA_E_SYSTEM) {
+        MESSAGE("left out: " << store.error());
+        continue;
+      }
+      REQUIRE_MESSAGE(store.open(path.c_str(), options) == CHIMERA_OK, store.error());
+      chimera::Session session(store);
+      chimera::Program program;
+      program.assemble("create device \"d\" \"\" \"kind=file,path=disk.img\"");
+      REQUIRE_MESSAGE(session.run(program) == CHIMERA_OK, store.error());
+      REQUIRE(store.close() == CHIMERA_OK);
+    }
+    const auto run_in_it = [&](const char* text, Verdict otherwise) {
+      chimera::Store store;
+      if (store.open(path.c_str(), options) != CHIMERA_OK) return because(cannot_be_opened, store);
+      chimera::Session session(store);
+      chimera::Program program;
+      return session.run(program.assemble(text)) == CHIMERA_OK ? good : because(otherwise, store);
+    };
+    const auto live = [&] {
+      try {
+        run_in_it(
+            "open device \"d\"\nread bytes @0 #5\nwrite bytes @100 \"x\"\nbegin\nwrite bytes @200 \"y\"\n"
+            "write length @300\ncommit\nwrite bytes @8K \"z\"\nflush device\nread bytes @8K #1",
+            good);
+      } catch (const std::bad_alloc&) {
+        // The C++ layer's own.
+      }
+      return good;
+    };
+    const auto is_whole = [&] { return run_in_it("open device \"d\"\ncheck bytes @0 \"served\"", content_is_lost); };
+    starve({.lives = 50, .live = live, .is_whole = is_whole, .dense = 1});
   }
 }
 

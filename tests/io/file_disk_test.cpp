@@ -341,7 +341,7 @@ TEST_CASE("a forked process that lets go of a disk leaves its parent the lock") 
       const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
       REQUIRE(lock_file(fd, path, false));
       int error = 0;
-      file = KernelFile::take(*loop, fd, error);
+      file = KernelFile::take(*loop, fd, std::make_shared<KernelFile::Opened>(), error);
       REQUIRE(file != nullptr);
     } else {
       disk = opened(*loop, path, OpenMode::create, 4);

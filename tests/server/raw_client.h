@@ -9,14 +9,14 @@
 
 namespace chimera::server::testing {
 
-/// A client that does just what it is told, and waits some seconds at most.
+/// A client that does just what it is told, and waits some minutes at most.
 class RawClient {
  public:
   explicit RawClient(const RunningServer& server) {
     auto made = connect_to(server.address());
     REQUIRE(made);
     socket_ = std::move(*made);
-    const timeval patience{20, 0};
+    const timeval patience{240, 0};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   }
   void send(const Bytes& bytes) const {

@@ -52,7 +52,7 @@ struct TransferRig {
     return std::stoull(text.substr(at + name.size() + 3));
   }
   void await(const std::string& name, std::uint64_t value) const {
-    for (int n = 0; n < 2000 && figure(name) != value; ++n) ::usleep(5000);
+    for (int n = 0; n < 40'000 && figure(name) != value; ++n) ::usleep(5000);
     CHECK(figure(name) == value);
   }
 
