@@ -34,6 +34,12 @@ void Client::send(std::span<const std::uint8_t> bytes) {
     if (sent > 0) bytes = bytes.subspan(static_cast<std::size_t>(sent));
     if (bytes.empty()) return;
   }
+  // Where there is always something unsent, what has gone out has to make room all the same. It costs no more than the
+  // sending did, since fewer bytes are moved than have gone out.
+  if (output_start_ > unsent()) {
+    output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(output_start_));
+    output_start_ = 0;
+  }
   output_.insert(output_.end(), bytes.begin(), bytes.end());
   send_some();
 }

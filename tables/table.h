@@ -40,8 +40,8 @@ struct TableOptions {
   /// Rows that one transaction enters into an index that is added.
   std::uint64_t most_rows_entered = 32768;
   /// Bytes that one transaction puts of a value that comes piece by piece, 16 at least. What a BlobWriter takes of
-  /// memory, in itself, in the table and in the link, is at most 16 times as much: pieces that are under way, each here
-  /// and on its way, the next one, and a script of it.
+  /// memory, in itself, in the table and in the link, is at most 40 times as much: pieces that are under way, each here
+  /// and on its way, in buffers that grow by doubling, the next one, and a script of it.
   std::size_t blob_piece_bytes = 4 << 20;
 };
 

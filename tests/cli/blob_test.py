@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -61,6 +62,21 @@ class Blobs(Tables):
                 self.chimera("blob", "put", target, "m/m/b", "two", "-", data=b"second")
                 self.assertNotIn(":stage/", self.chimera("devices", target))
                 self.sound(target)
+
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer takes memory of its own")
+    def test_a_put_through_a_server_takes_bounded_memory(self):
+        self.format("1G")
+        address = self.serve(self.store).addresses[0]
+        process = subprocess.Popen([CHIMERA, "blob", "put", address, "m/m/b", "one", "-"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL)
+        piece = random.Random(3).randbytes(4 << 20)
+        for _ in range(100):
+            process.stdin.write(piece)
+        process.stdin.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+        self.assertEqual(status, 0)
+        self.assertLess(usage.ru_maxrss, 200 << 10)
 
     def test_texts_are_cut_between_characters(self):
         self.format()
