@@ -1,6 +1,6 @@
 #pragma once
 // Whether a loop that would sleep carries out a flush, or a write that is durable when it ends, in its own thread. To
-// hand it to a thread of the kernel's and to be woken by that takes a quarter of the time of a quick disk's flush. But
+// hand it to a thread of the kernel's and to be woken by that takes a sixth of the time of a quick disk's flush. But
 // whoever comes meanwhile waits until it is over. So the loop does it itself where flushes have been quick lately, so
 // many in a row, and nothing else has ended beside them. One that was long, or that something had to wait for, costs as
 // many more as would make up for it.
