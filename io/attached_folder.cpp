@@ -114,7 +114,7 @@ std::expected<std::unique_ptr<File>, Refusal> AttachedFolder::open(const std::st
   const int flags =
       (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | (S_ISBLK(found.st_mode) && !read_only ? O_EXCL : 0);
   const std::string marked = fmt::format("/proc/self/fd/{}", place->get());
-  Descriptor opened(open_patiently([&] { return ::open(marked.c_str(), flags); }, most_tries));
+  Descriptor opened(::open(marked.c_str(), flags));
   if (opened.get() < 0) return refuse(errno, path);
   struct stat status {};
   if (::fstat(opened.get(), &status) != 0) return refuse(errno, path);

@@ -33,7 +33,9 @@ void LingeringConnection::drop() {
   is_closing_ = true;
   draining_.cancel(loop_);
   timer_.cancel(loop_);
-  if (!draining_.is_under_way() && !timer_.is_under_way()) host_.connection_gone(*this);
+  if (is_gone_ || draining_.is_under_way() || timer_.is_under_way()) return;
+  is_gone_ = true;
+  host_.connection_gone(*this);
 }
 
 }  // namespace chimera::server

@@ -29,6 +29,7 @@ class LingeringConnection final : public Connection {
   io::KernelLoop& loop_;
   Socket socket_;
   bool is_closing_ = false;  ///< operations that are under way end
+  bool is_gone_ = false;     ///< its host has been told
 
   io::Callback<&LingeringConnection::on_drained> draining_{*this};
   io::Callback<&LingeringConnection::on_too_long> timer_{*this};

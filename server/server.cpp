@@ -220,11 +220,13 @@ void Server::remove_gone() {
 
 /// One whose client has still to go leaves its place to its socket, but only when all else of it has gone.
 void Server::remove(Connection& connection) {
-  std::erase(changed_, &connection);
   const std::size_t index = connection.index;
   const std::size_t protocol = connection.protocol;
   Socket left = std::move(connection.left_socket);
+  // What it gives back at its end may be what it has been waiting for itself, and then it says that it has changed.
+  const Connection* const gone = connections_[index].get();
   connections_[index].reset();
+  std::erase(changed_, gone);
   if (left.is_open() && phase_ != Phase::leaving) {
     Connection::Host& host = *this;
     connections_[index] = std::make_unique<LingeringConnection>(host, loop_, std::move(left), options_.linger_ms);

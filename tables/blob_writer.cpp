@@ -144,6 +144,7 @@ Result<> BlobWriter::enter_in_new_row(OpenTable& open, Change& change) {
   const types::Relation& relation = open.shape().relation;
   const auto place = find_plain_column(open.shape(), column_);
   if (!place) return std::unexpected(place.error());
+  if (auto fits = check_column(open.shape(), ValuePlace{.column = *place}); !fits) return fits;
   std::vector<types::Row> rows(1, types::Row(relation.columns.size()));
   for (std::size_t i = 0; i < relation.columns.size(); ++i) {
     if (relation.columns[i].default_value) rows[0][i] = *relation.columns[i].default_value;

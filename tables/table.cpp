@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tables/attempt.h"
 #include "tables/change.h"
@@ -19,6 +20,21 @@
 namespace chimera::tables {
 
 using types::Row;
+
+namespace {
+
+/// Names and UUIDs of all devices: a column or index that comes, goes or is renamed is another one. A column that is
+/// being dropped can be empty already, and its schema says so. How values are kept is nothing to readers.
+bool is_same_to_readers(const TableShape& one, const TableShape& other) {
+  const auto columns = [](const TableShape& shape) {
+    std::vector<types::Column> all = shape.relation.columns;
+    for (types::Column& column : all) column.compressed = false;
+    return all;
+  };
+  return one.devices() == other.devices() && columns(one) == columns(other);
+}
+
+}  // namespace
 
 Table::Table(Link& link, std::string name, const TableOptions& options)
     : link_(&link), name_(std::move(name)), options_(options) {}
@@ -41,9 +57,7 @@ Result<> Table::reopen() {
   auto opened = open_table(*link_, options_.explained, name_);
   if (!opened) return std::unexpected(std::move(opened.error()));
   reader_.reset();
-  // Names and UUIDs of all devices: a column or index that comes, goes or is renamed is another one.
-  const auto devices = [](const OpenTable& of) { return of.shape().devices(); };
-  if (open_ && devices(*open_) == devices(**opened)) (*opened)->go_on_from(*open_);
+  if (open_ && is_same_to_readers(open_->shape(), (*opened)->shape())) (*opened)->go_on_from(*open_);
   open_ = std::move(*opened);
   reader_ = std::make_unique<RowReader>(*open_);
   return {};

@@ -87,7 +87,7 @@ const Mutant mutants[] = {
     {"a discard comes behind what is written to its blocks", safeguards::discarded_blocks_are_held,
      [] { return crash(Work::large, 12); }},
     {"a checkpoint publishes half an instruction", safeguards::pieces_are_hidden,
-     [] { return crash(Work::long_copies, 40); }},
+     [] { return crash(Work::long_copies, 200); }},
     {"a record counts as durable before it is flushed", safeguards::records_are_flushed,
      [] { return crash(Work::small, 8); }},
     {"records that are damaged count", safeguards::records_are_verified, [] { return crash(Work::small, 40); }},

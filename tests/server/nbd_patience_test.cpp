@@ -167,3 +167,19 @@ TEST_CASE("who has said goodbye and does not go is let go soon, and its place is
     check_served(rig.attached());
   }
 }
+
+TEST_CASE("who goes while it waits for memory that it holds itself takes nobody along") {
+  for (const io::LoopKind kind : loop_kinds) {
+    Options options = patient;
+    options.transfer_memory_bytes = 3 << 20;  // room for one
+    NbdRig rig(kind, options);
+    if (!rig.server.is_running()) continue;
+    {
+      const RawClient going = rig.attached();
+      const Bytes reading = nbd::testing::request(Command::read, 0, 2 << 20);
+      going.send(joined(reading, reading));
+      skip(going, 1);  // the first answer is on its way, and does not fit into the socket
+    }
+    check_served(rig.attached());
+  }
+}

@@ -295,6 +295,19 @@ TEST_CASE("a value may come with a new row, which is not there before it is whol
   CHECK_EQ((**rig.table.get({i64(3)}))[4].as_signed(), 2);
 }
 
+TEST_CASE("a value that comes with a new row is refused where its column has got an index meanwhile") {
+  TableRig rig("relation t = struct { id: i64, name: string nullable } key (id)");
+  auto writer = BlobWriter::begin(rig.table, {i64(1)}, "name", BlobWriter::Rows::new_too);
+  REQUIRE_OK(writer);
+  REQUIRE_OK(writer->add(bytes_of("what the index would not have")));
+  REQUIRE_OK(rig.table.add_index({"by_name", false, {"name"}}));
+  const auto finished = writer->finish();
+  REQUIRE_FALSE(finished.has_value());
+  CHECK_EQ(finished.error().status, Status::denied);
+  CHECK_EQ(*rig.table.count(), 0);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 TEST_CASE("a heap that names a device that is no writer's does not make it go") {
   TableRig rig(schema);
   io::SeededRandom random(1);

@@ -385,5 +385,43 @@ TEST_CASE("who reads while a column is compressed goes on, and finds every value
   CHECK_GT(whole, 5);
 }
 
+TEST_CASE("who reads while a column is being dropped is told so, and takes nothing for null") {
+  TableRig rig("relation t = struct { id: i64, name: string } key (id)");
+  std::vector<Row> rows;
+  for (std::int64_t id = 0; id < 2500; ++id) rows.push_back({i64(id), text(std::string(300, 'x'))});
+  REQUIRE_OK(rig.table.insert(std::move(rows)));
+  auto scan = rig.table.scan({.along = "rows"});
+  REQUIRE_OK(scan);
+  std::vector<Row> some;
+  REQUIRE_OK(scan->next(some));
+  // Its values have gone, and it has not.
+  unsigned changes = 0;
+  HookedLink link(rig.ground.machine, [&](const Script& script) -> std::optional<Failure> {
+    if (!has(script, Operation::write_columns) || ++changes == 1) return {};
+    return Failure{Status::no_space, "There is no room.", 0};
+  });
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  CHECK_EQ(other->drop_column("name").error().status, Status::no_space);
+  CHECK_EQ(changes, 2);
+  CHECK_FALSE(scan->next(some).has_value());
+}
+
+TEST_CASE("a digest that others write beside is not begun again and again") {
+  TableRig rig("relation t = struct { id: i64, data: blob } key (id)");
+  REQUIRE_OK(rig.table.insert({{i64(0), Value::blob(std::string(300, 'x'))}}));
+  std::int64_t written = 0;
+  HookedLink link(rig.ground.machine, [&](const Script& script) -> std::optional<Failure> {
+    if (has(script, Operation::read_digest)) REQUIRE_OK(rig.table.insert({{i64(++written), Value::blob("y")}}));
+    return {};
+  });
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  const auto digest = other->value_digest({i64(0)}, "data", 0, 300);
+  REQUIRE_OK(digest);
+  CHECK_FALSE(digest->has_value());  // it is read in pieces
+  CHECK_EQ(written, 1);
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing
