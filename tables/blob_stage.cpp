@@ -48,11 +48,13 @@ Result<> BlobStage::erase_what_is_left() {
     if (!heap) return std::unexpected(heap.error());
     const auto owners = (*heap)->stage_owners();
     if (!owners) return std::unexpected(owners.error());
+    // Behind the heap, since a device is there before a heap names it.
+    const auto here = owners_here();
+    if (!here) return std::unexpected(here.error());
     std::vector<Uuid> gone;
     for (const Uuid& owner : *owners) {
-      const auto is = is_gone(owner);
-      if (!is) return std::unexpected(is.error());
-      if (*is) gone.push_back(owner);
+      const bool is_ours = table_->link().owners.contains(owner);
+      if (!is_ours && std::ranges::find(*here, owner) == here->end()) gone.push_back(owner);
     }
     if (gone.empty()) return true;
     Change change(table_->link(), table_->options().explained);
@@ -66,19 +68,30 @@ Result<> BlobStage::erase_what_is_left() {
   return done ? Result<>() : std::unexpected(done.error());
 }
 
-/// Whether nobody has the owner's device open any more, or there is none. There is none afterwards.
-Result<bool> BlobStage::is_gone(const Uuid& owner) const {
-  // Another writer of this session: its device would not be busy for us.
-  if (table_->link().owners.contains(owner)) return false;
+/// Whose devices somebody has open. The others' go, also those that no heap names: whoever made one may have ended
+/// before he began his stage, or behind the change that took it.
+Result<std::vector<Uuid>> BlobStage::owners_here() const {
   Script script(table_->options().explained);
   Answers answers;
   // The heap may be damaged and name any device, so one of another name is nobody's owner, and stays.
   script.note([] { return std::string("who is putting long values"); });
   script.add(Program().list_devices(owners_prefix(table_->name()), {}, limits::most_listed));
   if (auto listed = table_->link().run(script, answers); !listed) return std::unexpected(std::move(listed.error()));
-  const auto devices = devices_of(answers[0]);
-  if (std::ranges::find(devices, owner, &ListedDevice::uuid) == devices.end()) return true;
-  script.clear();
+  std::vector<Uuid> here;
+  for (const ListedDevice& device : devices_of(answers[0])) {
+    const auto gone = is_gone(device.uuid);
+    if (!gone) return std::unexpected(gone.error());
+    if (!*gone) here.push_back(device.uuid);
+  }
+  return here;
+}
+
+/// Whether nobody has the owner's device open any more; there is none afterwards.
+Result<bool> BlobStage::is_gone(const Uuid& owner) const {
+  // Another writer of this session: its device would not be busy for us.
+  if (table_->link().owners.contains(owner)) return false;
+  Script script(table_->options().explained);
+  Answers answers;
   script.note([] { return std::string("busy as long as he is there"); });
   script.add(Program().delete_device(owner));
   const auto deleted = table_->link().run(script, answers);

@@ -31,7 +31,7 @@ class BlobStage {
   /// Gives it up, unless a row has it.
   ~BlobStage() { give_up(); }
 
-  /// Erases what those have left in the heap who are gone.
+  /// Erases what those have left in the heap who are gone, and deletes the devices that they have left.
   [[nodiscard]] Result<> erase_what_is_left();
   /// Adds to the end; the first makes the stage. Waits as long as there are as many pieces under way as may be, so a
   /// failure may be of one that was added before. `too_large`: 16 such values are being put in the same heap.
@@ -56,6 +56,7 @@ class BlobStage {
   };
 
   [[nodiscard]] Result<> begin();
+  [[nodiscard]] Result<std::vector<Uuid>> owners_here() const;
   [[nodiscard]] Result<bool> is_gone(const Uuid& owner) const;
   [[nodiscard]] Result<> plan(OpenTable& open, Change& change, const Piece& piece) const;
   [[nodiscard]] Result<> send(Piece& piece);

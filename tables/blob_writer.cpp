@@ -46,6 +46,9 @@ Result<BlobWriter> BlobWriter::begin(Table& table, types::Row key, std::string c
       return std::unexpected(std::move(fits.error()));
     }
     writer.type_ = open.shape().relation.columns[*place].type;
+    if (!*at) {
+      if (const auto row = writer.make_new_row(open, *place); !row) return std::unexpected(row.error());
+    }
     return true;
   });
   if (!may) return std::unexpected(may.error());
@@ -139,19 +142,30 @@ Result<> BlobWriter::enter_in_old_row(OpenTable& open, Change& change, const Val
   return {};
 }
 
-/// With the values of the key, the defaults of all else, and the slot in its column.
-Result<> BlobWriter::enter_in_new_row(OpenTable& open, Change& change) {
+/// With the values of the key, the defaults of all else, and nothing in its column.
+Result<EncodedRows> BlobWriter::make_new_row(const OpenTable& open, std::uint32_t column) const {
   const types::Relation& relation = open.shape().relation;
-  const auto place = find_plain_column(open.shape(), column_);
-  if (!place) return std::unexpected(place.error());
-  if (auto fits = check_column(open.shape(), ValuePlace{.column = *place}); !fits) return fits;
   std::vector<types::Row> rows(1, types::Row(relation.columns.size()));
   for (std::size_t i = 0; i < relation.columns.size(); ++i) {
     if (relation.columns[i].default_value) rows[0][i] = *relation.columns[i].default_value;
   }
   for (std::size_t i = 0; i < relation.key.size(); ++i) rows[0][relation.key[i]] = key_[i];
-  rows[0][*place] = empty_value(type_.kind);
+  rows[0][column] = empty_value(type_.kind);
   auto encoded = EncodedRows::make(open.shape(), std::move(rows));
+  if (encoded) return encoded;
+  // There is one row, so nobody has to be told which.
+  constexpr std::string_view which = "Row 0: ";
+  Failure failure = std::move(encoded.error());
+  if (failure.words.starts_with(which)) failure.words.erase(0, which.size());
+  return std::unexpected(std::move(failure));
+}
+
+/// With the slot in its column.
+Result<> BlobWriter::enter_in_new_row(OpenTable& open, Change& change) {
+  const auto place = find_plain_column(open.shape(), column_);
+  if (!place) return std::unexpected(place.error());
+  if (auto fits = check_column(open.shape(), ValuePlace{.column = *place}); !fits) return fits;
+  auto encoded = make_new_row(open, *place);
   if (!encoded) return std::unexpected(std::move(encoded.error()));
   change.join(open);
   const auto slot = plan_slot(open.heap(open.shape().columns[*place].heap));

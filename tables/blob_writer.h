@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tables/blob_stage.h"
+#include "tables/encoded_rows.h"
 #include "tables/link.h"
 #include "tables/table.h"
 #include "tables/value_place.h"
@@ -33,7 +34,8 @@ class BlobWriter {
   };
 
   /// For a column of blobs or strings of the row with that key. `not_found`: there is no such row or column;
-  /// `unsupported`: it is of another type; `denied`: the row is locked, or the column is part of an index.
+  /// `unsupported`: it is of another type; `denied`: the row is locked, or the column is part of an index. Where the
+  /// row will be new: another column has to have a value, and has no default.
   [[nodiscard]] static Result<BlobWriter> begin(Table& table, types::Row key, std::string column,
                                                 Rows rows = Rows::that_are_there);
 
@@ -51,6 +53,7 @@ class BlobWriter {
   [[nodiscard]] Result<std::optional<ValuePlace>> find_place(OpenTable& open);
   [[nodiscard]] Result<bool> enter_in_row(OpenTable& open);
   [[nodiscard]] Result<> enter_in_old_row(OpenTable& open, Change& change, const ValuePlace& at);
+  [[nodiscard]] Result<EncodedRows> make_new_row(const OpenTable& open, std::uint32_t column) const;
   [[nodiscard]] Result<> enter_in_new_row(OpenTable& open, Change& change);
   [[nodiscard]] Result<std::array<std::uint8_t, types::slot_size>> plan_slot(Heap& heap);
 

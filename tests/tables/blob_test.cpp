@@ -86,6 +86,15 @@ std::pair<std::uint64_t, std::uint64_t> heap_of(Link& link) {
   return {header->tail, header->used};
 }
 
+/// Devices of those who put something, or have left them.
+std::size_t owners_there(Link& link) {
+  Script script;
+  Answers answers;
+  script.add(Program().list_devices(std::string(rig_table) + ":stage", {}, 10));
+  REQUIRE_OK(link.run(script, answers));
+  return devices_of(answers[0]).size();
+}
+
 TEST_CASE("of a value that is given up nothing stays, whether its writer says so or is gone") {
   TableRig rig(schema);
   io::SeededRandom random(1);
@@ -125,11 +134,19 @@ TEST_CASE("of a value that is given up nothing stays, whether its writer says so
   CHECK_EQ(problems_of(rig.ground.link), "");
   CHECK_LT(heap_of(rig.ground.link).second, with_both.second);
   // In the end only the row's own value is there, and no owner's device.
-  Script script;
-  Answers answers;
-  script.add(Program().list_devices(std::string(rig_table) + ":stage", {}, 10));
-  REQUIRE_OK(rig.ground.link.run(script, answers));
-  CHECK(devices_of(answers[0]).empty());
+  CHECK_EQ(owners_there(rig.ground.link), 0);
+}
+
+TEST_CASE("a device of somebody who ended before he put anything, or when all was put, is deleted by the next") {
+  TableRig rig(schema);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value::blob("old"), text("one")}}));
+  std::optional<cli::SessionLink> link(rig.ground.machine);
+  static_cast<void>(create_device(*link, std::string(rig_table) + ":stage/0123456789abcdef"));
+  REQUIRE_OK(BlobWriter::begin(rig.table, {i64(1)}, "data"));
+  CHECK_EQ(owners_there(rig.ground.link), 1);
+  link.reset();
+  REQUIRE_OK(BlobWriter::begin(rig.table, {i64(1)}, "data"));
+  CHECK_EQ(owners_there(rig.ground.link), 0);
 }
 
 TEST_CASE("a value whose table is emptied meanwhile is given up, and says so") {
@@ -306,6 +323,17 @@ TEST_CASE("a value that comes with a new row is refused where its column has got
   CHECK_EQ(finished.error().status, Status::denied);
   CHECK_EQ(*rig.table.count(), 0);
   CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("a value whose row cannot be new is refused before anything of it is sent") {
+  TableRig rig("relation t = struct { name: string, owner: string, data: blob } key (name)");
+  constexpr auto new_too = BlobWriter::Rows::new_too;
+  const auto refused = BlobWriter::begin(rig.table, {text("new")}, "data", new_too);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().words.starts_with("Column owner: "));
+  CHECK_FALSE(BlobWriter::begin(rig.table, {text(std::string(5000, 'n'))}, "data", new_too).has_value());
+  REQUIRE_OK(rig.table.insert({{text("old"), text("somebody"), Value::blob("x")}}));
+  CHECK(BlobWriter::begin(rig.table, {text("old")}, "data", new_too).has_value());
 }
 
 TEST_CASE("a heap that names a device that is no writer's does not make it go") {
