@@ -14,9 +14,11 @@ namespace chimera::cli {
 
 std::string advice_for(const TablesReport& tables) {
   if (tables.problem_count == 0) return {};
-  return "Of a table that is not whole, `chimera table export` copies the rows as far as they can be read: it uses no\n"
-         "index. Do that first. An index but the primary key is made anew by `chimera table index drop` and `chimera\n"
-         "table index add`. For all else: `chimera table drop`, `create`, and `insert` what was exported.\n";
+  return "Of a table that is not whole, first copy what can be read. `chimera table export` uses no index unless its\n"
+         "--where names columns of one. At a row that it cannot read it ends, and keeps no file: leave such rows out\n"
+         "by a --where that is false for them, or the column by `chimera table scan --columns`. An index but the\n"
+         "primary key is made anew by `chimera table index drop` and `chimera table index add`. For all else:\n"
+         "`chimera table drop`, `create`, and `insert` what was exported.\n";
 }
 
 int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice) {
@@ -35,10 +37,20 @@ std::vector<std::string> all_problems(std::vector<std::string> problems, const T
 }
 
 void print_tables(const TablesReport& tables) {
-  if (tables.tables == 0) return;
-  fmt::print("{:<20}{:>16}\n{:<20}{:>16}\n", "tables", grouped(tables.tables), "rows", grouped(tables.rows));
-  if (tables.fillings > 0) fmt::print("{:<20}{:>16}\n", "unfinished columns", grouped(tables.fillings));
-  if (tables.moments != 0) fmt::print("{:<20}{:>16}\n", "clones of scans", grouped(tables.moments));
+  const auto figure = [](const char* name, std::uint64_t count) { fmt::print("{:<20}{:>16}\n", name, grouped(count)); };
+  if (tables.tables > 0) {
+    figure("tables", tables.tables);
+    figure("rows", tables.rows);
+  }
+  if (tables.fillings > 0) figure("unfinished columns", tables.fillings);
+  if (tables.strays > 0) {
+    figure("devices of no table", tables.strays);
+    fmt::print("  NAME:filling/… and NAME:stage/… were to be parts of tables that have gone: `delete device`.\n");
+  }
+  if (tables.moments > 0) {
+    figure("clones of scans", tables.moments);
+    fmt::print("  The next scan or export with --snapshot, of any table, deletes those that an ended one has left.\n");
+  }
 }
 
 int print_store_report(const devices::CheckReport& report, const TablesReport& tables) {
@@ -84,6 +96,7 @@ void add_tables(nlohmann::ordered_json& report, const TablesReport& tables) {
   report["tables"] = tables.tables;
   report["rows"] = tables.rows;
   report["unfinished_columns"] = tables.fillings;
+  report["devices_of_no_table"] = tables.strays;
   report["scan_clones"] = tables.moments;
   report["problem_count"] = report["problem_count"].get<std::uint64_t>() + tables.problem_count;
   for (const std::string& problem : tables.problems) report["problems"].push_back(problem);

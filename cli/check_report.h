@@ -17,7 +17,7 @@ namespace chimera::cli {
 [[nodiscard]] std::string advice_for(const TablesReport& tables);
 /// The problems, advice where there is some, and their number; returns the exit status.
 int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice);
-/// How many tables there are, where there are any.
+/// How many tables there are, where there are any, and what others have left of such.
 void print_tables(const TablesReport& tables);
 int print_store_report(const devices::CheckReport& report, const TablesReport& tables);
 [[nodiscard]] nlohmann::ordered_json to_json(const devices::CheckReport& report);

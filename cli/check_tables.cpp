@@ -2,30 +2,85 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/link_session.h"
+#include "isa/answer.h"
+#include "isa/builder.h"
+#include "tables/answers.h"
 #include "tables/catalogue.h"
 #include "tables/check_table.h"
 #include "tables/moment.h"
+#include "tables/names.h"
+#include "tables/script.h"
 
 namespace chimera::cli {
 namespace {
 
 constexpr std::size_t most_told = 100;
+constexpr std::string_view list_name = "chimera/catalogue/tables";
 
 void tell(TablesReport& report, const std::string& words) {
   if (++report.problem_count <= most_told) report.problems.push_back(words);
 }
 
-void check_one(tables::Link& link, const std::string& name, TablesReport& report) {
+void tell_no_header(TablesReport& report, std::string_view name) {
+  tell(report, fmt::format("{}: the device of its header is not there.", name));
+}
+
+/// Whether the catalogue still lists the same table, which nobody has dropped or made anew since.
+bool is_listed_still(tables::Link& link, const tables::ListedTable& table) {
+  const auto all = tables::Catalogue(link).tables(table.name.substr(0, table.name.rfind('/')));
+  return !all || std::ranges::any_of(*all, [&](const tables::ListedTable& of) {
+    return of.name == table.name && of.created == table.created;
+  });
+}
+
+void check_one(tables::Link& link, const tables::ListedTable& table, TablesReport& report) {
+  const std::string& name = table.name;
   const auto checked = tables::check_table(link, name, [&](const std::string& problem) {
     tell(report, problem.contains(name) ? problem : fmt::format("{}: {}", name, problem));
   });
-  // It has gone since it was listed.
-  if (!checked && checked.error().status == Status::not_found) return;
+  const bool is_gone = !checked && checked.error().status == Status::not_found;
+  if (is_gone && !is_listed_still(link, table)) return;
   ++report.tables;
+  if (is_gone) return tell_no_header(report, name);
   if (!checked) return tell(report, fmt::format("{}: {}", name, checked.error().words));
   report.rows += checked->rows;
   report.fillings += checked->fillings;
+}
+
+/// Whether nothing is listed since the list, which lists itself, has no header any more.
+bool has_lost_list(tables::Link& link) {
+  tables::Script script;
+  tables::Answers answers;
+  script.add(Program().list_devices(list_name, {}, 1));
+  if (!link.run(script, answers)) return false;
+  const auto found = devices_of(answers[0]);
+  return !found.empty() && found[0].name.starts_with(std::string(list_name) + "/");
+}
+
+/// Devices in which somebody was putting a column or a blob of a table that is not listed any more.
+std::uint64_t devices_of_no_table(tables::Link& link, const std::vector<tables::ListedTable>& all) {
+  constexpr std::uint32_t devices_a_page = 1000;
+  std::uint64_t count = 0;
+  std::string last;
+  for (bool is_more = true; is_more;) {
+    tables::Script script;
+    tables::Answers answers;
+    script.add(Program().list_devices({}, last, devices_a_page));
+    if (!link.run(script, answers)) break;
+    const auto page = devices_of(answers[0]);
+    for (const ListedDevice& device : page) {
+      const std::string_view name = device.name;
+      const std::string_view table = name.substr(0, std::min(name.find(":filling/"), name.find(":stage/")));
+      if (table == name || !tables::parse_table_name(table)) continue;
+      if (std::ranges::find(all, table, &tables::ListedTable::name) == all.end()) ++count;
+    }
+    is_more = page.size() == devices_a_page;
+    if (is_more) last = page.back().name;
+  }
+  return count;
 }
 
 }  // namespace
@@ -37,7 +92,9 @@ TablesReport check_tables(tables::Link& link) {
     tell(report, "The catalogue of tables: " + all.error().words);
     return report;
   }
-  for (const tables::ListedTable& table : *all) check_one(link, table.name, report);
+  if (all->empty() && has_lost_list(link)) tell_no_header(report, list_name);
+  for (const tables::ListedTable& table : *all) check_one(link, table, report);
+  report.strays = devices_of_no_table(link, *all);
   if (const auto moments = tables::list_moments(link)) report.moments = moments->size();
   return report;
 }

@@ -15,6 +15,7 @@ struct TablesReport {
   std::uint64_t tables = 0;
   std::uint64_t rows = 0;
   std::uint64_t fillings = 0;  ///< devices that were filled for columns and are no columns yet, or will never be
+  std::uint64_t strays = 0;    ///< devices of unfinished columns and blobs of tables that are not there; no problem
   std::uint64_t moments = 0;   ///< scans of one moment whose clones are there, under way or ended early; no problem
   std::uint64_t problem_count = 0;
   std::vector<std::string> problems;  ///< a line each, at most 100

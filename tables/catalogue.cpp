@@ -113,6 +113,11 @@ Row front_of(const Row& row, std::size_t count) {
   return {row.begin(), row.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
+/// Of a table that is listed: one of its devices, its header or its schema cannot be read, or is not there.
+bool is_damage(const Failure& failure) {
+  return failure.status == Status::corrupt || failure.status == Status::not_found || failure.status == Status::bad_text;
+}
+
 /// Whether there is a row whose key begins with these values.
 Result<bool> has_below(OpenTable& table, const Row& parts) {
   std::vector<std::uint8_t> prefix;
@@ -226,6 +231,7 @@ Result<> Catalogue::drop_table(const std::string& name) {
   return change([&](Tables& all, Change& to) -> Result<> {
     if (auto done = plan_removal(*all.tables, to, *parts, "table"); !done) return done;
     const auto table = open_table(*link_, options_.table.explained, name);
+    if (!table && is_damage(table.error())) return plan_drop_by_name(*link_, to, name);
     if (!table) return std::unexpected(table.error());
     (*table)->version().check(to.script);
     plan_drop(to, (*table)->shape());

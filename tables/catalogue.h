@@ -34,7 +34,8 @@ class Catalogue {
   /// Makes an empty table for a relation, in a namespace and database that are made too where they are not there, in
   /// one transaction. `exists`: there is one of that name.
   [[nodiscard]] Result<> create_table(const std::string& name, const types::Relation& relation);
-  /// Deletes a table with all that is in it. `not_found`: there is none.
+  /// Deletes a table with all that is in it, also where it is so damaged that it cannot be opened. `not_found`: there
+  /// is none.
   [[nodiscard]] Result<> drop_table(const std::string& name);
   /// Gives a table another name, in any namespace and database, which are made where they are not there.
   [[nodiscard]] Result<> rename_table(const std::string& from, const std::string& to);

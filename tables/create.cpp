@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "isa/limits.h"
+#include "tables/answers.h"
 #include "tables/names.h"
 
 namespace chimera::tables {
@@ -96,6 +98,26 @@ void plan_drop(Change& change, const TableShape& shape) {
   change.script.note([&] { return fmt::format("everything of {} goes", shape.name); });
   for (const auto& [name, uuid] : shape.devices()) change.script.add(Program().delete_device_by_force(uuid));
   plan_no_fillings(change, shape);
+}
+
+Result<> plan_drop_by_name(Link& link, Change& change, const std::string& name) {
+  Script script(change.script.is_explained());
+  Answers answers;
+  script.note([&] { return fmt::format("what there is of {}, which cannot be opened", name); });
+  script.add(Program()
+                 .list_devices(name, {}, 1)
+                 .list_devices(name + "/", {}, limits::most_listed)
+                 .list_devices(name + ":", {}, limits::most_listed));
+  if (auto done = link.run(script, answers); !done) return done;
+  change.script.note([&] { return fmt::format("everything of {} goes", name); });
+  for (std::size_t list = 0; list < answers.size(); ++list) {
+    for (const ListedDevice& device : devices_of(answers[list])) {
+      const std::string_view rest = std::string_view(device.name).substr(name.size());
+      const bool is_column = list == 1 && is_name_part(rest.substr(1));
+      if (is_column || list == 2 || rest.empty()) change.script.add(Program().delete_device_by_force(device.uuid));
+    }
+  }
+  return {};
 }
 
 void plan_rename(Change& change, OpenTable& table, const std::string& name) {

@@ -19,6 +19,9 @@ namespace chimera::tables {
 void plan_create(Change& change, TableShape& shape);
 /// Plans that all devices go that are a table's, whoever has them open.
 void plan_drop(Change& change, const TableShape& shape);
+/// The same of a table that cannot be opened: everything goes that is called as a table's devices are, `name`,
+/// `name/COLUMN`, `name:…`.
+[[nodiscard]] Result<> plan_drop_by_name(Link& link, Change& change, const std::string& name);
 /// Plans that all devices of a table get the names of another. Whoever has it open notices, and has to open it by its
 /// new name.
 void plan_rename(Change& change, OpenTable& table, const std::string& name);

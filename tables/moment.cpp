@@ -53,9 +53,7 @@ void plan_deletion(Script& script, std::span<const Uuid> devices, bool by_force)
 }  // namespace
 
 Result<std::unique_ptr<Moment>> Moment::take(Table& table) {
-  if (auto done = delete_left_moments(table.link(), table.options().explained); !done) {
-    return std::unexpected(std::move(done.error()));
-  }
+  delete_left_moments(table.link(), table.options().explained);
   std::unique_ptr<Moment> moment(new Moment(table));
   const auto made = table.retry<bool>([&](OpenTable& open) -> Result<bool> {
     if (auto done = moment->make(open); !done) return std::unexpected(std::move(done.error()));
@@ -146,9 +144,9 @@ Result<std::vector<ListedMoment>> list_moments(Link& link, bool explained) {
   return moments;
 }
 
-Result<> delete_left_moments(Link& link, bool explained) {
+void delete_left_moments(Link& link, bool explained) {
   const auto moments = list_moments(link, explained);
-  if (!moments) return std::unexpected(moments.error());
+  if (!moments) return;
   for (const ListedMoment& moment : *moments) {
     // Another scan of this session: its clones would not be busy for us.
     if (link.owners.contains(moment.devices.front())) continue;
@@ -157,15 +155,12 @@ Result<> delete_left_moments(Link& link, bool explained) {
     script.note([&] { return fmt::format("{} goes, unless somebody has it open", moment.name); });
     plan_deletion(script, moment.devices, false);
     const auto done = link.run(script, answers);
-    // Somebody else may have been faster.
-    if (done || done.error().status == Status::not_found || is_lost_race(done.error())) continue;
-    if (done.error().status != Status::busy) return done;
+    if (done) continue;
     // Asking may have opened it here as well.
     script.clear();
     script.add(Program().close_device(moment.devices.front()));
     static_cast<void>(link.run(script, answers));
   }
-  return {};
 }
 
 }  // namespace chimera::tables

@@ -52,7 +52,7 @@ struct ListedMoment {
 };
 /// Of all tables, in the order of their names.
 [[nodiscard]] Result<std::vector<ListedMoment>> list_moments(Link& link, bool explained = false);
-/// Deletes those that nobody has open.
-[[nodiscard]] Result<> delete_left_moments(Link& link, bool explained = false);
+/// Deletes those that nobody has open, as well as that can be: it is not to end what somebody else is about to do.
+void delete_left_moments(Link& link, bool explained = false);
 
 }  // namespace chimera::tables

@@ -39,6 +39,69 @@ class Shape(table_test.Tables):
         self.table("drop", self.store, books)
         self.assertNotIn(books, self.chimera("devices", self.store))
 
+    def test_what_is_left_of_tables_that_have_gone_is_counted_and_said_how_it_goes(self):
+        self.format()
+        for name in ("a/b/c:filling/0123", "a/b/c:stage/0123456789abcdef", "mine:stage/left", ":moment/01234567/a/b/c"):
+            self.chimera("run", self.store, "-", text=f'create device "{name}"\n')
+        said = self.chimera("check", self.store)
+        self.assertNotIn("rows  ", said)
+        self.assertRegex(said, r"devices of no table +2\n.*`delete device`")
+        self.assertRegex(said, r"clones of scans +1\n.* --snapshot, of any table, deletes")
+        books = self.make_books(self.store)
+        self.chimera("run", self.store, "-", text=f'create device "{books}:filling/0123"\n')
+        report = json.loads(self.chimera("check", self.store, "--json"))
+        self.assertEqual((report["devices_of_no_table"], report["unfinished_columns"]), (2, 1))
+        self.table("export", self.store, books, "-", "--snapshot")
+        self.chimera("run", self.store, "-", text='open device "a/b/c:filling/0123"\ndelete device\n'
+                                                  'open device "a/b/c:stage/0123456789abcdef"\ndelete device\n')
+        said = self.chimera("check", self.store)
+        self.assertNotIn("devices of no table", said)
+        self.assertNotIn("clones of scans", said)
+
+    def names(self, target):
+        return [device["name"] for device in json.loads(self.chimera("devices", target, "--json"))]
+
+    def test_a_table_without_its_header_is_a_problem_and_can_be_dropped_and_made_again(self):
+        for label, target in self.targets():
+            with self.subTest(label):
+                books = self.make_books(target)
+                names = self.names(target)
+                run = "run" if label == "store" else "send"
+                self.chimera(run, target, "-", text=f'open device "{books}"\ndelete device\n')
+                said = self.fails("check", target)
+                self.assertIn(f"{books}: the device of its header is not there.\n", said)
+                self.assertIn("1 problem was found", said)
+                program = self.table("drop", target, books, "--explain")
+                self.assertEqual(program.count("delete device by force"),
+                                 sum(name.startswith(books) for name in names) - 1)
+                self.table("drop", target, books)
+                self.assertNotIn(books, self.chimera("devices", target))
+                self.make_books(target)
+                self.assertEqual(self.names(target), names)
+                self.sound(target)
+                self.chimera(run, target, "-", text='open device "chimera/catalogue/tables"\ndelete device\n')
+                self.assertIn("chimera/catalogue/tables: the device of its header is not there.\n",
+                              self.fails("check", target))
+
+    def test_what_can_be_read_of_a_damaged_table_is_copied_as_check_says(self):
+        self.format()
+        schema = self.write_file("t.schema", "relation t = struct { id: u32, name: string(9) unique, note: string } key (id)")
+        rows = [f"{i},name{i},{'a long note of ' + str(i) * 30}\n" for i in range(1, 10)]
+        self.table("create", self.store, "a/b/c", schema)
+        self.table("insert", self.store, "a/b/c", self.write_file("t.csv", "id,name,note\n" + "".join(rows)))
+        self.chimera("export", self.store, "heap", "a/b/c:heap")
+        at = (self.folder / "heap").read_bytes().index(b"note of 5")
+        self.chimera("run", self.store, "-", text=f'open device "a/b/c:heap"\nwrite bytes @{at} "\\xff"\n')
+        said = self.fails("check", self.store)
+        for words in ("keeps no file", "a --where that is false for them", "`chimera table scan --columns`"):
+            self.assertIn(words, said)
+        self.assertIn("note", self.refused("export", self.store, "a/b/c", "out"))
+        self.assertFalse((self.folder / "out").exists())
+        for where in ("id <> 5", "name <> 'name5'"):
+            self.table("export", self.store, "a/b/c", "out", "--where", where, "--force")
+            self.assertEqual((self.folder / "out").read_text(), "id,name,note\n" + "".join(rows[:4] + rows[5:]))
+        self.assertIn("\n5,name5\n", self.table("scan", self.store, "a/b/c", "--columns", "id,name"))
+
     def test_whole_columns(self):
         for label, target in self.targets():
             with self.subTest(label):

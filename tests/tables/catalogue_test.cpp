@@ -78,6 +78,56 @@ TEST_CASE("a table that is dropped and made anew while it is opened is found") {
   CHECK_EQ(Table::open(gone, "shop/main/orders").error().status, Status::not_found);
 }
 
+void run(Link& link, const Program& program) {
+  Script script;
+  Answers answers;
+  script.add(program);
+  REQUIRE_OK(link.run(script, answers));
+}
+
+std::string devices_of_ground(Link& link, std::string_view prefix) {
+  Script script;
+  Answers answers;
+  script.add(Program().list_devices(prefix, {}, 100));
+  REQUIRE_OK(link.run(script, answers));
+  std::string names;
+  for (const ListedDevice& device : devices_of(answers[0])) names += std::string(device.name) + " ";
+  return names;
+}
+
+TEST_CASE("a table that cannot be opened is dropped with everything that is left of it, and can be made again") {
+  for (const char* const lost : {"shop/main/orders", "shop/main/orders:key", "shop/main/orders/name", ""}) {
+    CAPTURE(std::string(lost));
+    MemoryGround ground;
+    cli::SessionLink link(ground.machine);
+    Catalogue catalogue(ground.link);
+    REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
+    auto table = Table::open(link, "shop/main/orders");  // somebody else has it open
+    REQUIRE_OK(table);
+    REQUIRE_OK(table->insert({{i64(1), text("one")}}));
+    const std::string all = devices_of_ground(ground.link, "shop/");
+    for (const char* const other : {"shop/main/orders/name/mine", "shop/main/orders2", "shop/main/order"}) {
+      static_cast<void>(create_device(ground.link, other));
+    }
+    Script script;
+    script.add(Program().open_device(*lost == 0 ? "shop/main/orders" : lost));
+    Answers answers;
+    REQUIRE_OK(ground.link.run(script, answers));
+    const Uuid device = uuid_of(answers[0]);
+    run(ground.link, *lost == 0 ? Program().write_length(device, 10) : Program().delete_device_by_force(device));
+    CHECK_FALSE(Table::open(ground.link, "shop/main/orders").has_value());
+    REQUIRE_OK(catalogue.drop_table("shop/main/orders"));
+    CHECK_EQ(catalogue.drop_table("shop/main/orders").error().status, Status::not_found);
+    CHECK_EQ(devices_of_ground(ground.link, "shop/"), "shop/main/order shop/main/orders/name/mine shop/main/orders2 ");
+    for (const char* const other : {"shop/main/orders/name/mine", "shop/main/orders2", "shop/main/order"}) {
+      run(ground.link, Program().open_device(other).delete_device());
+    }
+    REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
+    CHECK_EQ(devices_of_ground(ground.link, "shop/"), all);
+    CHECK_EQ(problems_of(ground.link, "shop/main/orders"), "");
+  }
+}
+
 TEST_CASE("who has a table open notices that it is dropped, made again, or renamed") {
   MemoryGround ground;
   cli::SessionLink link(ground.machine);

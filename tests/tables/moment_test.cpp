@@ -221,6 +221,45 @@ TEST_CASE("clones that somebody has left are deleted by the next scan of one mom
   CHECK_EQ(moments_of(rig.ground.link), 0);
 }
 
+/// Which cannot delete a device that nobody has open, the first time: as if that were damaged.
+class FailingLink final : public Link {
+ public:
+  explicit FailingLink(vm::Machine& machine) : link_(machine) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    for (const Script::Question& question : script.questions()) {
+      if (has_failed || question.operation != Operation::delete_device) continue;
+      has_failed = true;
+      return std::unexpected(Failure{Status::corrupt, "It is damaged.", 1});
+    }
+    return link_.run(script, answers);
+  }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
+  bool has_failed = false;
+
+ private:
+  cli::SessionLink link_;
+};
+
+TEST_CASE("clones that cannot be deleted keep nobody from his own scan, nor others from being deleted") {
+  TableRig rig(moment_schema);
+  REQUIRE_OK(rig.table.insert({{i64(1), i64(2), text("x")}}));
+  MortalLink mortal(rig.ground.machine);
+  auto theirs = Table::open(mortal, rig_table);
+  auto one = theirs->scan({.snapshot = true}), two = theirs->scan({.snapshot = true});
+  REQUIRE_OK(one);
+  REQUIRE_OK(two);
+  mortal.die();
+  FailingLink link(rig.ground.machine);
+  auto table = Table::open(link, rig_table);
+  REQUIRE_OK(table);
+  CHECK_EQ(rows_of(*table, {.snapshot = true}).size(), 1);
+  CHECK(link.has_failed);
+  CHECK_EQ(moments_of(rig.ground.link), 1);
+  CHECK_EQ(rows_of(*table, {.snapshot = true}).size(), 1);
+  CHECK_EQ(moments_of(rig.ground.link), 0);
+}
+
 TEST_CASE("a table whose names are as long as they may be has a moment too") {
   MemoryGround ground;
   const std::string part(60, 'n'), name = part + "/" + part + "/" + part;
