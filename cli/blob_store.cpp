@@ -174,9 +174,10 @@ Done BlobStore::remove(const std::string& name) {
 }
 
 std::expected<std::vector<ListedBlob>, std::string> BlobStore::list() {
-  const types::Column column = table_->relation().columns[table_->relation().key[0]];
-  auto scan = table_->scan({.columns = {column.name}, .where = {}, .along = "key"});
+  const std::string column = table_->relation().columns[table_->relation().key[0]].name;
+  auto scan = table_->scan({.columns = {column}, .where = {}, .along = "key"});
   if (!scan) return words_of(scan);
+  const types::Type type = table_->relation().columns[scan->columns().front()].type;
   std::vector<types::Row> keys, rows;
   for (;;) {
     const auto some = scan->next(rows);
@@ -187,7 +188,7 @@ std::expected<std::vector<ListedBlob>, std::string> BlobStore::list() {
   std::vector<ListedBlob> blobs;
   for (const types::Row& of : keys) {
     const auto size = table_->value_size(of, column_);
-    if (size) blobs.push_back({types::to_text(of[0], column.type), *size});
+    if (size) blobs.push_back({types::to_text(of[0], type), *size});
     // One that has gone meanwhile is left out.
     if (!size && size.error().status != Status::not_found) return words_of(size);
   }

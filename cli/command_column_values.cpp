@@ -34,10 +34,11 @@ std::expected<const types::Column*, std::string> column_of(const types::Relation
 
 // ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-std::expected<std::uint64_t, std::string> write_values(tables::Table& table, const types::Column& column,
+std::expected<std::uint64_t, std::string> write_values(tables::Table& table, const std::string& column,
                                                        TextTarget& to) {
-  auto scan = table.scan({.columns = {column.name}, .where = {}, .along = "rows"});
+  auto scan = table.scan({.columns = {column}, .where = {}, .along = "rows"});
   if (!scan) return words_of(scan);
+  const types::Type type = table.relation().columns[scan->columns().front()].type;
   std::uint64_t count = 0;
   std::vector<types::Row> rows;
   for (;;) {
@@ -45,7 +46,7 @@ std::expected<std::uint64_t, std::string> write_values(tables::Table& table, con
     if (!some) return words_of(some);
     if (!*some) return count;
     std::string text;
-    for (const types::Row& row : rows) text += types::to_json(row[0], column.type) + '\n';
+    for (const types::Row& row : rows) text += types::to_json(row[0], type) + '\n';
     const auto written = to.append(text);
     if (!written) return std::unexpected(written.error());
     count += rows.size();
@@ -55,12 +56,10 @@ std::expected<std::uint64_t, std::string> write_values(tables::Table& table, con
 
 int get(const Options& options) {
   return with_table(options.at, [&](tables::Table& table) -> Done {
-    const types::Relation relation = table.relation();
-    const auto column = column_of(relation, options);
-    if (!column) return std::unexpected(column.error());
+    if (const auto column = column_of(table.relation(), options); !column) return std::unexpected(column.error());
     auto target = TextTarget::open(options.file, options.force, options.at.explain);
     if (!target) return std::unexpected(target.error());
-    const auto count = write_values(table, **column, *target);
+    const auto count = write_values(table, options.column, *target);
     Done done = count ? target->keep() : Done(std::unexpected(count.error()));
     if (!done) target->discard();
     if (!done || output_is_closed() || options.at.explain) return done;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/render.h"
+#include "tables/row_finder.h"
 
 namespace chimera::cli {
 namespace {
@@ -88,18 +89,31 @@ class Insertion {
   }
 
  private:
-  /// How far it has come, for a failure of the row at `line`.
-  std::string stopped(std::string why) const {
-    const std::uint64_t passed = options_.skip + inserted_ + aside_.count();
+  /// Where a row stands in the file.
+  struct Place {
+    std::size_t line;
+    std::uint64_t before;  ///< rows in front of it
+  };
+
+  /// How far it has come. Rows behind the first that is not inserted may have been set aside: they come again.
+  std::string stopped(std::string why, bool columns_have_changed = false) const {
+    const bool is_in_batch = gone_ < places_.size();
+    const std::uint64_t passed = is_in_batch ? places_[gone_].before : std::max(read_ - 1, options_.skip);
+    if (columns_have_changed) why += " Nothing in the file is wrong.";
     if (passed == 0) return why + "\nNothing is inserted.";
-    why += fmt::format("\n{} inserted, nothing of what follows. When it is corrected, go on there with --skip {}.",
-                       inserted_ == 1 ? "1 row is" : counted(inserted_, "row") + " are", passed);
-    return why;
+    why += fmt::format("\n{} inserted, nothing of what follows. ",
+                       inserted_ == 1 ? "1 row is" : counted(inserted_, "row") + " are");
+    if (columns_have_changed && is_in_batch) {
+      return why + fmt::format("When its columns are the table's again, go on at line {} with --skip {}.",
+                               places_[gone_].line, passed);
+    }
+    return why + fmt::format("When it is corrected, go on there with --skip {}.", passed);
   }
 
   Done fill_batch() {
     batch_.clear();
-    lines_.clear();
+    places_.clear();
+    gone_ = 0;
     raws_.clear();
     Row row;
     for (std::size_t bytes = 0; batch_.size() < most_rows && bytes < most_bytes;) {
@@ -118,7 +132,7 @@ class Insertion {
         continue;
       }
       bytes += rows_.raw().size();
-      lines_.push_back(rows_.line());
+      places_.push_back({rows_.line(), read_ - 1});
       if (aside_.is_wanted()) raws_.emplace_back(rows_.raw());
       batch_.push_back(std::move(row));
       row = Row();
@@ -129,21 +143,20 @@ class Insertion {
   Done insert_batch() {
     if (batch_.empty()) return {};
     if (aside_.is_wanted()) return insert_what_fits(0, batch_.size());
-    if (auto done = put(std::move(batch_)); !done) return std::unexpected(stopped(told(done.error(), 0)));
+    if (auto done = put(std::move(batch_)); !done) {
+      return std::unexpected(stopped(told(done.error(), 0), tables::is_shape_changed(done.error())));
+    }
     return {};
   }
 
   /// Inserts all rows, or none beyond those that have been added to `inserted_`.
   tables::Result<> put(std::vector<Row> rows) {
     const std::size_t count = rows.size();
-    if (options_.upsert) {
-      auto done = table_.upsert(std::move(rows));
-      if (done) inserted_ += count;
-      return done;
-    }
     std::uint64_t there = 0;
-    auto done = table_.insert(std::move(rows), &there);
+    auto done = options_.upsert ? table_.upsert(std::move(rows)) : table_.insert(std::move(rows), &there);
+    if (options_.upsert && done) there = count;
     inserted_ += there;
+    gone_ += there;
     return done;
   }
 
@@ -155,8 +168,13 @@ class Insertion {
     if (done) return {};
     first += static_cast<std::size_t>(inserted_ - before);
     const bool is_of_a_row = done.error().row != tables::Failure::nowhere || done.error().status == Status::too_large;
-    if (!is_of_a_row) return std::unexpected(stopped(done.error().words));
-    if (end - first == 1) return aside_.add(raws_[first], told(done.error(), first));
+    if (!is_of_a_row) {
+      return std::unexpected(stopped(done.error().words, tables::is_shape_changed(done.error())));
+    }
+    if (end - first == 1) {
+      ++gone_;
+      return aside_.add(raws_[first], told(done.error(), first));
+    }
     const std::size_t middle = first + (end - first) / 2;
     if (auto half = insert_what_fits(first, middle); !half) return half;
     return insert_what_fits(middle, end);
@@ -168,8 +186,8 @@ class Insertion {
     // There the row's number is within the batch.
     const std::string prefix = fmt::format("Row {}: ", failure.row);
     const std::string words = failure.words.starts_with(prefix) ? failure.words.substr(prefix.size()) : failure.words;
-    const std::size_t row = std::min(first + failure.row, lines_.size() - 1);
-    return text_of({.place = {lines_[row], 1}, .words = words}, source_.name());
+    const std::size_t row = std::min(first + failure.row, places_.size() - 1);
+    return text_of({.place = {places_[row].line, 1}, .words = words}, source_.name());
   }
 
   tables::Table& table_;
@@ -178,8 +196,9 @@ class Insertion {
   RowSource& rows_;
   Aside aside_;
   std::vector<Row> batch_;
-  std::vector<std::size_t> lines_;  ///< of the batch's rows
-  std::vector<std::string> raws_;   ///< the same as they stand in the file, where they may be set aside
+  std::vector<Place> places_;      ///< of the batch's rows
+  std::vector<std::string> raws_;  ///< the same as they stand in the file, where they may be set aside
+  std::size_t gone_ = 0;           ///< of them at the front: inserted, or set aside
   std::uint64_t read_ = 0;
   std::uint64_t inserted_ = 0;
   bool is_at_end_ = false;

@@ -68,6 +68,10 @@ Result<> Scan::bind(const OpenTable& table) {
   if (!plan) return std::unexpected(std::move(plan.error()));
   auto columns = wanted_columns(shape, options_.columns);
   if (!columns) return std::unexpected(std::move(columns.error()));
+  std::vector<Uuid> devices;
+  for (const std::uint32_t column : *columns) devices.push_back(shape.columns[column].device);
+  if (is_bound_to_columns_ && devices != devices_) return std::unexpected(shape_changed(shape));
+  devices_ = std::move(devices);
   predicate_ = std::make_unique<Predicate>(std::move(*predicate));
   columns_ = std::move(*columns);
   finder_ = std::make_unique<RowFinder>(std::move(*plan), *predicate_);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "isa/uuid.h"
 #include "tables/moment.h"
 #include "tables/row_finder.h"
 #include "tables/table.h"
@@ -19,8 +20,13 @@ class Scan {
   /// Puts the next rows in the place of what `rows` held, in its memory as far as that goes. False at the end: what
   /// `rows` holds then means nothing.
   [[nodiscard]] Result<bool> next(std::vector<types::Row>& rows);
-  /// Places in the relation of the columns that rows have.
-  [[nodiscard]] const std::vector<std::uint32_t>& columns() const { return columns_; }
+  /// Places in the table's relation, as it is now, of the columns that rows have. All rows will be of these columns:
+  /// where somebody changes the table before the first are read, so that they would be of others, `next` answers
+  /// `mismatch`. Otherwise they would be of what the table has then.
+  [[nodiscard]] const std::vector<std::uint32_t>& columns() {
+    is_bound_to_columns_ = true;
+    return columns_;
+  }
   /// Their numbers in the table.
   [[nodiscard]] const std::vector<std::uint64_t>& numbers() const { return numbers_; }
 
@@ -39,6 +45,8 @@ class Scan {
   std::unique_ptr<Predicate> predicate_;
   std::unique_ptr<RowFinder> finder_;
   std::vector<std::uint32_t> columns_;
+  std::vector<Uuid> devices_;  ///< the columns'
+  bool is_bound_to_columns_ = false;
   std::vector<std::uint64_t> numbers_;
   std::vector<std::uint32_t> picked_;
   std::size_t most_ = 0;  ///< rows to look at in the next chunk

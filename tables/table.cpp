@@ -12,6 +12,7 @@
 #include "tables/attempt.h"
 #include "tables/change.h"
 #include "tables/encoded_rows.h"
+#include "tables/given_rows.h"
 #include "tables/insert.h"
 #include "tables/remove.h"
 #include "tables/row_reader.h"
@@ -122,24 +123,18 @@ std::size_t batch_from(const EncodedRows& rows, const TableShape& shape, std::si
 Result<> Table::insert(std::vector<Row> rows, std::uint64_t* inserted) {
   std::uint64_t done = 0;
   if (inserted != nullptr) *inserted = 0;
-  std::optional<EncodedRows> encoded;
-  std::uint64_t encoded_for = 0;
   std::size_t most = most_batch_rows;
   const std::size_t all = rows.size();
+  GivenRows given(std::move(rows));
   while (done < all) {
     const auto piece = retry<std::size_t>([&](OpenTable& table) -> Result<std::size_t> {
-      if (!encoded || encoded_for != table.shape_mark()) {
-        if (encoded) rows = std::exchange(encoded, {})->take_rows();
-        auto made = EncodedRows::make(table.shape(), std::move(rows));
-        if (!made) return std::unexpected(std::move(made.error()));
-        encoded = std::move(*made);
-        encoded_for = table.shape_mark();
-      }
-      const std::size_t count = std::min(batch_from(*encoded, table.shape(), done), most);
+      const auto encoded = given.encode(table);
+      if (!encoded) return std::unexpected(encoded.error());
+      const std::size_t count = std::min(batch_from(**encoded, table.shape(), done), most);
       Change change(*link_, options_.explained);
       std::vector<std::uint32_t> places(count);
       std::iota(places.begin(), places.end(), static_cast<std::uint32_t>(done));
-      if (auto planned = plan_insert(table, change, *encoded, places); !planned) {
+      if (auto planned = plan_insert(table, change, **encoded, places); !planned) {
         return std::unexpected(std::move(planned.error()));
       }
       if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));

@@ -101,7 +101,8 @@ class Table {
 
   /// Inserts rows, each with a value for each column. All of them or none where they are at most `most_batch_rows` and
   /// `most_batch_bytes`, and fit a transaction; otherwise in pieces, in their order. `inserted`, if given, is how many
-  /// there are now, also after a failure. `exists`: a key is there already.
+  /// there are now, also after a failure. `exists`: a key is there already. `mismatch`: somebody has dropped or added
+  /// a column since; rows that were not inserted yet are not for the columns that there are now.
   [[nodiscard]] Result<> insert(std::vector<types::Row> rows, std::uint64_t* inserted = nullptr);
   /// Inserts rows, or puts them in the place of those with the same primary key. Pieces as above.
   [[nodiscard]] Result<> upsert(std::vector<types::Row> rows);
@@ -169,7 +170,8 @@ class Table {
   /// happened where that is not the number of rows (`out_of_range`), or the column is part of the key, of a unique
   /// index, or keeps the rows in order (`denied`). Otherwise a failure leaves the new values in the rows from the front
   /// that its words count: a value does not fit, a row is locked, or rows have come or gone meanwhile (`busy`), also
-  /// where as many have come as have gone: no row gets the value that is for another. A piece, which is one
+  /// where as many have come as have gone, or the column has been dropped, also where another has got its name: no row
+  /// gets the value that is for another. A column that is renamed gets its values. A piece, which is one
   /// transaction, has 8,192 values at most, or 8 MiB and one value.
   [[nodiscard]] Result<> put_column(std::string_view column, std::uint64_t count,
                                     const std::function<Result<types::Value>()>& next);

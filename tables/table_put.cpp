@@ -70,14 +70,30 @@ class ColumnPut {
     return true;
   }
 
+  /// By its name, and from then on by its device: another column may get the name.
+  Result<std::uint32_t> place_in(const TableShape& shape) {
+    const std::vector<Uuid> devices = shape.column_devices();
+    if (device_) {
+      const auto same = std::ranges::find(devices, *device_);
+      is_gone_ = same == devices.end();
+      if (!is_gone_) return static_cast<std::uint32_t>(same - devices.begin());
+      return std::unexpected(Failure{
+          Status::busy, fmt::format("Column {} of {} has been dropped meanwhile, or its table.", column_, shape.name)});
+    }
+    const auto named = shape.relation.find(column_);
+    if (!named) {
+      return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, column_)});
+    }
+    device_ = devices[*named];
+    return static_cast<std::uint32_t>(*named);
+  }
+
   /// The column's place, and that the rows are still those that the values are for.
   Result<std::uint32_t> may_put(OpenTable& table) {
     const TableShape& shape = table.shape();
-    const auto found = shape.relation.find(column_);
-    if (!found) {
-      return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, column_)});
-    }
-    const auto column = static_cast<std::uint32_t>(*found);
+    const auto found = place_in(shape);
+    if (!found) return found;
+    const std::uint32_t column = *found;
     for (const IndexFile& index : shape.indexes) {
       if (!index.unique || !index.covers(column)) continue;
       return std::unexpected(
@@ -131,7 +147,8 @@ class ColumnPut {
   }
 
   Failure with_count(Failure failure) const {
-    if (put_ > 0) failure.words += fmt::format(" The first {} rows have their new values of {}.", put_, column_);
+    if (put_ > 0 && !is_gone_)
+      failure.words += fmt::format(" The first {} rows have their new values of {}.", put_, column_);
     return failure;
   }
 
@@ -141,6 +158,8 @@ class ColumnPut {
   const std::function<Result<types::Value>()>& next_;
   const Predicate everything_;
   RowFinder finder_;
+  std::optional<Uuid> device_;       ///< the column's
+  bool is_gone_ = false;             ///< the column, with what has been put
   std::optional<TableHeader> rows_;  ///< what has to stay of the header
   std::vector<types::Value> values_;
   std::vector<std::size_t> sizes_;  ///< of the values, in bytes

@@ -94,6 +94,12 @@ BTreeShape TableShape::tree_shape(const IndexFile& index) const {
   return shape;
 }
 
+std::vector<Uuid> TableShape::column_devices() const {
+  std::vector<Uuid> all;
+  for (const ColumnFile& column : columns) all.push_back(column.device);
+  return all;
+}
+
 std::vector<std::pair<std::string, Uuid*>> TableShape::devices() {
   std::vector<std::pair<std::string, Uuid*>> all = {{name, &header}};
   for (std::uint32_t column = 0; column < columns.size(); ++column) {

@@ -71,6 +71,8 @@ struct TableShape {
   /// What every tree of the index is made for.
   [[nodiscard]] BTreeShape tree_shape(const IndexFile& index) const;
   [[nodiscard]] const std::string& column_name(std::uint32_t column) const { return relation.columns[column].name; }
+  /// The columns' devices, which tell columns apart whatever their names are, those of two tables too.
+  [[nodiscard]] std::vector<Uuid> column_devices() const;
   /// Rows keep their numbers for ever, in the order in which they were inserted: no number is used again.
   [[nodiscard]] bool keeps_order() const { return relation.append_by || relation.circular; }
   /// Every device of the table with its name, the header's first.

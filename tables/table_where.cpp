@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tables/attempt.h"
+#include "tables/given_rows.h"
 #include "tables/remove.h"
 #include "tables/row_finder.h"
 #include "tables/scan.h"
@@ -163,12 +164,14 @@ std::vector<std::uint32_t> last_of_each_key(const EncodedRows& rows, std::size_t
 }  // namespace
 
 Result<> Table::upsert(std::vector<types::Row> rows) {
-  std::optional<EncodedRows> encoded;
-  std::uint64_t encoded_for = 0;
   const std::size_t all = rows.size();
+  GivenRows given(std::move(rows));
   std::size_t done = 0, most = most_changed;
   while (done < all) {
     const auto piece = retry<std::size_t>([&](OpenTable& table) -> Result<std::size_t> {
+      // First of all: which columns the rows are for has to be known before the table is looked at again.
+      const auto encoded = given.encode(table);
+      if (!encoded) return std::unexpected(encoded.error());
       const types::Relation& relation = table.shape().relation;
       if (relation.append_by || !table.shape().has_key) {
         return std::unexpected(
@@ -176,17 +179,10 @@ Result<> Table::upsert(std::vector<types::Row> rows) {
                                                      "cannot be put in the place of others.",
                                                      name_)});
       }
-      if (!encoded || encoded_for != table.shape_mark()) {
-        if (encoded) rows = std::exchange(encoded, {})->take_rows();
-        auto made = EncodedRows::make(table.shape(), std::move(rows));
-        if (!made) return std::unexpected(std::move(made.error()));
-        encoded = std::move(*made);
-        encoded_for = table.shape_mark();
-      }
       // In a circular table a row may give way to the one before it.
       const std::size_t count = relation.circular ? 1 : std::min(most, all - done);
       Change change(*link_, options_.explained);
-      auto planned = plan_upsert(table, change, *encoded, last_of_each_key(*encoded, done, done + count));
+      auto planned = plan_upsert(table, change, **encoded, last_of_each_key(**encoded, done, done + count));
       if (!planned) return std::unexpected(std::move(planned.error()));
       if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
       return count;

@@ -243,6 +243,30 @@ class Refused(Tables):
         self.table("export", self.store, TABLE, "back.csv")
         self.assertEqual((self.folder / "back.csv").read_text().split("\n"), lines)
 
+    def test_columns_that_change_under_a_long_insert_end_it_and_get_nothing_of_others(self):
+        self.format("256M")
+        target, pairs = self.serve(self.store).addresses[0], "lab/main/pairs"
+        schema = "relation pairs = struct { id: u32, a: u32 nullable, b: u32 nullable } key (id)"
+        self.table("create", target, pairs, self.write_file("pairs.schema", schema))
+        insert = subprocess.Popen([CHIMERA, "table", "insert", target, pairs, "-", "--set-aside", "aside.csv"],
+                                  stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder)
+        self.addCleanup(insert.kill)
+        # A batch has 32,768 rows at most. One behind it does not fit.
+        insert.stdin.write("id,a,b\n" + "".join(f"{i if i != 35000 else 'x'},1,2\n" for i in range(40000)))
+        insert.stdin.flush()
+        for _ in range(1000):
+            if self.table("count", target, pairs) != "0\n":
+                break
+        self.table("column", "drop", target, pairs, "a")
+        self.table("column", "add", target, pairs, "c: u32 nullable")
+        words = insert.communicate("40000,1,2\n", timeout=TIMEOUT_SECONDS)[1]
+        self.assertEqual(insert.returncode, 1)
+        self.assertIn(f"The columns of {pairs} have been changed meanwhile: they are not those that the rows are for. "
+                      "Nothing in the file is wrong.\n32,768 rows are inserted, nothing of what follows. When its "
+                      "columns are the table's again, go on at line 32770 with --skip 32768.\n", words)
+        self.assertEqual(self.table("count", target, pairs, "--where", "b = 2 and c is null"), "32768\n")
+        self.assertEqual(self.table("count", target, pairs), "32768\n")
+
     def test_words_that_are_no_key_condition_or_column(self):
         self.format()
         books = self.make_books(self.store)

@@ -273,13 +273,20 @@ struct Done {
   Outcome outcome;
 };
 
+/// Whether a deed may have had its outcome at this moment, and what there is afterwards.
+bool happens(World& world, const Done& done) {
+  // Rows are for the columns that the session had looked at when it began, and not for those of others since.
+  if (done.deed.act == Act::insert && done.outcome.status == Status::mismatch) return true;
+  return apply(world, done.deed) == done.outcome;
+}
+
 /// What there may be when `outer` has been done, and `inner` in its middle one after the other: each order in which all
 /// answers are right gives one.
 void orders(const World& world, const Done& outer, bool is_done, std::span<const Done> inner,
             std::vector<World>& ends) {
   if (!is_done) {
     World after = world;
-    if (apply(after, outer.deed) == outer.outcome) orders(after, outer, true, inner, ends);
+    if (happens(after, outer)) orders(after, outer, true, inner, ends);
     after = world;
     if (outer.deed.act == Act::drop_column && after.contains(outer.deed.table)) {
       release(after[outer.deed.table], outer.deed.column);
@@ -291,7 +298,7 @@ void orders(const World& world, const Done& outer, bool is_done, std::span<const
     return;
   }
   World after = world;
-  if (apply(after, inner[0].deed) == inner[0].outcome) orders(after, outer, is_done, inner.subspan(1), ends);
+  if (happens(after, inner[0])) orders(after, outer, is_done, inner.subspan(1), ends);
 }
 
 World look_at(Link& link) {

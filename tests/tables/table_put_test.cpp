@@ -90,6 +90,52 @@ TEST_CASE("a row that has come in the place of one that went does not get the va
   }
 }
 
+TEST_CASE("a column that has got the name of one that is being put gets nothing that was for that") {
+  const char* const schema = "relation t = struct { id: i64, n: u8 nullable } key (id)";
+  TableRig rig(schema);
+  constexpr std::int64_t count = 20'000;
+  std::vector<Row> rows;
+  for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), Value()});
+  REQUIRE_OK(rig.table.insert(rows));
+  cli::SessionLink link(rig.ground.machine);
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  const auto put = [&](const std::function<void()>& meanwhile) {
+    std::int64_t given = 0;
+    return rig.table.put_column("n", count, [&]() -> Result<Value> {
+      if (++given == 10'000) meanwhile();
+      return Value::of(std::uint8_t{1});
+    });
+  };
+  SUBCASE("in the table") {
+    const auto busy = put([&] {
+      REQUIRE_OK(other->drop_column("n"));
+      REQUIRE_OK(other->add_column(relation_of(schema).columns[1]));
+    });
+    REQUIRE_FALSE(busy.has_value());
+    CHECK_EQ(busy.error().status, Status::busy);
+    CHECK_EQ(rows_of(*other, {.where = "n = 1"}).size(), 0);
+  }
+  SUBCASE("in another table") {
+    const auto busy = put([&] {
+      REQUIRE_OK(Catalogue(link).drop_table(rig_table));
+      other = make_table(link, schema);
+      REQUIRE_OK(other->insert(rows));
+    });
+    REQUIRE_FALSE(busy.has_value());
+    CHECK_EQ(busy.error().status, Status::busy);
+    CHECK_EQ(rows_of(*other, {.where = "n = 1"}).size(), 0);
+  }
+  SUBCASE("and itself goes on under its new one") {
+    const auto done = put([&] {
+      REQUIRE_OK(other->rename_column("n", "m"));
+      REQUIRE_OK(other->add_column(relation_of(schema).columns[1]));
+    });
+    REQUIRE_OK(done);
+    CHECK_EQ(rows_of(*other, {.where = "m = 1 and n is null"}).size(), count);
+  }
+}
+
 /// Knows the longest script.
 class MeasuringLink final : public Link {
  public:

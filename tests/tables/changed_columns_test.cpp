@@ -1,0 +1,114 @@
+// Columns that others change under somebody who has the table open.
+
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "tests/tables/table_rig.h"
+
+namespace chimera::tables::testing {
+namespace {
+
+constexpr const char* schema =
+    "relation t = struct { id: i64, a: string nullable indexed, b: string nullable } key (id)";
+
+types::Column column_of(const std::string& words) {
+  return relation_of("relation m = struct { " + words + " }").columns[0];
+}
+
+/// A session that has looked at the table before the other one, `rig.table`, changes its columns.
+struct Sessions {
+  explicit Sessions(std::string_view of = schema) : rig(of), link(rig.ground.machine) {
+    auto opened = Table::open(link, rig_table);
+    REQUIRE_OK(opened);
+    before.emplace(std::move(*opened));
+  }
+  void replace_a_column() {
+    REQUIRE_OK(rig.table.drop_column("a"));
+    REQUIRE_OK(rig.table.add_column(column_of("c: string nullable")));
+  }
+
+  TableRig rig;
+  cli::SessionLink link;
+  std::optional<Table> before;
+};
+
+TEST_CASE("rows do not get into columns that they are not for") {
+  for (const bool upserts : {false, true}) {
+    for (const bool is_other_table : {false, true}) {
+      // One that is too long for its index would fit the other column.
+      for (const std::size_t length : {1, 2000}) {
+        CAPTURE(upserts);
+        CAPTURE(is_other_table);
+        CAPTURE(length);
+        Sessions two;
+        if (is_other_table) {
+          REQUIRE_OK(Catalogue(two.rig.ground.link).drop_table(rig_table));
+          two.rig.table = make_table(
+              two.rig.ground.link, "relation t = struct { id: i64, x: string nullable, y: string nullable } key (id)");
+        } else {
+          two.replace_a_column();
+        }
+        const std::vector<Row> rows = {{i64(1), text(std::string(length, 'a')), text("b")}};
+        const auto put = [&] { return upserts ? two.before->upsert(rows) : two.before->insert(rows); };
+        const auto refused = put();
+        REQUIRE_FALSE(refused.has_value());
+        CHECK_EQ(refused.error().status, Status::mismatch);
+        CHECK_EQ(two.rig.table.count().value_or(1), 0);
+        // Whoever knows the new columns does it again.
+        REQUIRE_OK(put());
+      }
+    }
+  }
+}
+
+TEST_CASE("rows that cannot be put in the place of others are not put into another table that could") {
+  Sessions two("relation t = struct { id: i64, x: string nullable }");
+  REQUIRE_OK(Catalogue(two.rig.ground.link).drop_table(rig_table));
+  two.rig.table = make_table(two.rig.ground.link, "relation t = struct { id: i64, y: string nullable } key (id)");
+  const auto refused = two.before->upsert({{i64(1), text("x")}});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK_EQ(refused.error().status, Status::mismatch);
+  CHECK_EQ(two.rig.table.count().value_or(1), 0);
+}
+
+TEST_CASE("rows get into columns that have other names by now") {
+  Sessions two;
+  REQUIRE_OK(two.rig.table.rename_column("a", "c"));
+  REQUIRE_OK(two.before->insert({{i64(1), text("x"), text("y")}}));
+  CHECK_EQ(rows_of(two.rig.table, {.where = "c = 'x' and b = 'y'"}).size(), 1);
+}
+
+TEST_CASE("rows of a scan are of the columns that it has told, or there are none") {
+  Sessions two;
+  REQUIRE_OK(two.rig.table.insert({{i64(1), text("a"), text("b")}}));
+  for (const bool is_told : {true, false}) {
+    CAPTURE(is_told);
+    auto scan = two.before->scan({});
+    REQUIRE_OK(scan);
+    if (is_told) REQUIRE_EQ(scan->columns().size(), 3);
+    REQUIRE_OK(two.rig.table.add_column(column_of(is_told ? "c: i64 nullable" : "d: i64 nullable")));
+    std::vector<Row> rows;
+    const auto some = scan->next(rows);
+    if (is_told) {
+      REQUIRE_FALSE(some.has_value());
+      CHECK_EQ(some.error().status, Status::mismatch);
+      CHECK_EQ(scan->next(rows).error().status, Status::mismatch);
+      continue;
+    }
+    REQUIRE_OK(some);
+    CHECK_EQ(rows.at(0).size(), 5);
+  }
+  // Those that stay may have other places.
+  auto scan = two.before->scan({.columns = {"b", "id"}});
+  REQUIRE_OK(scan);
+  CHECK_EQ(scan->columns(), std::vector<std::uint32_t>{2, 0});
+  REQUIRE_OK(two.rig.table.drop_column("a"));
+  std::vector<Row> rows;
+  REQUIRE_OK(scan->next(rows));
+  CHECK_EQ(scan->columns(), std::vector<std::uint32_t>{1, 0});
+  CHECK_EQ(rows.at(0).at(0).as_bytes(), "b");
+}
+
+}  // namespace
+}  // namespace chimera::tables::testing
