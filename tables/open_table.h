@@ -33,7 +33,7 @@ class OpenTable {
   [[nodiscard]] const TableHeader& header() const { return header_; }
   /// Tells shapes apart, also those of two tables that have had this name one after the other.
   [[nodiscard]] std::uint64_t shape_mark() const { return load<std::uint64_t>(shape_->header.data) ^ header_.shape; }
-  /// The same for who only reads: compressing a column changes the shape, and nothing that was bound to its columns.
+  /// The same for what is bound to columns and indexes: compressing a column changes the shape, and nothing of that.
   [[nodiscard]] std::uint64_t reading_mark() const { return reading_mark_; }
   /// This is the same table as `before` was, with the same columns and indexes, so it has the same reading mark.
   void go_on_from(const OpenTable& before) { reading_mark_ = before.reading_mark_; }

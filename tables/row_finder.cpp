@@ -52,7 +52,10 @@ Result<FindPlan> plan_find(const TableShape& shape, const Predicate& predicate, 
 }
 
 Failure shape_changed(const TableShape& shape) {
-  return {Status::mismatch, fmt::format("The columns of {} have been changed meanwhile.", shape.name)};
+  return {Status::mismatch,
+          fmt::format("Columns or indexes of {} have been changed meanwhile: do it again. A scan with "
+                      "--snapshot is not disturbed by that.",
+                      shape.name)};
 }
 
 bool is_shape_changed(const Failure& failure) noexcept {

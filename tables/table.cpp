@@ -67,7 +67,9 @@ Result<> Table::reopen() {
 bool Table::has_new_shape() {
   const Result<TableHeader> header = read_header(*open_);
   const bool is_old = header ? header->shape != open_->header().shape : is_lost_race(header.error());
-  return is_old && reopen().has_value();
+  if (!is_old) return false;
+  const Result<> opened = reopen();
+  return opened || is_lost_race(opened.error());
 }
 
 Result<> Table::prepare_again(const Failure& failure, unsigned tries) {
@@ -88,7 +90,11 @@ Result<> Table::prepare_again(const Failure& failure, unsigned tries) {
     open_->renew(*header);
     return {};
   }
-  return reopen();
+  const Result<> opened = reopen();
+  // Somebody has changed it again while it was looked at. What is kept is old still, so that the next try fails as this
+  // one has, and comes here.
+  if (!opened && is_lost_race(opened.error())) return {};
+  return opened;
 }
 
 Result<std::uint64_t> Table::count() {

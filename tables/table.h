@@ -205,7 +205,7 @@ class Table {
   /// Does what is bound to columns by their names, again where these have been changed before it has done anything.
   template <typename Attempt>
   [[nodiscard]] auto with_names(Attempt attempt, const bool* has_changed = nullptr) -> decltype(attempt());
-  /// Whether what was kept of the columns is old; it is new then.
+  /// Whether what was kept of the columns is old; it is new then, unless a race for it was lost.
   [[nodiscard]] bool has_new_shape();
   [[nodiscard]] Result<std::uint64_t> update_where_once(std::string_view where, std::span<const Assignment> assignments,
                                                         bool& has_changed);

@@ -37,13 +37,13 @@ class ChangeWhere {
   /// `shape_changed` only where nothing has been changed yet. What has begun must not be done again from its front, or
   /// it would count too few.
   Result<std::uint64_t> run(bool& has_changed) {
-    const std::uint64_t shape = table_.opened().shape_mark();
+    const std::uint64_t mark = table_.opened().reading_mark();
     std::uint64_t changed = 0;
     for (;;) {
       const RowFinder::Position before = finder_.position();
       const auto some = table_.retry<std::optional<std::size_t>>([&](OpenTable& table) {
         finder_.put_back(before);
-        return chunk(table, shape);
+        return chunk(table, mark);
       });
       if (!some && some.error().status == Status::too_large && most_ > 1) {
         most_ /= 2;
@@ -62,8 +62,8 @@ class ChangeWhere {
 
  private:
   /// How many were changed; nothing at the end.
-  Result<std::optional<std::size_t>> chunk(OpenTable& table, std::uint64_t shape) {
-    if (table.shape_mark() != shape) return std::unexpected(shape_changed(table.shape()));
+  Result<std::optional<std::size_t>> chunk(OpenTable& table, std::uint64_t mark) {
+    if (table.reading_mark() != mark) return std::unexpected(shape_changed(table.shape()));
     const auto some = finder_.next(table, table_.reader(), {}, most_);
     if (!some) return std::unexpected(some.error());
     if (!*some) return std::optional<std::size_t>();
