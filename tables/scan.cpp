@@ -94,6 +94,7 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
     most_ = std::min(most_ * 2, most_ever_);
   }
   if (numbers_.empty()) {
+    left_ = 0;  // whoever asks again is told so again
     if (moment_) {
       if (auto ended = moment_->end(); !ended) return std::unexpected(std::move(ended.error()));
     }

@@ -115,6 +115,9 @@ TEST_CASE("a scan of one moment gives the rows of its begin, whatever others wri
     }
     REQUIRE(model_of(all) == begin);
     CHECK_EQ(moments_of(rig.ground.link), 0);
+    const auto asked_again = scan->next(some);
+    REQUIRE_OK(asked_again);
+    CHECK_FALSE(*asked_again);
     while (rows.size() < 600) writer.insert(100);
   }
   CHECK(model_of(rows_of(rig.table)) == rows);
