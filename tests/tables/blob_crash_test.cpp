@@ -15,11 +15,11 @@
 #include "tables/open_table.h"
 #include "tests/devices/pool_rig.h"
 #include "tests/tables/table_rig.h"
+#include "tests/tables/taken_images.h"
 
 namespace chimera::tables::testing {
 namespace {
 
-constexpr std::size_t images_a_operation = 3;
 constexpr std::int64_t most_ids = 5;
 constexpr std::string_view schema =
     "relation t = struct { id: i64, tag: string nullable indexed, data: blob nullable, more: string nullable external "
@@ -39,9 +39,8 @@ class CrashedBlobs {
     auto table = Table::open(link_, rig_table, {.blob_piece_bytes = 3000});
     REQUIRE_OK(table);
     table_.emplace(std::move(*table));
-    rig_.disk.at_boundaries([this](auto, const auto&) { take(); });
+    images_.emplace(rig_.disk, random_);
   }
-  ~CrashedBlobs() { rig_.disk.at_boundaries({}); }
 
   std::string run(std::size_t steps) {
     for (std::size_t step = 0; step < steps; ++step) {
@@ -108,19 +107,8 @@ class CrashedBlobs {
     if (finishes) REQUIRE_OK(writer->finish());
   }
 
-  void take() {
-    if (!random_.chance(25)) return;
-    const io::CrashImages images =
-        rig_.disk.crash_images({.enumerate_up_to = 8, .most_singles = 8, .samples = 8, .seed = random_.next()});
-    taken_.push_back(images.at(random_.below(images.size())));
-    if (taken_.size() > images_a_operation)
-      taken_.erase(taken_.begin() + static_cast<std::ptrdiff_t>(random_.below(taken_.size())));
-  }
-
   std::string judge(const Model& before) {
-    std::vector<io::DiskImage> images;
-    images.swap(taken_);
-    for (const io::DiskImage& image : images) {
+    for (const io::DiskImage& image : images_->since()) {
       ++judged;
       devices::testing::PoolRig crashed(image);
       cli::SessionLink link(*crashed.machine);
@@ -173,7 +161,7 @@ class CrashedBlobs {
   cli::SessionLink link_;
   std::optional<Table> table_;
   Model model_;
-  std::vector<io::DiskImage> taken_;
+  std::optional<TakenImages> images_;
 };
 
 TEST_CASE("a crash leaves each long value as it was or as it is to be, whole, and nothing that is not erased") {

@@ -15,6 +15,7 @@
 #include "tables/collections/sequence.h"
 #include "tests/devices/pool_rig.h"
 #include "tests/tables/table_rig.h"
+#include "tests/tables/taken_images.h"
 
 namespace chimera::tables::testing {
 namespace {
@@ -62,9 +63,8 @@ class CrashedCollections {
       : random_(seed),
         rig_(devices::smallest_store_blocks, seed),
         users_{{*rig_.machine, seed << 32}, {*rig_.machine, seed << 48}} {
-    rig_.disk.at_boundaries([this](auto, const auto&) { take(); });
+    images_.emplace(rig_.disk, random_);
   }
-  ~CrashedCollections() { rig_.disk.at_boundaries({}); }
 
   void run(std::size_t steps) {
     for (std::size_t step = 0; step < steps; ++step) {
@@ -117,17 +117,8 @@ class CrashedCollections {
     }
   }
 
-  void take() {
-    if (taken_.size() == 3 || !random_.chance(40)) return;
-    const io::CrashImages images =
-        rig_.disk.crash_images({.enumerate_up_to = 8, .most_singles = 8, .samples = 8, .seed = random_.next()});
-    taken_.push_back(images.at(random_.below(images.size())));
-  }
-
   void judge(const CollectionsModel& before) {
-    std::vector<io::DiskImage> images;
-    images.swap(taken_);
-    for (const io::DiskImage& image : images) {
+    for (const io::DiskImage& image : images_->since()) {
       ++judged;
       devices::testing::PoolRig crashed(image);
       CollectionsUser user(*crashed.machine, 1);
@@ -144,7 +135,7 @@ class CrashedCollections {
   devices::testing::PoolRig rig_;
   CollectionsUser users_[2];
   CollectionsModel model_;
-  std::vector<io::DiskImage> taken_;
+  std::optional<TakenImages> images_;
 };
 
 TEST_CASE("a crash leaves whole operations of maps and queues") {

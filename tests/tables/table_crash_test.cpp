@@ -5,18 +5,16 @@
 #include <doctest/doctest.h>
 
 #include <optional>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "tests/devices/pool_rig.h"
 #include "tests/tables/table_model.h"
 #include "tests/tables/table_rig.h"
+#include "tests/tables/taken_images.h"
 
 namespace chimera::tables::testing {
 namespace {
-
-constexpr std::size_t images_a_operation = 3;
 
 class CrashedTables {
  public:
@@ -28,9 +26,8 @@ class CrashedTables {
     auto table = Table::open(link_, rig_table, {.most_rows_entered = 7});
     REQUIRE_OK(table);
     table_.emplace(std::move(*table));
-    rig_.disk.at_boundaries([this](auto, const auto&) { take(); });
+    images_.emplace(rig_.disk, random_);
   }
-  ~CrashedTables() { rig_.disk.at_boundaries({}); }
 
   std::string run(std::size_t steps) {
     for (std::size_t step = 0; step < steps; ++step) {
@@ -46,20 +43,8 @@ class CrashedTables {
   std::size_t judged = 0, unfinished = 0;
 
  private:
-  void take() {
-    // The later ones of an operation are where its commit is.
-    if (!random_.chance(25)) return;
-    const io::CrashImages images =
-        rig_.disk.crash_images({.enumerate_up_to = 8, .most_singles = 8, .samples = 8, .seed = random_.next()});
-    taken_.push_back(images.at(random_.below(images.size())));
-    if (taken_.size() > images_a_operation)
-      taken_.erase(taken_.begin() + static_cast<std::ptrdiff_t>(random_.below(taken_.size())));
-  }
-
   std::string judge(const ModelTable& before) {
-    std::vector<io::DiskImage> images;
-    images.swap(taken_);
-    for (const io::DiskImage& image : images) {
+    for (const io::DiskImage& image : images_->since()) {
       ++judged;
       devices::testing::PoolRig crashed(image);
       cli::SessionLink link(*crashed.machine);
@@ -91,7 +76,7 @@ class CrashedTables {
   cli::SessionLink link_;
   std::optional<Table> table_;
   ModelTable model_;
-  std::vector<io::DiskImage> taken_;
+  std::optional<TakenImages> images_;
 };
 
 TEST_CASE("a crash leaves whole operations, and indexes that agree with their rows") {
