@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/sqlite.h"
 #include "bench/subject.h"
 #include "bench/workload.h"
 
@@ -72,49 +73,27 @@ class Upserts : public Subject {
 class SqliteUpserts final : public Upserts {
  public:
   explicit SqliteUpserts(const Arguments& arguments) : Upserts(arguments) {
-    require(sqlite3_open(arguments.text("file").c_str(), &database_) == SQLITE_OK);
-    run("PRAGMA journal_mode=WAL");
-    run("PRAGMA synchronous=FULL");
-    run("PRAGMA cache_size=-" + std::to_string(arguments.number("cache") >> 10));
-    run("CREATE TABLE rows(key INTEGER PRIMARY KEY, value BLOB)");
-    begin_ = prepare("BEGIN");
-    commit_ = prepare("COMMIT");
-    put_ = prepare("INSERT INTO rows VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+    database_.open(arguments.text("file"), "FULL", arguments.number("cache"));
+    database_.run("CREATE TABLE rows(key INTEGER PRIMARY KEY, value BLOB)");
+    begin_ = database_.prepare("BEGIN");
+    commit_ = database_.prepare("COMMIT");
+    put_ = database_.prepare("INSERT INTO rows VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
     fill();
-    run("PRAGMA wal_checkpoint(TRUNCATE)");
-  }
-  ~SqliteUpserts() override {
-    for (sqlite3_stmt* statement : {begin_, commit_, put_}) sqlite3_finalize(statement);
-    sqlite3_close(database_);
+    database_.settle_log();
   }
 
  protected:
-  void begin() override { step(begin_); }
-  void commit() override { step(commit_); }
+  void begin() override { database_.step(begin_); }
+  void commit() override { database_.step(commit_); }
   void put(std::uint64_t key, const std::vector<std::uint8_t>& value) override {
-    require(sqlite3_bind_int64(put_, 1, static_cast<sqlite3_int64>(key)) == SQLITE_OK);
-    require(sqlite3_bind_blob(put_, 2, value.data(), static_cast<int>(value.size()), SQLITE_STATIC) == SQLITE_OK);
-    step(put_);
+    database_.require(sqlite3_bind_int64(put_, 1, static_cast<sqlite3_int64>(key)) == SQLITE_OK);
+    database_.require(sqlite3_bind_blob(put_, 2, value.data(), static_cast<int>(value.size()), SQLITE_STATIC) ==
+                      SQLITE_OK);
+    database_.step(put_);
   }
 
  private:
-  void require(bool good) {
-    if (!good) fail(std::string("SQLite: ") + sqlite3_errmsg(database_));
-  }
-  void run(const std::string& text) {
-    require(sqlite3_exec(database_, text.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-  }
-  sqlite3_stmt* prepare(const char* text) {
-    sqlite3_stmt* statement = nullptr;
-    require(sqlite3_prepare_v2(database_, text, -1, &statement, nullptr) == SQLITE_OK);
-    return statement;
-  }
-  void step(sqlite3_stmt* statement) {
-    require(sqlite3_step(statement) == SQLITE_DONE);
-    require(sqlite3_reset(statement) == SQLITE_OK);
-  }
-
-  sqlite3* database_ = nullptr;
+  Sqlite database_;
   sqlite3_stmt* begin_ = nullptr;
   sqlite3_stmt* commit_ = nullptr;
   sqlite3_stmt* put_ = nullptr;

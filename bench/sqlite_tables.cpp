@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string>
 
+#include "bench/sqlite.h"
 #include "bench/subject.h"
 #include "bench/table_rows.h"
 
@@ -23,62 +24,38 @@ class SqliteTable : public Subject {
       : rows_(arguments.number("rows")), path_(arguments.text("file")), cache_(arguments.number("cache")) {
     open();
   }
-  ~SqliteTable() override { close(); }
-  SqliteTable(const SqliteTable&) = delete;
-  SqliteTable& operator=(const SqliteTable&) = delete;
 
  protected:
   static constexpr std::uint64_t best_batch = 100'000;
 
   void open() {
-    require(sqlite3_open(path_.c_str(), &database_) == SQLITE_OK);
-    run("PRAGMA journal_mode=WAL");
-    run("PRAGMA synchronous=NORMAL");
-    run("PRAGMA cache_size=-" + std::to_string(cache_ >> 10));
-    run("PRAGMA mmap_size=" + std::to_string(cache_));
-  }
-  void close() {
-    for (sqlite3_stmt* statement : statements_) sqlite3_finalize(statement);
-    statements_.clear();
-    sqlite3_close(database_);
+    database_.open(path_, "NORMAL", cache_);
+    database_.run("PRAGMA mmap_size=" + std::to_string(cache_));
   }
   void remove() {
-    close();
+    database_.close();
     for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(path_ + end);
   }
-  void require(bool good) {
-    if (!good) fail(std::string("SQLite: ") + sqlite3_errmsg(database_));
-  }
-  void run(const std::string& text) {
-    require(sqlite3_exec(database_, text.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-  }
-  sqlite3_stmt* prepare(const char* text) {
-    sqlite3_stmt* statement = nullptr;
-    require(sqlite3_prepare_v2(database_, text, -1, &statement, nullptr) == SQLITE_OK);
-    return statements_.emplace_back(statement);
-  }
   void fill(KeyOrder order, std::size_t size, std::uint64_t batch) {
-    run("CREATE TABLE t(key INTEGER PRIMARY KEY, value BLOB)");
-    sqlite3_stmt* const put = prepare("INSERT INTO t VALUES(?, ?)");
+    database_.run("CREATE TABLE t(key INTEGER PRIMARY KEY, value BLOB)");
+    sqlite3_stmt* const put = database_.prepare("INSERT INTO t VALUES(?, ?)");
     KeyedValues source(rows_, order, size);
     while (source.left() > 0) {
-      run("BEGIN");
+      database_.run("BEGIN");
       for (std::uint64_t n = 0; n < batch && source.left() > 0; ++n) {
         const auto [key, value] = source.next();
         sqlite3_bind_int64(put, 1, key);
         sqlite3_bind_blob(put, 2, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
-        require(sqlite3_step(put) == SQLITE_DONE && sqlite3_reset(put) == SQLITE_OK);
+        database_.step(put);
       }
-      run("COMMIT");
+      database_.run("COMMIT");
     }
   }
-  void settle_log() { run("PRAGMA wal_checkpoint(TRUNCATE)"); }
 
   const std::uint64_t rows_;
   const std::string path_;
   const std::uint64_t cache_;
-  sqlite3* database_ = nullptr;
-  std::vector<sqlite3_stmt*> statements_;
+  Sqlite database_;
 };
 
 /// Each sample fills a file of its own. What its log holds is on the medium when the sample ends, as with ours.
@@ -109,30 +86,30 @@ class Gets final : public SqliteTable {
   explicit Gets(const Arguments& arguments)
       : SqliteTable(arguments), size_(arguments.number("size")), seconds_(arguments.seconds()), shuffle_(rows_) {
     fill(KeyOrder::rising, size_, best_batch);
-    settle_log();
-    get_ = prepare("SELECT value FROM t WHERE key = ?");
+    database_.settle_log();
+    get_ = database_.prepare("SELECT value FROM t WHERE key = ?");
     for (std::uint64_t n = 0; n < rows_; ++n) get();
   }
 
   double sample() override {
-    run("BEGIN");  // its lock is taken once, not for each row
+    database_.run("BEGIN");  // its lock is taken once, not for each row
     const double rate = rate_of(seconds_, [this] {
       constexpr std::uint64_t at_once = 1000;
       for (std::uint64_t n = 0; n < at_once; ++n) get();
       return at_once;
     });
-    run("COMMIT");
+    database_.run("COMMIT");
     return rate;
   }
 
  private:
   void get() {
     sqlite3_bind_int64(get_, 1, static_cast<sqlite3_int64>(shuffle_.next()));
-    require(sqlite3_step(get_) == SQLITE_ROW);
+    database_.require(sqlite3_step(get_) == SQLITE_ROW);
     value_.assign(static_cast<const char*>(sqlite3_column_blob(get_, 0)),
                   static_cast<std::size_t>(sqlite3_column_bytes(get_, 0)));
     if (value_.size() != size_) fail("a row is not there");
-    require(sqlite3_reset(get_) == SQLITE_OK);
+    database_.require(sqlite3_reset(get_) == SQLITE_OK);
   }
 
   const std::size_t size_;
@@ -150,8 +127,8 @@ class Ranges final : public SqliteTable {
         seconds_(arguments.seconds()),
         shuffle_(rows_ - span_) {
     fill(KeyOrder::rising, arguments.number("size"), best_batch);
-    settle_log();
-    range_ = prepare("SELECT key, value FROM t WHERE key BETWEEN ? AND ? ORDER BY key");
+    database_.settle_log();
+    range_ = database_.prepare("SELECT key, value FROM t WHERE key BETWEEN ? AND ? ORDER BY key");
   }
 
   double sample() override {
@@ -165,7 +142,7 @@ class Ranges final : public SqliteTable {
                                 std::string(static_cast<const char*>(sqlite3_column_blob(range_, 1)),
                                             static_cast<std::size_t>(sqlite3_column_bytes(range_, 1))));
       }
-      require(sqlite3_reset(range_) == SQLITE_OK);
+      database_.require(sqlite3_reset(range_) == SQLITE_OK);
       if (rows_read_.size() != span_) fail("a range has " + std::to_string(rows_read_.size()) + " rows");
       return std::uint64_t{1};
     });
@@ -182,28 +159,28 @@ class Ranges final : public SqliteTable {
 class Sums final : public SqliteTable {
  public:
   explicit Sums(const Arguments& arguments) : SqliteTable(arguments) {
-    run("CREATE TABLE t(key INTEGER PRIMARY KEY, chosen INTEGER, added INTEGER)");
-    sqlite3_stmt* const put = prepare("INSERT INTO t VALUES(?, ?, ?)");
-    run("BEGIN");
+    database_.run("CREATE TABLE t(key INTEGER PRIMARY KEY, chosen INTEGER, added INTEGER)");
+    sqlite3_stmt* const put = database_.prepare("INSERT INTO t VALUES(?, ?, ?)");
+    database_.run("BEGIN");
     for (std::uint64_t key = 0; key < rows_; ++key) {
       sqlite3_bind_int64(put, 1, static_cast<sqlite3_int64>(key));
       sqlite3_bind_int64(put, 2, chosen_of(key));
       sqlite3_bind_int64(put, 3, added_of(key));
-      require(sqlite3_step(put) == SQLITE_DONE && sqlite3_reset(put) == SQLITE_OK);
+      database_.step(put);
     }
-    run("COMMIT");
-    settle_log();
-    sum_ = prepare("SELECT sum(added) FROM t WHERE chosen < ?");
+    database_.run("COMMIT");
+    database_.settle_log();
+    sum_ = database_.prepare("SELECT sum(added) FROM t WHERE chosen < ?");
     sqlite3_bind_int64(sum_, 1, chosen_limit);
     sample();
   }
 
   double sample() override {
     const Stopwatch watch;
-    require(sqlite3_step(sum_) == SQLITE_ROW);
+    database_.require(sqlite3_step(sum_) == SQLITE_ROW);
     const sqlite3_int64 sum = sqlite3_column_int64(sum_, 0);
     const double seconds = watch.seconds();
-    require(sqlite3_reset(sum_) == SQLITE_OK);
+    database_.require(sqlite3_reset(sum_) == SQLITE_OK);
     if (sum != expected_sum(rows_)) fail("the sum is wrong");
     return static_cast<double>(rows_) / seconds;
   }
@@ -216,7 +193,7 @@ class Space final : public SqliteTable {
  public:
   explicit Space(const Arguments& arguments) : SqliteTable(arguments) {
     fill(KeyOrder::rising, arguments.number("size"), best_batch);
-    settle_log();
+    database_.settle_log();
   }
 
   double sample() override { return static_cast<double>(std::filesystem::file_size(path_)); }

@@ -3,11 +3,10 @@
 #include "isa/decoder.h"
 
 #include <algorithm>
-#include <cstring>
-#include <memory>
 #include <vector>
 
 #include "fuzz/check.h"
+#include "fuzz/exact_copy.h"
 #include "isa/answer.h"
 #include "isa/encoder.h"
 
@@ -16,19 +15,8 @@ namespace {
 using chimera::Decoded;
 using Bytes = std::span<const std::uint8_t>;
 
-/// Of just that size on the heap, so that the sanitizer sees any read past the end.
-struct Copy {
-  explicit Copy(Bytes bytes) : data{new std::uint8_t[bytes.size()]}, size{bytes.size()} {
-    if (size > 0) std::memcpy(data.get(), bytes.data(), size);
-  }
-  [[nodiscard]] Bytes bytes() const { return {data.get(), size}; }
-
-  std::unique_ptr<std::uint8_t[]> data;
-  std::size_t size;
-};
-
 void check_prefix(Bytes rest, std::size_t size, const Decoded& whole) {
-  const Copy part{rest.first(size)};
+  const ExactCopy part{rest.first(size)};
   chimera::Instruction instruction;
   const Decoded decoded = decode(part.bytes(), instruction);
   if (decoded.kind == Decoded::Kind::incomplete) {
@@ -58,7 +46,7 @@ void check_answer(const chimera::Instruction& instruction, Bytes rest) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Bytes stream{data, size};
   while (true) {
-    const Copy copy{stream};
+    const ExactCopy copy{stream};
     chimera::Instruction instruction;
     const Decoded decoded = decode(copy.bytes(), instruction);
     for (const std::size_t part : {stream.size() / 2, stream.size() - std::min<std::size_t>(stream.size(), 1)}) {

@@ -4,10 +4,9 @@
 #include "types/self_describing.h"
 
 #include <algorithm>
-#include <cstring>
-#include <memory>
 
 #include "fuzz/check.h"
+#include "fuzz/exact_copy.h"
 #include "types/check.h"
 #include "types/content.h"
 #include "types/fixed.h"
@@ -20,19 +19,8 @@ namespace {
 using namespace chimera::types;
 using Bytes = std::span<const std::uint8_t>;
 
-/// Of just that size on the heap, so that the sanitizer sees any read past the end.
-struct Copy {
-  explicit Copy(Bytes bytes) : data{new std::uint8_t[bytes.size()]}, size{bytes.size()} {
-    if (size > 0) std::memcpy(data.get(), bytes.data(), size);
-  }
-  [[nodiscard]] Bytes bytes() const { return {data.get(), size}; }
-
-  std::unique_ptr<std::uint8_t[]> data;
-  std::size_t size;
-};
-
 void check_free(Bytes bytes) {
-  const Copy copy{bytes};
+  const ExactCopy copy{bytes};
   const auto value = decode_self_describing(copy.bytes());
   if (!value) return;
   std::vector<std::uint8_t> again;
@@ -45,7 +33,7 @@ void check_free(Bytes bytes) {
 }
 
 void check_typed(Bytes bytes, const Type& type) {
-  const Copy copy{bytes};
+  const ExactCopy copy{bytes};
   if (const auto value = value_of_content(copy.bytes(), type)) {
     std::vector<std::uint8_t> scratch;
     FUZZ_CHECK(std::ranges::equal(content_of(*value, type, scratch), bytes));
@@ -63,9 +51,9 @@ void check_typed(Bytes bytes, const Type& type) {
     if (!fixed_width(type)) continue;
     const FixedColumn column{type, nullable};
     if (bytes.size() < column.width()) continue;
-    const Copy entry{bytes.first(column.width())};
+    const ExactCopy entry{bytes.first(column.width())};
     if (const auto value = column.get(entry.data.get())) {
-      const Copy again{bytes.first(column.width())};
+      const ExactCopy again{bytes.first(column.width())};
       column.put(*value, again.data.get());
     }
   }
