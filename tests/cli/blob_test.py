@@ -56,6 +56,8 @@ class Blobs(Tables):
                     process.stdin.close()
                     if target == self.store:
                         wait_for_lock(self.store)
+                    else:
+                        self.wait_for_other_sessions(target)
                     self.sound(target)
                     self.assertEqual(self.chimera("blob", "list", target, "m/m/b"), "               5  one\n")
                     self.assertEqual(self.chimera("blob", "get", target, "m/m/b", "one", "-"), "first")

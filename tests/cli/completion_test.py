@@ -3,8 +3,10 @@
 
 import os
 import pty
+import select
 import shutil
 import subprocess
+import threading
 import unittest
 
 from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest
@@ -19,8 +21,18 @@ class Shell:
                                         env={**os.environ, "TERM": "dumb", **environment}, start_new_session=True)
         os.close(theirs)
         self.terminal = ours
-        self.output = folder / "line"
-        os.mkfifo(self.output)
+        # What it shows is taken away, or it would wait for that one day.
+        self.drain = threading.Thread(target=self.take_output)
+        self.drain.start()
+        os.mkfifo(folder / "line")
+        self.output = os.open(folder / "line", os.O_RDWR)
+
+    def take_output(self):
+        try:
+            while os.read(self.terminal, 1 << 16):
+                pass
+        except OSError:  # it has ended
+            pass
 
     def press(self, keys):
         os.write(self.terminal, keys.encode())
@@ -28,13 +40,19 @@ class Shell:
     def line_after(self, keys):
         """What stands in the line when these keys have been pressed; the line is empty again after that."""
         self.press(keys + "\x18")  # ^X writes it to the pipe and empties it
-        with open(self.output, encoding="utf-8") as pipe:  # opened for writing by the shell
-            return pipe.read().rstrip("\n")
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([self.output], [], [], TIMEOUT_SECONDS)[0]:
+                raise AssertionError(f"the shell does not tell its line after {keys!r}")
+            line += os.read(self.output, 1 << 16)
+        return line.decode().rstrip("\n")
 
     def close(self):
         self.process.kill()
         self.process.wait()
+        self.drain.join()
         os.close(self.terminal)
+        os.close(self.output)
 
 
 class Completion(ChimeraTest):

@@ -48,6 +48,8 @@ class ConfigurationFile(ChimeraTest):
             def read_banner(self):
                 while len(self.addresses) < addresses:
                     line = self.process.stdout.readline()
+                    if not line:
+                        raise AssertionError("the server did not start: " + self.process.communicate()[1])
                     self.banner.append(line)
                     if line.startswith("listening on "):
                         self.addresses.append(line.split()[-1])

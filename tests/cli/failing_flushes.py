@@ -12,6 +12,8 @@ import struct
 import threading
 import unittest
 
+from harness import TIMEOUT_SECONDS
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {"x86_64": (317, 75), "aarch64": (277, 83)}  # of seccomp and of fdatasync
 PR_SET_NO_NEW_PRIVS, SET_MODE_FILTER, FLAG_NEW_LISTENER = 38, 1, 1 << 3
@@ -53,7 +55,7 @@ class FailingFlushes:
         if platform.machine() not in NUMBERS:
             raise unittest.SkipTest(f"the numbers of the system calls on {platform.machine()} are not known here")
         self.ours, self.theirs = socket.socketpair()
-        self.listener = None
+        self.listener, self.is_heard = None, threading.Event()
         self.fails = False
         self.failed = 0  # so many have
         self.ending, self.end = os.pipe()
@@ -75,14 +77,15 @@ class FailingFlushes:
 
     def check(self):
         """In the test, when the process does something."""
-        if self.listener is None:
+        if not self.is_heard.wait(TIMEOUT_SECONDS) or self.listener is None:
             raise unittest.SkipTest("the kernel does not ask about system calls here (seccomp)")
 
     def answer(self):
         word, descriptors, _, _ = socket.recv_fds(self.ours, 1, 1)
-        if word != b"y":
+        self.listener = descriptors[0] if word == b"y" else None
+        self.is_heard.set()
+        if self.listener is None:
             return
-        self.listener = descriptors[0]
         poll = select.poll()
         poll.register(self.listener, select.POLLIN)
         poll.register(self.ending, select.POLLIN)

@@ -345,7 +345,9 @@ class Kills(FileTest):
         # Every place holds number 0 before the first commit, which a kill may be ahead of.
         self.path = self.image("disk.img", bytes(100_000) + b"x" * (199_990 - 100_000) + bytes(10))
         self.disk, self.pool = b"\xa1" * 16, b"\xb1" * 16
-        chosen = random.Random()
+        seed = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(1 << 32)))
+        print(f"KILL_SEED={seed}", flush=True)
+        chosen = random.Random(seed)
         number = 0
         for turn in range(int(os.environ.get("KILLS", 25))):
             server = self.serve(options=["--attach", self.attached])

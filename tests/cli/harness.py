@@ -1,6 +1,9 @@
 """What the tests of the command line share: the program, servers, and a client that speaks the bytes itself."""
 
+import ctypes
+import faulthandler
 import fcntl
+import json
 import os
 import pathlib
 import pty
@@ -16,9 +19,49 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHIMERA = os.path.abspath(os.environ.get("CHIMERA", ROOT / "build" / "chimera"))
 TIMEOUT_SECONDS = 240  # of one command, on a slow computer under the sanitizers
+LONGEST_TEST_SECONDS = 1200  # the same of one test; tests/run.py ends a script after twice that
+
+LIBC, PR_SET_CHILD_SUBREAPER = ctypes.CDLL(None), 36
 
 OK, ILLEGAL, NO_DEVICE, NOT_FOUND, EXISTS, OUT_OF_RANGE, MISALIGNED, MISMATCH = range(8)
 BUSY, NO_SPACE, IO_ERROR, CORRUPT, TOO_LARGE, DENIED, UNSUPPORTED, READ_ONLY, BAD_TEXT = range(10, 19)
+
+
+def wait_until(is_so, what, process=None):
+    """Asks again and again until it is so, and gives back what was answered. A failure says what was waited for;
+    `process` is one that has to live meanwhile."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not (answer := is_so()):
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"waiting for {what}: the process has ended with {process.returncode}")
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waiting for {what}: not within {TIMEOUT_SECONDS} s")
+        time.sleep(0.005)
+    return answer
+
+
+def children():
+    """The processes that this one has started, or taken over from one that has ended, and that still run."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(parent) == os.getpid() and state not in "ZX":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def kill_children():
+    """Ends all of them, and those that they leave behind."""
+    while running := children():
+        for process in running:
+            try:
+                os.kill(process, signal.SIGKILL)
+                os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # whoever has started it hears how it ended
+            except (ProcessLookupError, ChildProcessError):  # another thread has heard that
+                pass
 
 
 class Server:
@@ -74,13 +117,17 @@ def wait_for_lock(store):
 def wait_for_silence(address):
     """The same of a unix socket that it listened at."""
     kind, _, path = address.partition(":")
-    while kind == "unix":
+
+    def is_silent():
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(path)
             except (ConnectionRefusedError, FileNotFoundError):
-                return
-        time.sleep(0.01)
+                return True
+        return False
+
+    if kind == "unix":
+        wait_until(is_silent, f"the end of a killed server's socket {path}")
 
 
 class Connection:
@@ -147,12 +194,32 @@ def read_bytes_at(offset, count):
     return b"\x12" + struct.pack("<QI", offset, count)
 
 
-class ChimeraTest(unittest.TestCase):
+class BoundedTest(unittest.TestCase):
+    """A test that ends: one that hangs, wherever it does, fails there, and nothing that it has started outlives it."""
+
+    longest_seconds = LONGEST_TEST_SECONDS
+
+    def setUp(self):
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a process has started and leaves behind becomes ours
+        before = signal.signal(signal.SIGALRM, self.take_too_long)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, self.longest_seconds, 60)  # again, if it is the cleaning up that hangs
+        self.addCleanup(kill_children)
+
+    def take_too_long(self, *_):
+        faulthandler.dump_traceback()  # of every thread
+        kill_children()
+        raise AssertionError(f"this test has not ended within {self.longest_seconds} s; it has come to here")
+
+
+class ChimeraTest(BoundedTest):
     """A test with a folder of its own, in which commands run and servers end with it."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="chimera-test-")
         self.addCleanup(folder.cleanup)
+        super().setUp()
         self.folder = pathlib.Path(folder.name)
         self.store = self.folder / "store.img"
 
@@ -213,6 +280,11 @@ class ChimeraTest(unittest.TestCase):
         connection = Connection(address)
         self.addCleanup(connection.close)
         return connection
+
+    def wait_for_other_sessions(self, address):
+        """The server notices that a client has been killed when it looks at its socket; our own session is one."""
+        wait_until(lambda: json.loads(self.chimera("stats", address, "--json"))["sessions"] <= 1,
+                   "the sessions of others to end")
 
     def write_file(self, name, content):
         path = self.folder / name

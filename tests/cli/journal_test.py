@@ -16,7 +16,7 @@ import uuid
 
 import golden_store
 import journal_reader
-from harness import ChimeraTest, create_device, open_device, write_bytes_at
+from harness import ChimeraTest, create_device, open_device, wait_until, write_bytes_at
 from journal_reader import DamagedJournal, JournalReader
 from store_reader import BLOCK, StoreReader, crc32c
 
@@ -334,9 +334,8 @@ class Journal(ChimeraTest):
             for number in range(count):
                 connection.send(write_bytes_at(number * 2 * BLOCK + 1, bytes(4000)))
                 self.assertEqual(connection.answer()[0], 0)
-            while not reached(said := json.loads(self.chimera("info", server.addresses[0], "--json"))):
-                pass
-            return said["journal"]
+            said = lambda: json.loads(self.chimera("info", server.addresses[0], "--json"))  # noqa: E731
+            return wait_until(lambda: reached(found := said()) and found, "the journal to get there")["journal"]
 
         start = json.loads(self.chimera("info", server.addresses[0], "--json"))["journal"]
         before = write_until(lambda said: said["checkpoint"]["since_open"] > 0, 300)

@@ -201,7 +201,9 @@ class Killed(ChimeraTest):
         by_socket = {committer.connection.socket: committer for committer in self.committers}
         wanted = self.random.randrange(SESSIONS * count)
         while sum(committer.acknowledged() for committer in self.committers) < wanted:
-            for ready in select.select(by_socket, [], [])[0]:
+            answering = select.select(by_socket, [], [], harness.TIMEOUT_SECONDS)[0]
+            self.assertTrue(answering, f"fewer than {wanted} programs have been answered, and no answer comes")
+            for ready in answering:
                 self.assertTrue(by_socket[ready].receive(), "the server has ended by itself")
         time.sleep(self.random.random() * 0.004)
         end()

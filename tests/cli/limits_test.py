@@ -38,12 +38,13 @@ class Timeouts(ChimeraTest):
         client = self.connect(server.addresses[0])
         client.send(create_device("d") + write_bytes_at((1 << 20) - 1, b"x") + read_bytes_at(0, 1 << 20) * 64)
         other = self.connect(server.addresses[0])
-        status = harness.NOT_FOUND
-        while status != harness.OK:
+
+        def deletes():
             other.send(open_device("d") + b"\xf4")
-            opened = other.answer(16)[0]
-            self.assertIn(opened, (harness.OK, harness.NOT_FOUND))
-            status = other.answer()[0]
+            self.assertIn(other.answer(16)[0], (harness.OK, harness.NOT_FOUND))
+            return other.answer()[0] == harness.OK
+
+        harness.wait_until(deletes, "the client to be let go", server.process)
         with self.assertRaises((EOFError, ConnectionError)):
             client.read(64 << 20)
 

@@ -73,8 +73,9 @@ class Page(Figures):
         self.assertGreater(exposition.histogram(page["chimera_disk_seconds"], (("request", "write"),))[0], 0)
         self.assertGreater(self.value(page, "disk_bytes_total", request="write"), 4095)
         worker.close()
-        while self.value(page, "connections", protocol="instructions") != 0:
-            page = self.page(server)
+        harness.wait_until(lambda: self.value(self.page(server), "connections", protocol="instructions") == 0,
+                           "the worker's connection to be no more")
+        page = self.page(server)
         self.assertEqual(self.value(page, "connections_total", protocol="instructions"), 1)
 
     def test_stats_tells_the_same(self):

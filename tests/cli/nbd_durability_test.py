@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 import unittest
 
 import harness
@@ -113,8 +112,8 @@ class Stopping(StoreTest):
                    for n, client in enumerate(clients)]
         for writer in writers:
             writer.start()
-        while min(map(len, written)) < 100:
-            time.sleep(0.001)
+        harness.wait_until(lambda: min(map(len, written)) >= 100, "100 replies to each of the writers",
+                           self.server.process)
         self.assertEqual(self.server.stop(), (0, ""))
         for writer in writers:
             writer.join()
@@ -175,10 +174,9 @@ class FileSystem(NbdTest):
         file.touch()
         process = subprocess.Popen(["nbdfuse", str(file), uri(self.nbd, "disk")], stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.fuse_unmount, file, process)
-        while file.stat().st_size == 0:
-            if process.poll() is not None:
-                self.skipTest(f"no FUSE on this machine: {process.stderr.read().strip()}")
-            time.sleep(0.01)
+        harness.wait_until(lambda: file.stat().st_size != 0 or process.poll() is not None, "nbdfuse to show the export")
+        if process.poll() is not None:
+            self.skipTest(f"no FUSE on this machine: {process.stderr.read().strip()}")
         return file, process
 
     def fuse_unmount(self, file, process):

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 import scratch_root
-from harness import ROOT, TIMEOUT_SECONDS
+from harness import ROOT, TIMEOUT_SECONDS, BoundedTest
 from namespaces import LIBC, check, enter_mount_namespace
 
 BUILD = pathlib.Path(os.environ.get("CHIMERA_BUILD", ROOT / "build"))
@@ -46,7 +46,7 @@ def why_not():
     return "" if options["prefix"] == "/usr" else "the build is not for the prefix /usr"
 
 
-class Package(unittest.TestCase):
+class Package(BoundedTest):
     @classmethod
     def setUpClass(cls):
         if reason := why_not():

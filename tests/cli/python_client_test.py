@@ -382,11 +382,11 @@ class Connections(ServedTest):
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        before = signal.signal(signal.SIGALRM, interrupt)
-        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        self.addCleanup(signal.signal, signal.SIGUSR1, before)
 
         def interrupt_who_sends(_session):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
             over.wait()
 
         over = threading.Event()

@@ -13,7 +13,7 @@ import threading
 import unittest
 import uuid
 
-from harness import ROOT, ChimeraTest
+from harness import ROOT, TIMEOUT_SECONDS, ChimeraTest
 
 sys.path.insert(0, str(ROOT / "clients" / "python"))
 import chimera  # noqa: E402
@@ -22,7 +22,7 @@ from chimera import Error, Outcome, Program, Status  # noqa: E402
 DEVICE = uuid.UUID("3f0e7c9a-8a53-4c1c-9d5e-0d8f2f7a1b11")
 ACCOUNTS, EACH = 4, 1000
 TRANSFERS = 40  # of a worker
-TIMEOUT = 60.0
+TIMEOUT = float(TIMEOUT_SECONDS)
 COMMIT_WITH_TOKEN, OUTCOME_OF_TOKEN = b"\x7f\x60\x10\0\0\0", b"\x7f\x61\x10\0\0\0"
 
 
@@ -83,7 +83,7 @@ class Rivals(ServedTest):
         for thread in threads:
             thread.start()
         for worker in threads + processes:
-            worker.join(TIMEOUT)
+            worker.join()
         self.assertEqual([process.exitcode for process in processes], [0, 0])
         self.assertGreater(len(sums), 2 * TRANSFERS, "there was no conflict")
         self.assertEqual(set(sums), {ACCOUNTS * EACH})

@@ -11,7 +11,6 @@ import stat
 import struct
 import subprocess
 import threading
-import time
 import unittest
 
 import harness
@@ -47,10 +46,8 @@ class Sockets(ChimeraTest):
         self.assertTrue(server.addresses[2].startswith("tcp:127.0.0.1:"))
         self.connect(server.addresses[0]).send(create_device("shared"))
         for address in server.addresses:
-            while True:
-                listed = json.loads(self.chimera("devices", address, "--json"))
-                if listed:
-                    break
+            listed = harness.wait_until(lambda: json.loads(self.chimera("devices", address, "--json")), "the device",
+                                        server.process)
             self.assertEqual(listed[0]["name"], "shared")
 
     def test_a_left_over_socket_is_replaced_and_a_living_one_is_not(self):
@@ -168,8 +165,7 @@ class Stopping(ChimeraTest):
         ]
         for writer in writers:
             writer.start()
-        while min(answered.values()) < 100 and server.process.poll() is None:
-            pass
+        harness.wait_until(lambda: min(answered.values()) >= 100, "100 answers to each of the writers", server.process)
         self.assertEqual(server.stop(), (0, ""))
         for writer in writers:
             writer.join()
@@ -202,21 +198,9 @@ class Stopping(ChimeraTest):
         self.assertEqual(connection.answer()[0], 0)
         for number in range(200, 400):
             connection.send(write_bytes_at(number * BLOCK, b"x" * BLOCK))
-        server.kill()
-        self.wait_until_gone(server)
+        server.kill_and_let_go(self.store)
         self.assertIn("No problem", self.chimera("check", self.store))
         self.verify_appended({"d": 200})
-
-
-    def wait_until_gone(self, server):
-        """The kernel closes the sockets of a killed process's ring a moment after the process has ended."""
-        for address in server.addresses:
-            for _ in range(1000):
-                try:
-                    harness.Connection(address).close()
-                except OSError:
-                    break
-                time.sleep(0.01)
 
 
 class BadClients(ChimeraTest):

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import unittest
 
-from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest
+from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest, wait_until
 
 HELLO = "hello\n"
 
@@ -159,12 +159,15 @@ class Sockets(ServiceTest):
                    "--fdname=instructions:nbd", CHIMERA, "serve", ":memory:"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end, process)
-        while not paths[1].exists():
-            self.assertIsNone(process.poll(), "it has ended")
-        # The first client is what it is started for.
-        done = self.run_command("send", f"unix:{paths[0]}", "-", text=HELLO)
-        while done.returncode != 0 and b"refused" in done.stderr:  # bound, and does not listen yet
+        wait_until(paths[1].exists, "the last of the sockets", process)
+
+        def say_hello():
             done = self.run_command("send", f"unix:{paths[0]}", "-", text=HELLO)
+            is_early = done.returncode != 0 and b"refused" in done.stderr  # bound, and does not listen yet
+            return None if is_early else done
+
+        # The first client is what it is started for.
+        done = wait_until(say_hello, "somebody to listen", process)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.banner(process, 2), [f"unix:{paths[0]}", f"NBD on unix:{paths[1]}"])
 

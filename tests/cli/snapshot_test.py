@@ -10,7 +10,7 @@ import threading
 import unittest
 import uuid
 
-from harness import OK, READ_ONLY, ChimeraTest, open_device, read_bytes_at
+from harness import OK, READ_ONLY, TIMEOUT_SECONDS, ChimeraTest, open_device, read_bytes_at
 
 BLOCK = 4096
 MIB = 1 << 20
@@ -200,8 +200,8 @@ class Snapshots(ChimeraTest):
         connection = self.connect(address)
         writer = Writer(connection, [self.open(connection, name) for name in "ab"])
         writer.start()
-        writer.begun.wait(60)
         try:
+            self.assertTrue(writer.begun.wait(TIMEOUT_SECONDS), "nothing has been written yet")
             for turn in range(8):
                 self.chimera("snapshot", address, f"a=a@{turn}", f"b=b@{turn}")
         finally:

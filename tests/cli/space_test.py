@@ -5,11 +5,10 @@ import ctypes
 import json
 import os
 import random
-import time
 import unittest
 
 import nbd_client as nbd
-from harness import TIMEOUT_SECONDS, wait_for_lock
+from harness import wait_for_lock, wait_until
 
 MIB = 1 << 20
 KEEP_SIZE_AND_PUNCH = 3
@@ -90,10 +89,7 @@ class Space(nbd.NbdTest):
                 self.assertEqual(back.read_bytes(), bytes(64 * MIB) + self.image.read_bytes()[64 * MIB:])
 
     def shrinks_to(self, most):
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while self.taken() > most and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.assertLessEqual(self.taken(), most)
+        wait_until(lambda: self.taken() <= most, f"the file to take {most} bytes at most")
 
     def test_a_trim_by_nbd_reaches_the_file(self):
         self.fill()

@@ -11,7 +11,7 @@ import time
 import unittest
 
 import table_data
-from harness import CHIMERA, ROOT, TIMEOUT_SECONDS, ChimeraTest, wait_for_lock
+from harness import CHIMERA, ROOT, TIMEOUT_SECONDS, ChimeraTest, wait_for_lock, wait_until
 
 TABLE = "shop/main/orders"
 SMALL = """
@@ -254,9 +254,7 @@ class Refused(Tables):
         # A batch has 32,768 rows at most. One behind it does not fit.
         insert.stdin.write("id,a,b\n" + "".join(f"{i if i != 35000 else 'x'},1,2\n" for i in range(40000)))
         insert.stdin.flush()
-        for _ in range(1000):
-            if self.table("count", target, pairs) != "0\n":
-                break
+        wait_until(lambda: self.table("count", target, pairs) != "0\n", "the first batch", insert)
         self.table("column", "drop", target, pairs, "a")
         self.table("column", "add", target, pairs, "c: u32 nullable")
         words = insert.communicate("40000,1,2\n", timeout=TIMEOUT_SECONDS)[1]

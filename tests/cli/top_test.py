@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """chimera top: on a terminal of a given size, and where there is none."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -30,6 +31,7 @@ class Terminal:
                                         stderr=subprocess.PIPE, env={**os.environ, "TERM": "xterm"},
                                         preexec_fn=lambda: self.own(theirs))
         self.theirs = theirs
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
         self.seen = ""
 
     @staticmethod
@@ -47,7 +49,7 @@ class Terminal:
         while not re.search(wanted, piece):
             if not select.select([self.ours], [], [], harness.TIMEOUT_SECONDS)[0]:
                 raise AssertionError(f"no {wanted!r} in {piece!r}")
-            piece += os.read(self.ours, 1 << 16).decode(errors="replace")
+            piece += self.decoder.decode(os.read(self.ours, 1 << 16))
         self.seen += piece
         return piece
 
@@ -59,12 +61,15 @@ class Terminal:
 
     def end(self):
         status = self.process.wait(harness.TIMEOUT_SECONDS)
-        while select.select([self.ours], [], [], 0)[0]:
-            self.seen += os.read(self.ours, 1 << 16).decode(errors="replace")
         errors = self.process.stderr.read().decode()
         self.process.stderr.close()
         after = termios.tcgetattr(self.theirs)
         os.close(self.theirs)
+        try:
+            while piece := os.read(self.ours, 1 << 16):
+                self.seen += self.decoder.decode(piece)
+        except OSError:  # nobody has the other end any more, and all of it has been read
+            pass
         os.close(self.ours)
         return status, errors, after == self.before
 
@@ -83,21 +88,23 @@ class Top(ChimeraTest):
     def top(self, *options, columns=80, rows=24):
         return Terminal(["top", self.server.addresses[0], "--interval", "100ms", *options], columns, rows)
 
+    @staticmethod
+    def fits(lines, columns, rows):
+        """A screen of that size, and with what only a large one has."""
+        return (max(map(len, lines)) <= columns and len(lines) <= rows and
+                (rows < 40 or re.search(r"\bread bytes +\S+ +1\b", "\n".join(lines)) is not None))
+
     def test_it_fits_the_terminal_whatever_its_size_and_ends_with_q(self):
         terminal = self.top()
         for columns, rows in ((80, 24), (120, 40), (40, 10), (20, 3)):
             terminal.resize(columns, rows)
-            lines = terminal.screen()
-            for _ in range(20):  # the first ones may be of before
-                if len(lines) <= rows and max(map(len, lines)) <= columns:
-                    break
+            # The first ones may be of before.
+            harness.wait_until(lambda: self.fits(terminal.screen(), columns, rows), f"a screen of {columns} x {rows}",
+                               terminal.process)
+            for _ in range(3):
                 lines = terminal.screen()
-            lines = terminal.screen()
-            self.assertLessEqual(max(map(len, lines)), columns, lines)
-            self.assertLessEqual(len(lines), rows)
-            self.assertTrue(lines[0].startswith("chimera top"), lines)
-            if rows >= 40:
-                self.assertRegex("\n".join(lines), r"\bread bytes +\S+ +1\b")
+                self.assertTrue(self.fits(lines, columns, rows), lines)
+                self.assertTrue(lines[0].startswith("chimera top"), lines)
         os.write(terminal.ours, b"xq")
         self.assertEqual(terminal.end(), (0, "", True))
         self.assertEqual((terminal.seen.count(ENTER), terminal.seen.count(LEAVE)), (1, 1))
@@ -141,7 +148,9 @@ class Top(ChimeraTest):
                               stdout=subprocess.PIPE, text=True) as process:
             heads = 0
             while heads < 3:
-                heads += process.stdout.readline().startswith("chimera top")
+                line = process.stdout.readline()
+                self.assertNotEqual(line, "", "it has ended by itself")
+                heads += line.startswith("chimera top")
             process.stdout.close()
             self.assertEqual(process.wait(harness.TIMEOUT_SECONDS), -signal.SIGPIPE)
 
