@@ -154,7 +154,8 @@ void add_nbd_options(CLI::App& command, ServeOptions& options) {
   add_option(command, "--nbd", "ADDRESS", options.nbd_addresses,
              "Offer every device to NBD clients here: unix:PATH or tcp:HOST:PORT, any number of them")
       .check(check_address);
-  add_flag(command, "--read-only", options.server.nbd.read_only, "NBD clients may not write");
+  add_flag(command, "--read-only", options.server.nbd.read_only,
+           "NBD clients may not write; streams of instructions still may");
   add_size_option(command, "--nbd-create", options.server.nbd.create_size,
                   "An NBD client that names no device gets a new one of this size");
 }
@@ -170,6 +171,12 @@ void complete_options(CLI::App& command, ServeOptions& options) {
   if (options.addresses.empty() && options.nbd_addresses.empty() && !has_place) {
     refuse_without("--listen or --nbd: where clients may come");
   }
+  // Whoever asks for it without NBD takes it to hold for streams of instructions, which it does not.
+  if (!options.nbd_addresses.empty() || has_place) return;
+  if (options.server.nbd.read_only) {
+    refuse_without("--nbd (--read-only is for NBD clients; streams of instructions write all the same)");
+  }
+  if (options.server.nbd.create_size) refuse_without("--nbd (--nbd-create is for NBD clients)");
 }
 
 void add_server_options(CLI::App& command, server::Options& options) {

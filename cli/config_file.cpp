@@ -14,9 +14,17 @@
 
 #include "cli/commands.h"
 #include "isa/nearest.h"
+#include "isa/text.h"
 
 namespace chimera::cli {
 namespace {
+
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+/// Such a name or path would end early, or do something to the terminal that it is shown on.
+bool has_control_characters(std::string_view line) {
+  return std::ranges::any_of(line, [](unsigned char c) { return (c < ' ' && c != '\t') || c == '\x7F'; });
+}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\r";
@@ -54,7 +62,11 @@ class Reader {
     std::ifstream file(path_);
     if (!file) return {fmt::format("{}: cannot be read: {}", path_, std::strerror(errno))};
     std::string line;
-    for (line_number_ = 1; std::getline(file, line); ++line_number_) take(trimmed(line));
+    for (line_number_ = 1; std::getline(file, line); ++line_number_) {
+      std::string_view text = line;
+      if (line_number_ == 1 && text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+      take(trimmed(text));
+    }
     if (file.bad()) return {fmt::format("{}: cannot be read: {}", path_, std::strerror(errno))};
     for (auto& [name, setting] : settings_) {
       if (setting.values.size() > 1) give(*setting.option, setting.values);
@@ -74,14 +86,19 @@ class Reader {
 
   void take(std::string_view line) {
     if (line.empty() || line.front() == '#') return;
+    if (has_control_characters(line)) return fault("there is a control character in this line");
     const std::size_t equals = line.find('=');
-    if (equals == std::string_view::npos) return fault("this is no line like `name = value`");
     const std::string name(trimmed(line.substr(0, equals)));
+    if (equals == std::string_view::npos || name.empty() || !is_utf8(name)) {
+      return fault("this is no line like `name = value`");
+    }
     std::string_view value = trimmed(line.substr(equals + 1));
     const auto found = settings_.find(name);
     if (found == settings_.end()) return refuse(name);
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
       value = value.substr(1, value.size() - 2);
+    } else if (value.starts_with('"')) {
+      return fault(fmt::format("the value of {} begins with a double quote, and does not end with one", name));
     }
     if (value.empty()) return fault(fmt::format("{} has no value", name));
     take_value(name, found->second, std::string(value));

@@ -34,10 +34,16 @@ Outcome<> resize(io::FileDisk& file, const char* path, std::uint64_t wanted) {
   return failure(CHIMERA_E_OPEN, fmt::format("{} cannot have {} bytes: {}.", path, wanted, std::strerror(error)));
 }
 
+/// A file of less than a block has no blocks, and is not empty all the same.
+bool is_empty_file(const char* path) {
+  struct stat status {};
+  return ::stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
 Outcome<> may_overwrite(const Ground& ground, const char* path, const chimera_options& options) {
   if (options.overwrite != 0) return {};
   if (ground.file) {
-    if (ground.file->block_count() == 0 && !ground.file->is_block_device()) return {};
+    if (is_empty_file(path)) return {};
     return failure(CHIMERA_E_OPEN, fmt::format("{} holds something: with `overwrite` it is lost.", path));
   }
   const auto contents = devices::identify(ground.loop(), *ground.callers);

@@ -63,7 +63,8 @@ class ConfigurationFile(ChimeraTest):
         self.assertEqual(
             self.faults("store = s\nlisten = nowhere\nlisten = unix:good\nlissten = unix:s\nconnections = 0\n"
                         "connections\ncache = 1M\n\nidle-timeout = soon\nread-only = yes\nio = magic\nmemory =\n"
-                        "check-config = true\nconfig = other\nsocket-mode = 9\nmemory = 1G\nmemory = 2G\n"),
+                        "check-config = true\nconfig = other\nsocket-mode = 9\nmemory = 1G\nmemory = 2G\n"
+                        "= 3\nattach = \"/srv\nlisten = unix:a\0b\n\33[31m = 1\n"),
             ['2: listen: nowhere is not an address: write unix:PATH or tcp:HOST:PORT',
              "4: there is no option lissten; did you mean listen?",
              "5: connections: Value 0 not in range 1 to 4096",
@@ -76,7 +77,15 @@ class ConfigurationFile(ChimeraTest):
              "13: there is no option check-config",
              "14: there is no option config",
              '15: socket-mode: "9" is not a file mode: write octal digits like 0660',
-             "17: memory has been given in line 16 already"])
+             "17: memory has been given in line 16 already",
+             "18: this is no line like `name = value`",
+             "19: the value of attach begins with a double quote, and does not end with one",
+             "20: there is a control character in this line",
+             "21: there is a control character in this line"])
+
+    def test_a_byte_order_mark_is_passed_over(self):
+        path = self.config("\ufeffstore = :memory:\n")
+        self.assertIn("no problem", self.chimera("serve", "--config", path, "--check-config"))
 
     def test_a_flag_that_is_false_is_as_if_it_were_not_there(self):
         path = self.config(f"store = :memory:\nnbd = unix:{self.folder}/a\nread-only = false\n")
@@ -90,6 +99,9 @@ class ConfigurationFile(ChimeraTest):
         self.assertIn("--listen or --nbd", self.fails("serve", "--config", path, status=2))
         # It may be meant for a server that is handed its sockets.
         self.assertIn("no problem", self.chimera("serve", "--config", path, "--check-config"))
+        # What would hold for no client, and be taken to hold for those that there are.
+        for option in (["--read-only"], ["--nbd-create", "1M"]):
+            self.assertIn("--nbd (", self.fails("serve", ":memory:", "--listen", "tcp:0", *option, status=2))
         path = self.config("listen = tcp:0\n")
         self.assertIn("STORE is required", self.fails("serve", "--config", path, "--check-config", status=2))
         self.assertIn("--config is required", self.fails("serve", "--check-config", status=2))

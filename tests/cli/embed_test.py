@@ -77,6 +77,7 @@ class Installed(ChimeraTest):
         def run(*words, status=0):
             return self.call(program, *words, environment=environment, status=status)
 
+        self.assertIn("usage: embed", run(status=2))
         self.assertEqual(run(":memory:", "put", "key", "value"), "")
         place = self.folder / f"{program.name}.img"
         run(place, "put", "language", "C")
@@ -90,7 +91,10 @@ class Installed(ChimeraTest):
         self.assertEqual(run(server.addresses[0], "get", "year"), "1972\n")
         self.assertIn("in use", run(place, "get", "year", status=1))
         self.assertEqual(server.stop()[0], 0)
+        self.assertIn("510 bytes at most", run(place, "put", "key", "x" * 508, status=1))
         self.assertIn("cannot be opened", run(self.folder, "put", "a", "b", status=1))
+        letter = self.write_file("letter", "shorter than a block")
+        self.assertIn("no Chimera store", run(letter, "put", "a", "b", status=1))
 
     def test_the_example_against_the_shared_library(self):
         program = self.build(["gcc", "-std=c11"], ROOT / "examples" / "embed.c", "shared", *self.flags("--cflags", "--libs"))

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "tests/embed/own_disk.h"
@@ -138,6 +140,11 @@ TEST_CASE("options are looked at, whichever version made them") {
   CHECK(store.format(path.c_str(), options) == CHIMERA_E_OPEN);
   options.size = 0;
   CHECK(store.format(path.c_str(), options) == CHIMERA_OK);
+  const std::string letter = scratch.file("letter");
+  std::ofstream(letter) << "shorter than a block";
+  options.overwrite = 0;
+  CHECK(store.format(letter.c_str(), options) == CHIMERA_E_OPEN);
+  CHECK(std::filesystem::file_size(letter) == 20);
   CHECK(store.format(":memory:", options) == CHIMERA_E_ARGUMENT);
   CHECK(store.format("/dev/null", options) == CHIMERA_E_OPEN);
   for (const std::uint64_t cache : {std::uint64_t{1}, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
