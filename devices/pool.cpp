@@ -12,8 +12,12 @@ namespace {
 
 /// So many graves, and whoever would dig another one waits.
 constexpr std::size_t most_graves = 8192;
-/// Freed blocks that a checkpoint is not waited for with.
+/// Freed blocks that a checkpoint is not waited for with. Until they have come back what is written goes into the gaps
+/// that are left, the smaller the fewer those are, and each is a request of its own. So no more than a part of what is
+/// free, unless that is not worth a checkpoint.
 constexpr std::size_t most_pending = 1u << 20;
+constexpr std::uint64_t free_in_pending = 8;
+constexpr std::size_t least_pending = 2048;
 /// A checkpoint has the bitmaps of all groups with freed blocks in memory: 8 KiB each.
 constexpr std::size_t most_pending_groups = 1024;
 /// So many pages of the manifest, and a checkpoint writes them before they use up what is kept back for them.
@@ -268,6 +272,14 @@ void Pool::release(Waiter& waiter) {
   std::erase(record_waiters_, &waiter);
 }
 
+bool Pool::much_has_changed() const {
+  const SpaceMap& space = blocks_.space();
+  const auto enough_pending =
+      std::clamp<std::uint64_t>(space.available() / free_in_pending, least_pending, most_pending);
+  return space.pending_count() > enough_pending || space.pending_groups() > most_pending_groups ||
+         manifest_.blocks_needed() > most_changed_pages;
+}
+
 bool Pool::work() {
   bool more = reap_some();
   blocks_.look_for_space();
@@ -278,13 +290,8 @@ bool Pool::work() {
     references.open({}, 0);
     more = true;
   }
-  const bool much_has_changed = blocks_.space().pending_count() > most_pending ||
-                                blocks_.space().pending_groups() > most_pending_groups ||
-                                manifest_.blocks_needed() > most_changed_pages;
   // One that could not be made is tried again when somebody asks for it.
-  if (much_has_changed && !checkpoint_.refused()) {
-    checkpoint_.want();
-  }
+  if (much_has_changed() && !checkpoint_.refused()) checkpoint_.want();
   if (!may_change()) return more;
   if (!replaying_ && !blocks_.contradictory()) {
     if (journal_.wants_checkpoint() && !checkpoint_.refused()) checkpoint_.want();
