@@ -28,14 +28,18 @@ int compress(const Options& options, bool compressed) {
 int compress(const Options& options) { return compress(options, true); }
 int decompress(const Options& options) { return compress(options, false); }
 
-/// As a schema writes it: `note: string nullable`. Types with names have to be the table's own, which stand above its
-/// relation in its schema.
+/// As a schema writes it: `note: string nullable`. It is read as that of another relation behind the table's own, in
+/// the same module: types with names have to be the table's.
 std::expected<types::Column, std::string> parse_column(const types::Relation& relation, const std::string& text) {
-  const std::string whole = types::print(relation);
-  const std::string types_of_it = whole.substr(0, whole.rfind("relation "));
-  const auto schema = types::parse_schema(types_of_it + "relation added = struct {\n" + text + "\n}\n", "column");
-  if (schema && schema->relations.size() == 1 && schema->relations[0].columns.size() == 1) {
-    return schema->relations[0].columns[0];
+  const std::size_t point = relation.name.rfind('.');
+  const bool has_module = point != std::string::npos;
+  std::string added = "relation " + relation.name.substr(has_module ? point + 1 : 0);
+  added.back() = added.back() == '_' ? 'x' : '_';
+  added += " = struct {\n" + text + "\n}\n";
+  if (has_module) added = "module " + relation.name.substr(0, point) + " {\n" + added + "}\n";
+  const auto schema = types::parse_schema(types::print(relation) + "\n" + added, "column");
+  if (schema && schema->relations.size() == 2 && schema->relations[1].columns.size() == 1) {
+    return schema->relations[1].columns[0];
   }
   std::string why = "write it as a schema does, NAME: TYPE";
   if (!schema) why = schema.error().front().message;

@@ -23,8 +23,7 @@ namespace {
 using types::Row;
 using types::Value;
 
-constexpr std::string_view names[] = {"chimera/catalogue/namespaces", "chimera/catalogue/databases",
-                                      "chimera/catalogue/tables"};
+constexpr const auto& names = catalogue_names;
 
 constexpr std::string_view schema_text = R"(
 relation namespaces = struct {
@@ -51,6 +50,13 @@ std::string joined(const Row& row, std::size_t parts) {
   std::string text;
   for (std::size_t i = 0; i < parts; ++i) text += (i == 0 ? "" : "/") + row[i].as_bytes();
   return text;
+}
+
+/// Nobody else makes a table beside the catalogue's own, nor renames or drops one of these.
+Result<> check_not_its_own(std::string_view name, bool is_new) {
+  if (is_new ? !name.starts_with("chimera/catalogue/") : !is_catalogues_own(name)) return {};
+  return std::unexpected(
+      Failure{Status::denied, fmt::format("{}: chimera/catalogue is for the catalogue's own tables.", name)});
 }
 
 Failure bad_name(std::string words) { return {Status::bad_text, std::move(words)}; }
@@ -209,6 +215,7 @@ Result<> Catalogue::change(Plan plan) {
 Result<> Catalogue::create_table(const std::string& name, const types::Relation& relation) {
   const auto parts = parts_of(name, 3);
   if (!parts) return std::unexpected(parts.error());
+  if (auto others = check_not_its_own(name, true); !others) return others;
   if (auto fit = check_relation(relation); !fit) return fit;
   return change([&](Tables& all, Change& to) -> Result<> {
     const auto there = is_there(*all.tables, *parts);
@@ -228,6 +235,7 @@ Result<> Catalogue::create_table(const std::string& name, const types::Relation&
 Result<> Catalogue::drop_table(const std::string& name) {
   const auto parts = parts_of(name, 3);
   if (!parts) return std::unexpected(parts.error());
+  if (auto others = check_not_its_own(name, false); !others) return others;
   return change([&](Tables& all, Change& to) -> Result<> {
     if (auto done = plan_removal(*all.tables, to, *parts, "table"); !done) return done;
     const auto table = open_table(*link_, options_.table.explained, name);
@@ -242,6 +250,8 @@ Result<> Catalogue::drop_table(const std::string& name) {
 Result<> Catalogue::rename_table(const std::string& from, const std::string& to_name) {
   const auto old_parts = parts_of(from, 3), parts = parts_of(to_name, 3);
   if (!old_parts || !parts) return std::unexpected((old_parts ? parts : old_parts).error());
+  if (auto others = check_not_its_own(from, false); !others) return others;
+  if (auto others = check_not_its_own(to_name, true); !others) return others;
   std::unique_ptr<OpenTable> table;
   return change([&](Tables& all, Change& to) -> Result<> {
     const auto there = is_there(*all.tables, *parts);

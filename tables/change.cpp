@@ -1,5 +1,7 @@
 #include "tables/change.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "tables/answers.h"
@@ -31,6 +33,12 @@ void Change::keep() {
 }
 
 Result<> Change::commit() {
+  for (const OpenTable* const table : tables_) {
+    if (!table->is_read_only) continue;
+    return std::unexpected(Failure{
+        Status::denied, fmt::format("{} is the catalogue's own: it changes as tables are made, renamed and dropped.",
+                                    table->shape().name)});
+  }
   end_script();
   Answers answers;
   Result<> done = link_.run(script, answers);

@@ -201,7 +201,8 @@ class Parser {
   }
 
   std::optional<Condition> comparison() {
-    if (token_.kind == Token::Kind::number || token_.kind == Token::Kind::text) return turned_comparison();
+    const bool is_value = is_word("true") || is_word("false");
+    if (token_.kind == Token::Kind::number || token_.kind == Token::Kind::text || is_value) return turned_comparison();
     if (token_.kind != Token::Kind::word || is_reserved(token_.keyword)) {
       expected_here("the name of a column");
       return {};

@@ -8,8 +8,8 @@
 #include "tables/remove.h"
 #include "tables/row_numbers.h"
 #include "tables/row_writes.h"
-#include "types/check.h"
 #include "types/order.h"
+#include "types/text.h"
 
 namespace chimera::tables {
 namespace {
@@ -49,8 +49,8 @@ Result<> check_order(OpenTable& table, const EncodedRows& rows, std::span<const 
     if (*last && types::compare(value, **last, type) < 0) {
       Failure failure{Status::bad_text,
                       fmt::format("Row {}: {} {} is before the last row's {}: {} is appended to in the order of {}.", i,
-                                  table.shape().column_name(column), types::shown(value), types::shown(**last),
-                                  table.shape().name, table.shape().column_name(column))};
+                                  table.shape().column_name(column), types::to_text(value, type),
+                                  types::to_text(**last, type), table.shape().name, table.shape().column_name(column))};
       failure.row = i;
       return std::unexpected(std::move(failure));
     }

@@ -48,7 +48,9 @@ class Reader {
  private:
   void read_leaf(const Term& term) {
     switch (term.kind) {
-      case Term::Kind::null: bounds.equal = key_of(Value()); break;
+      case Term::Kind::null:  // a column that is never null has no key for it, and no row is found
+        if (column_.nullable) bounds.equal = key_of(Value());
+        break;
       case Term::Kind::scalar:
       case Term::Kind::content: return read_comparison(term.comparison, key_of(term.value));
       case Term::Kind::prefix: return read_prefix(key_of(term.value));

@@ -21,6 +21,10 @@ bool is_name_part(std::string_view part) noexcept {
   return std::ranges::all_of(part, [](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
+bool is_catalogues_own(std::string_view name) noexcept {
+  return std::ranges::find(catalogue_names, name) != std::end(catalogue_names);
+}
+
 std::expected<TableName, std::string> parse_table_name(std::string_view text) {
   const std::size_t first = text.find('/');
   const std::size_t second = first == text.npos ? text.npos : text.find('/', first + 1);

@@ -24,6 +24,12 @@ struct TableName {
 /// Takes `NAMESPACE/DATABASE/TABLE` apart. The error is a whole sentence.
 [[nodiscard]] std::expected<TableName, std::string> parse_table_name(std::string_view text);
 
+/// Where the catalogue keeps its own tables.
+inline constexpr std::string_view catalogue_names[] = {"chimera/catalogue/namespaces", "chimera/catalogue/databases",
+                                                       "chimera/catalogue/tables"};
+/// Whether this is one of them: they can be read like others, and only the catalogue changes them.
+[[nodiscard]] bool is_catalogues_own(std::string_view name) noexcept;
+
 /// The names of a table's devices; `header` is that of its header.
 [[nodiscard]] std::string column_device(std::string_view header, std::string_view column);
 [[nodiscard]] std::string heap_device(std::string_view header);

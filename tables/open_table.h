@@ -71,6 +71,8 @@ class OpenTable {
   /// without asking.
   [[nodiscard]] Result<> confirm();
 
+  /// No change that it takes part in is committed.
+  bool is_read_only = false;
   /// For scripts that read, and for short answers; used again and again.
   Script script;
   Answers answers;

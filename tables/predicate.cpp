@@ -65,10 +65,8 @@ class Binder {
   }
 
   Bound leaf(const Condition& condition, std::uint32_t column) {
-    Term term;
-    term.column = column;
     switch (condition.kind) {
-      case Condition::Kind::is_null: term.kind = Term::Kind::null; return term;
+      case Condition::Kind::is_null: return is_null(column);
       case Condition::Kind::is_true: return is_true(condition, column);
       case Condition::Kind::compare: return compare(column, condition.comparison, condition.literals[0]);
       case Condition::Kind::between:
@@ -78,11 +76,24 @@ class Binder {
       default: return in(column, condition.literals);
     }
   }
-  static Bound pair(Bound first, Bound second) {
+  /// `any` and `unknown` hold null as a value too, whose encoding is one byte, 0.
+  Bound is_null(std::uint32_t column) const {
+    Term term;
+    term.kind = Term::Kind::null;
+    term.column = column;
+    const Kind kind = relation_.columns[column].type.kind;
+    if (kind != Kind::any && kind != Kind::unknown) return term;
+    Term held;
+    held.kind = Term::Kind::content;
+    held.column = column;
+    held.literal = {0};
+    return pair(std::move(term), std::move(held), Term::Kind::either);
+  }
+  static Bound pair(Bound first, Bound second, Term::Kind kind = Term::Kind::both) {
     if (!first) return first;
     if (!second) return second;
     Term term;
-    term.kind = Term::Kind::both;
+    term.kind = kind;
     term.parts.push_back(std::move(*first));
     term.parts.push_back(std::move(*second));
     return term;

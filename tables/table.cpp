@@ -14,6 +14,7 @@
 #include "tables/encoded_rows.h"
 #include "tables/given_rows.h"
 #include "tables/insert.h"
+#include "tables/names.h"
 #include "tables/remove.h"
 #include "tables/row_reader.h"
 #include "tables/update.h"
@@ -57,6 +58,7 @@ const types::Relation& Table::relation() const { return open_->shape().relation;
 Result<> Table::reopen() {
   auto opened = open_table(*link_, options_.explained, name_);
   if (!opened) return std::unexpected(std::move(opened.error()));
+  (*opened)->is_read_only = is_catalogues_own(name_);
   reader_.reset();
   if (open_ && is_same_to_readers(open_->shape(), (*opened)->shape())) (*opened)->go_on_from(*open_);
   open_ = std::move(*opened);

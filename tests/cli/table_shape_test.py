@@ -29,6 +29,23 @@ class Shape(table_test.Tables):
                 self.assertEqual(self.chimera("devices", target), before)
                 self.assertIn("has no index by_both", self.refused("index", "drop", target, books, "by_both"))
 
+    def test_columns_are_added_to_relations_in_modules(self):
+        self.format()
+        schema = self.write_file("shop.schema", "module shop { type Money = struct { cents: i64 }\n"
+                                 "relation added_ = struct { at: datetime, paid: Money nullable } append by at }")
+        self.table("create", self.store, "shop/main/added", schema)
+        for column in ("left: Money nullable", "more: shop.Money nullable", "n: u8 nullable"):
+            self.table("column", "add", self.store, "shop/main/added", column)
+        self.table("insert", self.store, "shop/main/added", self.write_file(
+            "added.csv", 'at,left,n\n2024-01-02,"{""cents"":5}",7\n'))
+        self.assertIn('2024-01-02T00:00:00Z,,"{""cents"":5}",,7', self.table("scan", self.store, "shop/main/added"))
+        self.assertIn("there is no type Mony", self.refused("column", "add", self.store, "shop/main/added", "o: Mony"))
+        self.assertIn("as a schema does", self.refused("column", "add", self.store, "shop/main/added",
+                                                       "a: u8 nullable, b: u8 nullable"))
+        early = self.write_file("early.csv", "at\n2024-01-03\n2024-01-01\n")
+        self.assertIn("early.csv:3:1: at 2024-01-01T00:00:00Z is before the last row's 2024-01-03T00:00:00Z",
+                      self.refused("insert", self.store, "shop/main/added", early))
+
     def test_what_a_crash_left_of_a_column_is_counted_and_goes_with_the_table(self):
         self.format("256M")
         books = self.make_books(self.store, "id,title,price\n1,Emma,9.5\n")

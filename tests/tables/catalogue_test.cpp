@@ -41,6 +41,31 @@ TEST_CASE("a catalogue lists what was made, and its own tables") {
   }
 }
 
+TEST_CASE("only the catalogue changes its own tables") {
+  MemoryGround ground;
+  Catalogue catalogue(ground.link);
+  const std::string own = "chimera/catalogue/tables";
+  CHECK_EQ(catalogue.create_table(own, relation_of(schema)).error().status, Status::denied);
+  REQUIRE_OK(catalogue.create_table("shop/main/items", relation_of(schema)));
+  CHECK_EQ(catalogue.create_table("chimera/catalogue/more", relation_of(schema)).error().status, Status::denied);
+  CHECK_EQ(catalogue.drop_table(own).error().status, Status::denied);
+  CHECK_EQ(catalogue.rename_table(own, "a/b/c").error().status, Status::denied);
+  CHECK_EQ(catalogue.rename_table("shop/main/items", "chimera/catalogue/more").error().status, Status::denied);
+  auto table = Table::open(ground.link, own);
+  REQUIRE_OK(table);
+  const Row row{text("a"), text("b"), text("c"), Value::datetime(1)};
+  CHECK_EQ(table->insert({row}).error().status, Status::denied);
+  CHECK_EQ(table->upsert({row}).error().status, Status::denied);
+  CHECK_EQ(table->truncate().error().status, Status::denied);
+  CHECK_EQ(table->remove_where("created > '2000-01-01'").error().status, Status::denied);
+  CHECK_EQ(table->rename_column("created", "made").error().status, Status::denied);
+  CHECK_EQ(table->drop_column("created").error().status, Status::denied);
+  CHECK_EQ(table->add_index({.name = "made", .columns = {"created"}}).error().status, Status::denied);
+  CHECK_EQ(catalogue.tables()->size(), 4);
+  REQUIRE_OK(catalogue.drop_table("shop/main/items"));
+  CHECK_EQ(problems_of(ground.link, own), "");
+}
+
 /// Does something once, between the first instruction of a script that opens a table and what follows.
 class InterruptedLink final : public Link {
  public:

@@ -149,5 +149,25 @@ TEST_CASE("what is wrong with a condition is told with its place") {
   CHECK_EQ(told("on and not on or id in (1, 2.5, 99999999999999999999)"), "ok");
 }
 
+TEST_CASE("null is asked for in columns that never have it, in keys too, and in those that hold it as a value") {
+  TableRig rig(
+      "relation t = struct { id: i64, name: string indexed, on: bool, left: u8 nullable indexed, what: any, "
+      "more: any nullable } key (id)");
+  const Value any = Value::string("a text that is longer than its slot");
+  REQUIRE_OK(rig.table.insert({{i64(1), text("a"), Value::boolean(true), Value(), Value(), Value()},
+                               {i64(2), text("b"), Value::boolean(false), Value::of(std::uint8_t{0}), any, any}}));
+  const auto found = [&](const std::string& where) { return ids_of(rows_of(rig.table, {.where = where})); };
+  CHECK_EQ(found("id is null"), "");
+  CHECK_EQ(found("name is null and id = 1"), "");
+  CHECK_EQ(found("on is null or name is null or id = 2"), "2");
+  CHECK_EQ(found("id is not null and name is not null"), "1 2");
+  CHECK_EQ(found("left is null"), "1");
+  CHECK_EQ(found("what is null"), "1");
+  CHECK_EQ(found("what is not null"), "2");
+  CHECK_EQ(found("more is null and not more is not null"), "1");
+  CHECK_EQ(found("false < on"), "1");
+  CHECK_EQ(found("TRUE <> on"), "2");
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing
