@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "isa/nearest.h"
@@ -194,13 +196,29 @@ class Binder {
     const std::optional<double> value = parse_real(literal.text);
     if (!value) return problem(literal, "this is no number");
     const Kind kind = relation_.columns[column].type.kind;
+    const double most = kind == Kind::f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+    if (std::abs(*value) > most) return behind_finite(column, comparison, std::copysign(most, *value));
     return scalar(column, kind, comparison, Value::real(kind, *value));
   }
+  /// A number between the last finite one that the column can hold, and infinity.
+  Bound behind_finite(std::uint32_t column, Comparison comparison, double last) const {
+    if (comparison == Comparison::equal) return constant(column, false);
+    if (comparison == Comparison::unequal) return constant(column, true);
+    const Kind kind = relation_.columns[column].type.kind;
+    const bool is_less = comparison == Comparison::less || comparison == Comparison::less_equal;
+    const Comparison below = last < 0 ? Comparison::less : Comparison::less_equal;
+    const Comparison above = last < 0 ? Comparison::greater_equal : Comparison::greater;
+    return scalar(column, kind, is_less ? below : above, Value::real(kind, last));
+  }
+  /// Infinity for what is beyond all doubles.
   static std::optional<double> parse_real(const std::string& text) {
     double value = 0;
     const char* const end = text.data() + text.size();
     const auto parsed = std::from_chars(text.data(), end, value);
-    if (parsed.ptr != end || (parsed.ec != std::errc() && parsed.ec != std::errc::result_out_of_range)) return {};
+    if (parsed.ptr != end) return {};
+    if (parsed.ec == std::errc::result_out_of_range)
+      return std::strtod(text.c_str(), nullptr);  // which says on what side
+    if (parsed.ec != std::errc()) return {};
     return value;
   }
 
@@ -214,8 +232,8 @@ class Binder {
     const std::optional<double> real = parse_real(literal.text);
     if (!real) return problem(literal, "this is no number");
     const double below = std::floor(*real);
-    if (std::abs(below) >= 0x1p126) return beyond(column, comparison, below < 0);
-    const types::Integer whole = types::integer_of(static_cast<types::I128>(below));
+    if (std::abs(below) >= 0x1p128) return beyond(column, comparison, below < 0);
+    const types::Integer whole{below < 0, static_cast<types::U128>(std::abs(below))};
     if (below != *real) {
       if (comparison == Comparison::equal) return constant(column, false);
       if (comparison == Comparison::unequal) return constant(column, true);

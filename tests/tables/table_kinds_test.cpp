@@ -149,6 +149,41 @@ TEST_CASE("what is wrong with a condition is told with its place") {
   CHECK_EQ(told("on and not on or id in (1, 2.5, 99999999999999999999)"), "ok");
 }
 
+TEST_CASE("numbers that no column holds are compared by their size") {
+  TableRig rig("relation t = struct { id: i64, d: f64, f: f32, u: u128, i: i128 } key (id) index d (d) index u (u)");
+  const auto big = [](types::Kind kind, bool negative, types::U128 magnitude) {
+    return Value::integer(kind, types::Integer{negative, magnitude});
+  };
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto row = [&](std::int64_t id, double real, const Value& u, const Value& i) {
+    return Row{i64(id), Value::real(types::Kind::f64, real), Value::real(types::Kind::f32, real), u, i};
+  };
+  REQUIRE_OK(rig.table.insert(
+      {row(1, -infinity, big(types::Kind::u128, false, 0), big(types::Kind::i128, true, types::U128{1} << 127)),
+       row(2, 0, big(types::Kind::u128, false, 7), big(types::Kind::i128, false, 7)),
+       row(3, infinity, big(types::Kind::u128, false, ~types::U128{0}),
+           big(types::Kind::i128, false, (types::U128{1} << 127) - 1))}));
+  const auto found = [&](const std::string& where) { return ids_of(rows_of(rig.table, {.where = where})); };
+  for (const char* const column : {"d", "f"}) {
+    CAPTURE(std::string(column));
+    const std::string name = column;
+    CHECK_EQ(found(name + " < 1e999"), "1 2");
+    CHECK_EQ(found(name + " >= 1e999"), "3");
+    CHECK_EQ(found(name + " <= -1e999"), "1");
+    CHECK_EQ(found(name + " > -1e999"), "2 3");
+    CHECK_EQ(found(name + " = 1e999"), "");
+    CHECK_EQ(found(name + " <> -1e999"), "1 2 3");
+    CHECK_EQ(found(name + " between -1e-999 and 1e-999"), "2");
+  }
+  CHECK_EQ(found("f > 1e300"), "3");
+  CHECK_EQ(found("u <= 1e38"), "1 2");
+  CHECK_EQ(found("u > 3e38"), "3");
+  CHECK_EQ(found("u < 1e999"), "1 2 3");
+  CHECK_EQ(found("i < -1e38"), "1");
+  CHECK_EQ(found("i >= 1.5e38"), "3");
+  CHECK_EQ(found("i > -1e999 and i in (7, 7.5, 1e999)"), "2");
+}
+
 TEST_CASE("null is asked for in columns that never have it, in keys too, and in those that hold it as a value") {
   TableRig rig(
       "relation t = struct { id: i64, name: string indexed, on: bool, left: u8 nullable indexed, what: any, "
