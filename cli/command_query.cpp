@@ -132,8 +132,11 @@ int aggregate(const Options& options) {
                  found->values, sum, least, greatest);
       return {};
     }
-    fmt::print("{:<10}{}\n{:<10}{}\n{:<10}{}\n{:<10}{}\n{:<10}{}\n", "rows", found->rows, "values", found->values,
-               "sum", sum, "least", least, "greatest", greatest);
+    fmt::print("{:<10}{}\n{:<10}{}\n", "rows", found->rows, "values", found->values);
+    // A type without a sum, or without an order that is looked at, has no line for it.
+    const bool is_empty = found->values == 0;
+    if (is_empty || !found->sum.is_null()) fmt::print("{:<10}{}\n", "sum", sum);
+    if (is_empty || !found->least.is_null()) fmt::print("{:<10}{}\n{:<10}{}\n", "least", least, "greatest", greatest);
     return {};
   });
 }

@@ -39,6 +39,7 @@ class Shape(table_test.Tables):
         self.table("insert", self.store, "shop/main/added", self.write_file(
             "added.csv", 'at,left,n\n2024-01-02,"{""cents"":5}",7\n'))
         self.assertIn('2024-01-02T00:00:00Z,,"{""cents"":5}",,7', self.table("scan", self.store, "shop/main/added"))
+        self.assertEqual(self.table("aggregate", self.store, "shop/main/added", "left"), "rows      1\nvalues    1\n")
         self.assertIn("there is no type Mony", self.refused("column", "add", self.store, "shop/main/added", "o: Mony"))
         self.assertIn("as a schema does", self.refused("column", "add", self.store, "shop/main/added",
                                                        "a: u8 nullable, b: u8 nullable"))
