@@ -14,11 +14,10 @@ namespace chimera::cli {
 
 std::string advice_for(const TablesReport& tables) {
   if (tables.problem_count == 0) return {};
-  return "Of a table that is not whole, first copy what can be read. `chimera table export` uses no index unless its\n"
-         "--where names columns of one. At a row that it cannot read it ends, and keeps no file: leave such rows out\n"
-         "by a --where that is false for them, or the column by `chimera table scan --columns`. An index but the\n"
-         "primary key is made anew by `chimera table index drop` and `chimera table index add`. For all else:\n"
-         "`chimera table drop`, `create`, and `insert` what was exported.\n";
+  return "Of a table that is not whole, first copy what can be read: `chimera table export --skip-damaged FILE` uses no\n"
+         "index, goes on behind rows that cannot be read, and writes down in FILE what is left of these. `chimera table\n"
+         "scan --columns` leaves out a column. An index but the primary key is made anew by `chimera table index drop`\n"
+         "and `chimera table index add`. For all else: `chimera table drop`, `create`, and `insert` what was exported.\n";
 }
 
 int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice) {

@@ -13,6 +13,7 @@
 #include "cli/table_commands.h"
 #include "cli/table_session.h"
 #include "cli/table_words.h"
+#include "cli/unreadable_rows.h"
 #include "tables/scan.h"
 #include "types/json.h"
 #include "types/text.h"
@@ -24,7 +25,7 @@ struct Options {
   TableTarget at;
   tables::ScanOptions scan;
   std::vector<std::string> key;
-  std::string columns, from, to, column;
+  std::string columns, from, to, column, skip_damaged;
   std::size_t limit = std::numeric_limits<std::size_t>::max();
   bool json = false;
 };
@@ -66,6 +67,26 @@ int get(const Options& options) {
 
 // ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+Done print_rows(tables::Table& table, const Options& options, const tables::ScanOptions& wanted,
+                const UnreadableRows& unreadable) {
+  auto scan = table.scan(wanted);
+  if (!scan) return words_of(scan);
+  const types::Relation relation = table.relation();
+  const RowFormat format{.kind = options.json ? RowFormat::Kind::json : RowFormat::Kind::csv};
+  RowPrinter printer(format, relation, scan->columns());
+  std::string text;
+  printer.append_header(text);
+  for (std::vector<types::Row> rows;;) {
+    if (!options.at.explain) std::fwrite(text.data(), 1, text.size(), stdout);
+    if (output_is_closed()) return {};
+    const auto some = scan->next(rows);
+    if (!some) return std::unexpected(unreadable.words_of(some.error()));
+    if (!*some) return {};
+    text.clear();
+    for (const types::Row& row : rows) printer.append_row(row, text);
+  }
+}
+
 int scan(const Options& options) {
   return with_table(options.at.to_scan(options.scan), [&](tables::Table& table) -> Done {
     tables::ScanOptions wanted = options.scan;
@@ -74,22 +95,13 @@ int scan(const Options& options) {
     wanted.where = *where;
     wanted.columns = names_in(options.columns);
     wanted.limit = options.limit;
-    auto scan = table.scan(wanted);
-    if (!scan) return words_of(scan);
-    const types::Relation relation = table.relation();
-    const RowFormat format{.kind = options.json ? RowFormat::Kind::json : RowFormat::Kind::csv};
-    RowPrinter printer(format, relation, scan->columns());
-    std::string text;
-    printer.append_header(text);
-    for (std::vector<types::Row> rows;;) {
-      if (!options.at.explain) std::fwrite(text.data(), 1, text.size(), stdout);
-      if (output_is_closed()) return {};
-      const auto some = scan->next(rows);
-      if (!some) return words_of(some);
-      if (!*some) return {};
-      text.clear();
-      for (const types::Row& row : rows) printer.append_row(row, text);
-    }
+    UnreadableRows unreadable(options.skip_damaged);
+    if (auto fresh = unreadable.pass_over(wanted); !fresh) return fresh;
+    Done done = print_rows(table, options, wanted, unreadable);
+    if (auto closed = unreadable.close(); done) done = std::move(closed);
+    const std::string report = unreadable.report();
+    if (done && !report.empty()) fmt::print(stderr, "{}: {}.\n", options.at.table, report);
+    return done;
   });
 }
 
@@ -186,6 +198,7 @@ Command make_table_scan_command(CLI::App& group) {
   add_flag(command, "--reverse", options->scan.backwards, "The other way round");
   add_count_option(command, "--limit", options->limit, 0, std::size_t{1} << 48, "At most N rows");
   add_snapshot_option(command, options->scan);
+  add_skip_damaged_option(command, options->skip_damaged);
   add_flag(command, "--json", options->json, "Print JSON, an object a line");
   add_session_options(command, options->at);
   return {&command, [options] { return scan(*options); }};

@@ -13,7 +13,9 @@
 #include "cli/table_insert.h"
 #include "cli/table_session.h"
 #include "cli/text_target.h"
+#include "cli/unreadable_rows.h"
 #include "tables/scan.h"
+#include "tables/unreadable_row.h"
 
 namespace chimera::cli {
 namespace {
@@ -22,7 +24,7 @@ struct Options {
   TableTarget at;
   InsertOptions insert;
   tables::ScanOptions scan;
-  std::string format, separator = ",", file, columns;
+  std::string format, separator = ",", file, skip_damaged;
   std::size_t skip = 0;
   bool force = false;
   bool json = false;
@@ -94,37 +96,63 @@ int insert(const Options& options) {
 
 // ── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-std::expected<std::uint64_t, std::string> export_rows(tables::Table& table, const Options& options, TextTarget& to) {
-  auto scan = table.scan(options.scan);
-  if (!scan) return words_of(scan);
+struct Exported {
+  std::uint64_t rows = 0;
+  Done done;
+  bool is_cut_short = false;  ///< at a row that cannot be read
+};
+
+Exported export_rows(tables::Table& table, const Options& options, UnreadableRows& unreadable, TextTarget& to) {
+  Exported result;
+  tables::ScanOptions wanted = options.scan;
+  if (result.done = unreadable.pass_over(wanted); !result.done) return result;
+  auto scan = table.scan(wanted);
+  if (!scan) return {.rows = 0, .done = words_of(scan)};
   const types::Relation relation = table.relation();
   RowPrinter printer(format_of(options), relation, scan->columns());
   std::string text;
   printer.append_header(text);
-  std::uint64_t count = 0;
   std::vector<types::Row> rows;
   for (;;) {
     const auto written = to.append(text);
-    if (!written) return std::unexpected(written.error());
-    if (!*written) return count;
+    if (!written) result.done = std::unexpected(written.error());
+    if (!written || !*written) return result;
     const auto some = scan->next(rows);
-    if (!some) return words_of(some);
-    if (!*some) return count;
+    if (!some) {
+      result.done = std::unexpected(unreadable.words_of(some.error()));
+      result.is_cut_short = tables::is_of_its_place(some.error());
+    }
+    if (!some || !*some) return result;
     text.clear();
     for (const types::Row& row : rows) printer.append_row(row, text);
-    count += rows.size();
+    result.rows += rows.size();
   }
+}
+
+/// What was exported before a row that cannot be read stays.
+Done leave_rows(const Exported& exported, TextTarget& target) {
+  const auto left = target.leave();
+  if (!left) return std::unexpected(left.error());
+  const std::string rows = exported.rows == 1 ? "1 row is" : counted(exported.rows, "row") + " are";
+  return std::unexpected(fmt::format("{}\n{} exported{}{}, and nothing of what follows.", exported.done.error(), rows,
+                                     left->empty() ? "" : " to ", *left));
 }
 
 int export_table(const Options& options) {
   return with_table(options.at.to_scan(options.scan), [&](tables::Table& table) -> Done {
     auto target = TextTarget::open(options.file, options.force, options.at.explain);
     if (!target) return std::unexpected(target.error());
-    const auto count = export_rows(table, options, *target);
-    Done done = count ? target->keep() : Done(std::unexpected(count.error()));
+    UnreadableRows unreadable(options.skip_damaged);
+    Exported exported = export_rows(table, options, unreadable, *target);
+    const Done closed = unreadable.close();
+    if (exported.is_cut_short && !options.at.explain) return leave_rows(exported, *target);
+    Done done = exported.done ? closed : std::move(exported.done);
+    if (done) done = target->keep();
     if (!done) target->discard();
     if (!done || output_is_closed() || options.at.explain) return done;
-    fmt::print(target->report(), "{}: {} exported.\n", options.at.table, counted(*count, "row"));
+    const std::string left_out = unreadable.report();
+    fmt::print(target->report(), "{}: {} exported{}{}.\n", options.at.table, counted(exported.rows, "row"),
+               left_out.empty() ? "" : ", ", left_out);
     return {};
   });
 }
@@ -162,7 +190,9 @@ Command make_table_export_command(CLI::App& group) {
       "  chimera table export store.img shop/main/orders orders.csv\n"
       "  chimera table export unix:chimera.socket shop/main/orders - --format json | gzip > orders.jsonl.gz\n"
       "\nInserted again it gives the same rows. It reads in chunks of one moment each: what others change meanwhile\n"
-      "may be in it or not, unless it is told --snapshot. To standard output the report goes to standard error.");
+      "may be in it or not, unless it is told --snapshot. To standard output the report goes to standard error.\n"
+      "\nAt a row that cannot be read, since the store is damaged, it ends, says which row and column that is and\n"
+      "how many rows are in FILE.partial; --skip-damaged goes on behind such rows.");
   auto options = std::make_shared<Options>();
   options->at.store.read_only = true;
   add_table_operands(command, options->at);
@@ -170,6 +200,7 @@ Command make_table_export_command(CLI::App& group) {
   add_format_options(command, *options);
   add_option(command, "--where", "CONDITION", options->scan.where, "Only rows for which this is true");
   add_snapshot_option(command, options->scan);
+  add_skip_damaged_option(command, options->skip_damaged);
   add_flag(command, "--force", options->force, "Overwrite a file that exists");
   add_session_options(command, options->at);
   return {&command, [options] { return export_table(*options); }};

@@ -55,6 +55,8 @@ class ImageFile {
   [[nodiscard]] Result<> sync() const;
   /// Puts the file that open_target made in its place.
   [[nodiscard]] Result<> keep() const;
+  /// Where it is until then, and stays unless it is kept or discarded.
+  [[nodiscard]] std::string place_before() const { return kind_ == Kind::file ? partial_path() : path_; }
   /// Removes it instead; what was in its place before is still there. Leaves a block device.
   void discard() const;
 

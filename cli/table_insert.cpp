@@ -1,16 +1,13 @@
 #include "cli/table_insert.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "cli/aside.h"
 #include "cli/render.h"
 #include "tables/row_finder.h"
 
@@ -20,52 +17,8 @@ namespace {
 using Done = std::expected<void, std::string>;
 using types::Row;
 
-constexpr std::size_t most_told = 20;
 /// Of a batch, whichever is less.
 constexpr std::size_t most_rows = 32768, most_bytes = 4 << 20;
-
-/// Rows that do not fit, as they stood in their file, which can be inserted when they have been corrected.
-class Aside {
- public:
-  Aside(std::string path, std::string_view header) : path_(std::move(path)), header_(header) {}
-
-  [[nodiscard]] bool is_wanted() const { return !path_.empty(); }
-  [[nodiscard]] std::uint64_t count() const { return count_; }
-
-  Done check() const {
-    if (!is_wanted() || ::access(path_.c_str(), F_OK) != 0) return {};
-    return std::unexpected(fmt::format("{} exists: rows are set aside in a new file only.", path_));
-  }
-  Done add(std::string_view raw, const std::string& why) {
-    if (!file_) {
-      file_.reset(std::fopen(path_.c_str(), "wx"));
-      if (!file_) return failure();
-      if (!header_.empty()) fmt::print(file_.get(), "{}\n", header_);
-    }
-    fmt::print(file_.get(), "{}\n", raw);
-    if (std::ferror(file_.get()) != 0) return failure();
-    if (++count_ <= most_told) fmt::print(stderr, "{}\n", why);
-    return {};
-  }
-  Done close() {
-    if (count_ > most_told) fmt::print(stderr, "… and {} more\n", grouped(count_ - most_told));
-    if (!file_) return {};
-    const bool is_durable = std::fflush(file_.get()) == 0 && ::fsync(::fileno(file_.get())) == 0;
-    return is_durable ? Done() : failure();
-  }
-
- private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  [[nodiscard]] std::unexpected<std::string> failure() const {
-    return std::unexpected(fmt::format("Cannot write {}: {}.", path_, std::strerror(errno)));
-  }
-
-  std::string path_, header_;
-  std::unique_ptr<std::FILE, Close> file_;
-  std::uint64_t count_ = 0;
-};
 
 class Insertion {
  public:

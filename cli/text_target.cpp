@@ -34,6 +34,12 @@ std::expected<void, std::string> TextTarget::keep() {
   return file_->keep();
 }
 
+std::expected<std::string, std::string> TextTarget::leave() {
+  if (!file_) return {};
+  if (auto synced = file_->sync(); !synced) return std::unexpected(synced.error());
+  return file_->place_before();
+}
+
 void TextTarget::discard() {
   if (file_) file_->discard();
 }

@@ -23,6 +23,8 @@ class TextTarget {
   [[nodiscard]] std::expected<bool, std::string> append(std::string_view text);
   /// Puts the file in its place, durable.
   [[nodiscard]] std::expected<void, std::string> keep();
+  /// Leaves the file beside its place, durable, since it is not whole. Where that is; nothing of standard output.
+  [[nodiscard]] std::expected<std::string, std::string> leave();
   void discard();
   /// Where a report goes that is not to be mixed with it.
   [[nodiscard]] std::FILE* report() const { return is_output_ ? stderr : stdout; }

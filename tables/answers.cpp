@@ -34,6 +34,13 @@ Failure failure_of(const Script& script, std::size_t instruction, const Answer& 
   return {answer.status, sentence(std::move(words)), instruction};
 }
 
+Failure damage_of(std::string_view device, Failure failure) {
+  const bool is_damage = failure.status == Status::corrupt || failure.status == Status::io_error;
+  if (is_damage && failure.instruction != Failure::nowhere)
+    failure.words = fmt::format("\"{}\": {}", device, failure.words);
+  return failure;
+}
+
 Answer Answers::operator[](std::size_t instruction) const {
   const std::size_t begin = begin_of(instruction);
   const Bytes whole = Bytes(stream_).subspan(begin, ends_[instruction] - begin);

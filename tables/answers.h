@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "isa/answer.h"
@@ -67,5 +68,8 @@ class Answers {
 
 /// "Not found: no device is called "disk0"." and, where there is a note, what the instruction was for.
 [[nodiscard]] Failure failure_of(const Script& script, std::size_t instruction, const Answer& answer);
+
+/// Of a read of a device that has come upon damage: the same with the device's name. Others as they are.
+[[nodiscard]] Failure damage_of(std::string_view device, Failure failure);
 
 }  // namespace chimera::tables

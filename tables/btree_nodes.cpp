@@ -36,7 +36,8 @@ Result<> BTreeNodes::open() {
   Reading reading(script_, version_);
   script_.note([this] { return fmt::format("\"{}\": its header", name_); });
   script_.read_block(device_, 0);
-  if (auto done = reading.run(link_, answers_); !done) return done;
+  if (auto done = reading.run(link_, answers_); !done)
+    return std::unexpected(damage_of(name_, std::move(done.error())));
   const auto header = BTreeHeader::parse(answers_.bytes(1));
   if (!header) return std::unexpected(damaged(0, header.error()));
   if (expected_ && header->shape != *expected_) {
@@ -66,7 +67,8 @@ Result<> BTreeNodes::read(std::span<const std::uint64_t> blocks) {
   Reading reading(script_, version_);
   script_.note([&] { return fmt::format("\"{}\": {} nodes", name_, blocks.size()); });
   for (const std::uint64_t block : blocks) script_.read_block(device_, block * limits::block_size);
-  if (auto done = reading.run(link_, answers_); !done) return done;
+  if (auto done = reading.run(link_, answers_); !done)
+    return std::unexpected(damage_of(name_, std::move(done.error())));
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     auto image = spare_image();
     std::ranges::copy(answers_.bytes(i + 1), image->bytes.begin());

@@ -143,7 +143,12 @@ Result<> ContentReader::run() {
     table_.script.note([&] { return fmt::format("long values, {} bytes", read.size); });
     table_.script.read_bytes(table_.shape().heaps[read.heap], read.offset, static_cast<std::uint32_t>(read.size));
   }
-  return reading.run(table_.link(), answers_);
+  auto done = reading.run(table_.link(), answers_);
+  if (done) return done;
+  const std::size_t failed = done.error().instruction;
+  const bool is_of_a_read = failed != Failure::nowhere && failed > 0 && failed <= reads_.size();
+  if (!is_of_a_read) return done;
+  return std::unexpected(damage_of(table_.heap(reads_[failed - 1].heap).name(), std::move(done.error())));
 }
 
 void ContentReader::find_contents() {

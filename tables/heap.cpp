@@ -57,6 +57,7 @@ Result<> Heap::erase(const HeapValue& value) {
 }
 
 Result<> Heap::write(const HeapValue& value, std::uint64_t offset, Bytes bytes) {
+  if (auto sound = look_at(value); !sound) return sound;
   std::vector<HeapPart> parts;
   if (auto done = locate(value, offset, bytes.size(), parts); !done) return done;
   for (const HeapPart& part : parts) {
@@ -79,7 +80,8 @@ Result<> Heap::read(const HeapValue& value, std::uint64_t offset, std::uint64_t 
       script_.read_bytes(pieces_.device(), part.offset + at, static_cast<std::uint32_t>(size));
     }
   }
-  if (auto done = reading.run(link_, answers_); !done) return done;
+  if (auto done = reading.run(link_, answers_); !done)
+    return std::unexpected(damage_of(name(), std::move(done.error())));
   for (std::size_t i = 1; i + 1 < answers_.size(); ++i) {
     const Bytes part = answers_.bytes(i);
     bytes.insert(bytes.end(), part.begin(), part.end());
@@ -138,6 +140,18 @@ void Heap::forget() {
 Result<> Heap::look_at(const HeapValue& value) {
   if (auto opened = space_.open(); !opened) return opened;
   if (auto sound = space_.check(value.place); !sound) return sound;
+  return check_size(value);
+}
+
+/// The same, also where the header is damaged: then nobody can tell which pieces there are, but their bytes are there.
+Result<> Heap::look_at_to_read(const HeapValue& value) {
+  auto sound = look_at(value);
+  if (sound || space_.is_open()) return sound;
+  const bool is_header = sound.error().status == Status::corrupt || sound.error().status == Status::io_error;
+  return is_header && value.place.is_sound() ? check_size(value) : sound;
+}
+
+Result<> Heap::check_size(const HeapValue& value) const {
   if (value.place.is_chained() || (value.size > 0 && value.size <= value.place.capacity())) return {};
   return std::unexpected(pieces_.damaged(value.place.granule(),
                                          fmt::format("{} bytes in a piece of {}", value.size, value.place.capacity())));

@@ -62,6 +62,8 @@ class Heap {
   // heap is full (16 TiB). After one of a planning function
   // `abandon` what is planned.
 
+  /// Of its device, for errors.
+  [[nodiscard]] const std::string& name() const { return pieces_.name(); }
   /// What it holds, what is planned included.
   [[nodiscard]] Result<HeapHeader> header();
   /// A new value, of 1 to heap_largest_piece bytes. Larger ones are appended to.
@@ -76,7 +78,7 @@ class Heap {
   [[nodiscard]] Result<> erase(const HeapValue& value);
 
   /// Where a range of a value is, for programs of the caller's own, appended to `parts`. Of a value that is not chained
-  /// nothing has to be read for that.
+  /// nothing has to be read for that. What only reads needs no header of the heap, if that is damaged.
   [[nodiscard]] Result<> locate(const HeapValue& value, std::uint64_t offset, std::uint64_t count,
                                 std::vector<HeapPart>& parts);
   /// Reads a range, appended to `bytes`.
@@ -126,6 +128,8 @@ class Heap {
   [[nodiscard]] Result<HeapHeader::Stage*> stage_of(const Uuid& owner);
   void write_later(std::uint64_t offset, Bytes bytes, Edges edges);
   [[nodiscard]] Result<> look_at(const HeapValue& value);
+  [[nodiscard]] Result<> look_at_to_read(const HeapValue& value);
+  [[nodiscard]] Result<> check_size(const HeapValue& value) const;
   [[nodiscard]] Result<Chain> chain_of(const HeapValue& value);
   [[nodiscard]] Result<Chain> new_chain(std::uint32_t directory_size);
   [[nodiscard]] Result<Chain> make_chain(const HeapValue& value);

@@ -20,7 +20,8 @@ Result<Heap::Chain> Heap::chain_of(const HeapValue& value) {
   const auto piece = pieces_.get(HeapPiece::Kind::directory, granule, static_cast<std::uint32_t>(capacity), is_fresh);
   if (!piece) return std::unexpected(piece.error());
   const Chain chain{value.place, *piece};
-  std::string problem = is_fresh ? chain.directory().problem(space_.header().tail) : std::string();
+  const std::uint64_t tail = space_.is_open() ? space_.header().tail : Place::most_granules;
+  std::string problem = is_fresh ? chain.directory().problem(tail) : std::string();
   const std::uint64_t total = chain.directory().total();
   const bool is_of_size = total == value.size || (value.size == HeapValue::long_size && total > value.size);
   if (problem.empty() && !is_of_size) {
@@ -32,7 +33,7 @@ Result<Heap::Chain> Heap::chain_of(const HeapValue& value) {
 }
 
 Result<> Heap::locate(const HeapValue& value, std::uint64_t offset, std::uint64_t count, std::vector<HeapPart>& parts) {
-  if (auto sound = look_at(value); !sound) return sound;
+  if (auto sound = look_at_to_read(value); !sound) return sound;
   if (offset > value.size || count > value.size - offset) {
     return std::unexpected(Failure{Status::out_of_range, fmt::format("The value has {} bytes: not {} from byte {} on.",
                                                                      value.size, count, offset)});

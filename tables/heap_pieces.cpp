@@ -26,7 +26,7 @@ Result<std::vector<std::uint8_t>> HeapPieces::read(std::uint64_t offset, std::ui
   script_.note([this] { return fmt::format("\"{}\": where its pieces are", name_); });
   script_.read_bytes(device_, offset, size);
   if (auto done = reading.run(link_, answers_); !done) {
-    if (done.error().status != Status::out_of_range) return std::unexpected(std::move(done.error()));
+    if (done.error().status != Status::out_of_range) return std::unexpected(damage_of(name_, std::move(done.error())));
     return std::unexpected(damaged(offset / heap_granule, "the device ends before it does"));
   }
   const auto bytes = answers_.bytes(1);

@@ -19,6 +19,7 @@ class HeapSpace {
 
   /// Reads the header, if it is not there.
   [[nodiscard]] Result<> open();
+  [[nodiscard]] bool is_open() const { return is_open_; }
   /// Once it is open; what is planned.
   [[nodiscard]] const HeapHeader& header() const { return header_; }
   /// One of the stages, to be changed.

@@ -32,6 +32,8 @@ class Moment {
 
   /// What is to be read, and nothing else: the clones, or where these are only shown the table itself.
   [[nodiscard]] Table& table() { return clone_ ? *clone_ : original_; }
+  /// What it is of.
+  [[nodiscard]] const Table& original() const { return original_; }
   /// Deletes the clones; `table` is of no use afterwards. Once is enough.
   [[nodiscard]] Result<> end();
 

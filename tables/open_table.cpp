@@ -193,7 +193,7 @@ class Opening {
     if (failure.status == Status::out_of_range) {
       return {Status::bad_text, fmt::format("The device {} is no table: it has no header.", name_)};
     }
-    return failure;
+    return damage_of(name_, std::move(failure));
   }
 
   Result<types::Relation> parse_relation(const std::string& text) const {

@@ -69,6 +69,7 @@ Result<bool> RowFinder::next(OpenTable& table, RowReader& reader, std::span<cons
     if (std::ranges::find(columns_, column) == columns_.end()) columns_.push_back(column);
   }
   found_.clear();
+  reached_ = 0;
   if (position_.is_at_end) return false;
   // One instruction reads a column of all of them, if they follow each other.
   for (const std::uint32_t column : columns_) {
@@ -139,6 +140,7 @@ Result<bool> RowFinder::next_of_index(OpenTable& table, RowReader& reader, std::
                                                                 table.shape().name, index.name, numbers_[i])});
   }
   is_run_ = false;
+  reached_ = numbers_.size();
   if (auto done = reader.entries.read(numbers_, columns_); !done) return std::unexpected(std::move(done.error()));
   found_.assign(numbers_.size(), 1);
   return true;
@@ -187,6 +189,7 @@ Result<bool> RowFinder::next_of_rows(OpenTable& table, RowReader& reader, std::s
   }
   position_.next = plan_.backwards ? first : first + count;
   is_run_ = true;
+  reached_ = static_cast<std::size_t>(count);
   first_ = table.shape().relation.circular ? first % *table.shape().relation.circular : first;
   const bool all_live = table.header().live == table.header().tail;
   if (columns_.empty() && all_live) {

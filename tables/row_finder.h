@@ -61,6 +61,9 @@ class RowFinder {
                                   std::size_t most);
 
   [[nodiscard]] std::size_t looked_at() const { return found_.size(); }
+  /// Where `next` has failed: the rows, with numbers, that it was to read, behind which it stands; none where their
+  /// numbers were not found.
+  [[nodiscard]] std::size_t reached() const { return reached_; }
   /// Which of the entries is the n-th on the way: rows that are read backwards come from the end.
   [[nodiscard]] std::size_t on_way(std::size_t n) const {
     return plan_.backwards && is_run_ ? found_.size() - 1 - n : n;
@@ -88,6 +91,7 @@ class RowFinder {
   Position position_;
   std::vector<std::uint32_t> columns_;  ///< that are read
   std::vector<std::uint8_t> found_;
+  std::size_t reached_ = 0;
   std::vector<std::uint64_t> numbers_;
   bool is_run_ = false;
   std::uint64_t first_ = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tables/attempt.h"
+#include "tables/unreadable_row.h"
 
 namespace chimera::tables {
 namespace {
@@ -64,7 +65,9 @@ Result<> Scan::bind(const OpenTable& table) {
   const TableShape& shape = table.shape();
   auto predicate = parse_where(shape, options_.where);
   if (!predicate) return std::unexpected(std::move(predicate.error()));
-  auto plan = plan_find(shape, *predicate, options_.along, options_.backwards);
+  // Where something is damaged an index may be too, and the rows can do without.
+  const bool as_they_lie = options_.unreadable && options_.along.empty();
+  auto plan = plan_find(shape, *predicate, as_they_lie ? "rows" : options_.along, options_.backwards);
   if (!plan) return std::unexpected(std::move(plan.error()));
   auto columns = wanted_columns(shape, options_.columns);
   if (!columns) return std::unexpected(std::move(columns.error()));
@@ -89,9 +92,13 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
       finder_->put_back(before);
       return chunk(table, rows);
     });
+    if (!some && is_of_its_place(some.error())) {
+      if (auto passed = narrow(before, some.error()); !passed) return std::unexpected(std::move(passed.error()));
+      continue;
+    }
     if (!some) return some;
     if (!*some) break;
-    most_ = std::min(most_ * 2, most_ever_);
+    if (!is_near_unreadable_) most_ = std::min(most_ * 2, most_ever_);
   }
   if (numbers_.empty()) {
     left_ = 0;  // whoever asks again is told so again
@@ -102,6 +109,42 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
   }
   left_ -= rows.size();
   return true;
+}
+
+/// Behind a chunk that could not be read: half as many rows from where it began, until the row is alone that is why. So
+/// all rows before it are given.
+Result<> Scan::narrow(const RowFinder::Position& before, const Failure& why) {
+  numbers_.clear();
+  const std::size_t count = finder_->reached();
+  if (count == 1) {
+    auto passed = pass_unreadable(why);
+    if (!passed) finder_->put_back(before);
+    return passed;
+  }
+  finder_->put_back(before);
+  if (count == 0) return std::unexpected(why);  // the way itself
+  most_ = count / 2;
+  is_near_unreadable_ = true;
+  return {};
+}
+
+/// The one row that could not be read, behind which the finder stands.
+Result<> Scan::pass_unreadable(const Failure& why) {
+  const std::uint64_t number = finder_->number(0);
+  std::vector<std::uint32_t> columns = columns_;
+  columns.insert(columns.end(), predicate_->columns().begin(), predicate_->columns().end());
+  using Row = std::optional<UnreadableRow>;
+  const auto row = table_->retry<Row>([&](OpenTable& table) -> Result<Row> {
+    if (table.reading_mark() != mark_) return std::unexpected(shape_changed(table.shape()));
+    return look_at_unreadable(table, table_->reader(), number, columns, why,
+                              moment_ ? moment_->original().name() : table_->name());
+  });
+  if (!row) return std::unexpected(row.error());
+  is_near_unreadable_ = false;  // those behind it may be fine
+  most_ = 1;
+  if (!*row) return {};
+  if (options_.unreadable) return options_.unreadable(**row);
+  return std::unexpected(Failure{why.status, (*row)->words});
 }
 
 Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {

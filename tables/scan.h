@@ -18,7 +18,8 @@ namespace chimera::tables {
 class Scan {
  public:
   /// Puts the next rows in the place of what `rows` held, in its memory as far as that goes. False at the end: what
-  /// `rows` holds then means nothing.
+  /// `rows` holds then means nothing. Where a row cannot be read, all those on the way before it are given first; then
+  /// it is passed over (ScanOptions::unreadable), or the failure says which it is, and asking again fails again.
   [[nodiscard]] Result<bool> next(std::vector<types::Row>& rows);
   /// Places in the table's relation, as it is now, of the columns that rows have. All rows will be of these columns:
   /// where somebody changes the table before the first are read, so that they would be of others, `next` answers
@@ -36,6 +37,8 @@ class Scan {
   [[nodiscard]] Result<> bind(const OpenTable& table);
   [[nodiscard]] Result<bool> chunk(OpenTable& table, std::vector<types::Row>& rows);
   [[nodiscard]] std::size_t pick();
+  [[nodiscard]] Result<> narrow(const RowFinder::Position& before, const Failure& why);
+  [[nodiscard]] Result<> pass_unreadable(const Failure& why);
 
   std::unique_ptr<Moment> moment_;  ///< none: it reads what there is
   Table* table_;
@@ -51,6 +54,7 @@ class Scan {
   std::vector<std::uint32_t> picked_;
   std::size_t most_ = 0;  ///< rows to look at in the next chunk
   std::size_t most_ever_ = 0;
+  bool is_near_unreadable_ = false;  ///< a row of those that come cannot be read
 };
 
 /// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.

@@ -31,6 +31,7 @@ class Change;
 class OpenTable;
 class RowReader;
 struct TableShape;
+struct UnreadableRow;
 
 struct TableOptions {
   /// Somebody wants to read the scripts' notes.
@@ -61,6 +62,9 @@ struct ScanOptions {
   /// All rows are of the moment at which the scan is begun (moment.h); without, those of each chunk are of one.
   bool snapshot = false;
   std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
+  /// Called for each row that cannot be read, or for which the condition cannot be told; the scan goes on behind it.
+  /// Without, such a row ends the scan. With it, no index is used unless `along` names it.
+  std::function<Result<>(const UnreadableRow&)> unreadable = {};
 };
 
 /// Of the values of a column that are not null, in the rows that were looked for.

@@ -111,9 +111,12 @@ class Shape(table_test.Tables):
         at = (self.folder / "heap").read_bytes().index(b"note of 5")
         self.chimera("run", self.store, "-", text=f'open device "a/b/c:heap"\nwrite bytes @{at} "\\xff"\n')
         said = self.fails("check", self.store)
-        for words in ("keeps no file", "a --where that is false for them", "`chimera table scan --columns`"):
+        for words in ("`chimera table export --skip-damaged FILE`", "`chimera table\nscan --columns`"):
             self.assertIn(words, said)
         self.assertIn("note", self.refused("export", self.store, "a/b/c", "out"))
+        self.table("export", self.store, "a/b/c", "out", "--skip-damaged", "lost")
+        self.assertEqual((self.folder / "out").read_text(), "id,name,note\n" + "".join(rows[:4] + rows[5:]))
+        (self.folder / "out").unlink()
         self.assertFalse((self.folder / "out").exists())
         for where in ("id <> 5", "name <> 'name5'"):
             self.table("export", self.store, "a/b/c", "out", "--where", where, "--force")
