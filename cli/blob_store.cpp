@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <limits>
 
+#include "cli/render.h"
 #include "cli/sha256.h"
 #include "cli/table_words.h"
 #include "isa/utf8.h"
 #include "tables/blob_writer.h"
 #include "tables/scan.h"
+#include "tables/value_appender.h"
 #include "types/text.h"
 
 namespace chimera::cli {
@@ -120,16 +122,23 @@ std::expected<std::uint64_t, std::string> BlobStore::put(const std::string& name
 std::expected<std::uint64_t, std::string> BlobStore::append(const std::string& name, TextSource& from) {
   const auto of = key(name);
   if (!of) return std::unexpected(of.error());
-  for (std::uint64_t done = 0;;) {
+  tables::ValueAppender appender(*table_, *of, column_);
+  const auto stopped = [&appender](const tables::Failure& failure) {
+    if (appender.written() == 0) return std::unexpected(failure.words);
+    return std::unexpected(fmt::format("{}\nThe first {} bytes are appended, and nothing of what follows.",
+                                       failure.words, grouped(appender.written())));
+  };
+  std::uint64_t done = 0;
+  while (done == 0 || !table_->options().explained) {
     const auto piece = next_piece(from);
     if (!piece) return std::unexpected(piece.error());
-    if (piece->empty()) return done;
-    const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(piece->data()), piece->size());
-    if (const auto added = table_->append_value(*of, column_, bytes); !added) return words_of(added);
+    if (piece->empty()) break;
+    if (const auto added = appender.add({piece->begin(), piece->end()}); !added) return stopped(added.error());
     done += piece->size();
     from.take(piece->size());
-    if (table_->options().explained) return done;
   }
+  if (const auto settled = appender.settle(); !settled) return stopped(settled.error());
+  return done;
 }
 
 std::expected<std::uint64_t, std::string> BlobStore::get(

@@ -1,17 +1,22 @@
-// chimera table column get and put: all values of a column, as lines of JSON.
+// chimera table column get and put: all values of a column, as lines of JSON or as CSV.
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/format_options.h"
 #include "cli/output.h"
 #include "cli/render.h"
+#include "cli/row_printer.h"
+#include "cli/row_source.h"
 #include "cli/table_commands.h"
 #include "cli/table_session.h"
+#include "cli/text_source.h"
 #include "cli/text_target.h"
 #include "tables/scan.h"
 #include "types/check.h"
@@ -22,8 +27,11 @@ namespace {
 
 struct Options {
   TableTarget at;
+  FormatOptions format;
   std::string column, file = "-";
   bool force = false;
+
+  [[nodiscard]] RowFormat row_format() const { return format.of(file, RowFormat::Kind::json); }
 };
 
 std::expected<const types::Column*, std::string> column_of(const types::Relation& relation, const Options& options) {
@@ -34,23 +42,30 @@ std::expected<const types::Column*, std::string> column_of(const types::Relation
 
 // ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-std::expected<std::uint64_t, std::string> write_values(tables::Table& table, const std::string& column,
-                                                       TextTarget& to) {
-  auto scan = table.scan({.columns = {column}, .where = {}, .along = "rows"});
+std::expected<std::uint64_t, std::string> write_values(tables::Table& table, const Options& options, TextTarget& to) {
+  auto scan = table.scan({.columns = {options.column}, .where = {}, .along = "rows"});
   if (!scan) return words_of(scan);
-  const types::Type type = table.relation().columns[scan->columns().front()].type;
+  const types::Relation relation = table.relation();
+  const types::Type& type = relation.columns[scan->columns().front()].type;
+  const RowFormat format = options.row_format();
+  RowPrinter printer(format, relation, scan->columns());
+  std::string text;
+  printer.append_header(text);
   std::uint64_t count = 0;
-  std::vector<types::Row> rows;
-  for (;;) {
+  for (std::vector<types::Row> rows;;) {
+    const auto written = to.append(text);
+    if (!written) return std::unexpected(written.error());
+    if (!*written) return count;
     const auto some = scan->next(rows);
     if (!some) return words_of(some);
     if (!*some) return count;
-    std::string text;
-    for (const types::Row& row : rows) text += types::to_json(row[0], type) + '\n';
-    const auto written = to.append(text);
-    if (!written) return std::unexpected(written.error());
+    text.clear();
+    for (const types::Row& row : rows) {
+      // A value alone is JSON too, and shorter than an object with one field.
+      if (format.kind == RowFormat::Kind::json) text += types::to_json(row[0], type) + '\n';
+      if (format.kind == RowFormat::Kind::csv) printer.append_row(row, text);
+    }
     count += rows.size();
-    if (!*written) return count;
   }
 }
 
@@ -59,7 +74,7 @@ int get(const Options& options) {
     if (const auto column = column_of(table.relation(), options); !column) return std::unexpected(column.error());
     auto target = TextTarget::open(options.file, options.force, options.at.explain);
     if (!target) return std::unexpected(target.error());
-    const auto count = write_values(table, options.column, *target);
+    const auto count = write_values(table, options, *target);
     Done done = count ? target->keep() : Done(std::unexpected(count.error()));
     if (!done) target->discard();
     if (!done || output_is_closed() || options.at.explain) return done;
@@ -103,13 +118,63 @@ class ValueLines {
   std::uint64_t line_ = 0;
 };
 
+/// CSV of one column, with its name in the first line.
+class ValueCells {
+ public:
+  static std::expected<std::shared_ptr<ValueCells>, std::string> open(const std::string& path, const RowFormat& format,
+                                                                      const types::Column& column) {
+    auto source = TextSource::open(path);
+    if (!source) return std::unexpected(source.error());
+    auto cells = std::make_shared<ValueCells>(std::move(*source), column);
+    auto rows = read_rows(cells->source_, format, cells->relation_);
+    if (!rows) return std::unexpected(rows.error());
+    cells->rows_ = std::move(*rows);
+    return cells;
+  }
+  ValueCells(TextSource source, const types::Column& column) : source_(std::move(source)) {
+    relation_.columns.push_back(column);
+    relation_.columns[0].default_value.reset();
+  }
+
+  std::expected<bool, std::string> next(types::Value& value) {
+    types::Row row;
+    const auto some = rows_->next(row);
+    if (!some) return std::unexpected(text_of(some.error(), source_.name()) + "\nNothing is changed.");
+    if (!*some) return false;
+    value = std::move(row[0]);
+    const types::Column& column = relation_.columns[0];
+    const auto problem = types::conform(value, column.type, column.nullable);
+    if (!problem) return true;
+    return std::unexpected(fmt::format("{}:{}:1: column {}: {}\nNothing is changed.", source_.name(), rows_->line(),
+                                       column.name, problem->text()));
+  }
+
+ private:
+  TextSource source_;
+  types::Relation relation_;
+  std::unique_ptr<RowSource> rows_;
+};
+
+using NextValue = std::function<std::expected<bool, std::string>(types::Value&)>;
+
+std::expected<NextValue, std::string> open_values(const Options& options, const types::Column& column) {
+  const auto lines = std::make_shared<ValueLines>(options.file, column);
+  if (options.file == standard_stream || !lines->is_open()) {
+    return std::unexpected(fmt::format("{} cannot be opened: it has to be a file.", options.file));
+  }
+  if (options.row_format().kind == RowFormat::Kind::json) {
+    return [lines](types::Value& value) { return lines->next(value); };
+  }
+  const auto cells = ValueCells::open(options.file, options.row_format(), column);
+  if (!cells) return std::unexpected(cells.error());
+  return [cells = *cells](types::Value& value) { return cells->next(value); };
+}
+
 /// How many there are, all of which fit.
-std::expected<std::uint64_t, std::string> count_values(const std::string& path, const types::Column& column) {
-  ValueLines lines(path, column);
-  if (!lines.is_open()) return std::unexpected(fmt::format("{} cannot be opened: it has to be a file.", path));
+std::expected<std::uint64_t, std::string> count_values(const NextValue& next) {
   types::Value value;
   for (std::uint64_t count = 0;; ++count) {
-    const auto some = lines.next(value);
+    const auto some = next(value);
     if (!some) return std::unexpected(some.error());
     if (!*some) return count;
   }
@@ -120,12 +185,15 @@ int put(const Options& options) {
     const types::Relation relation = table.relation();
     const auto column = column_of(relation, options);
     if (!column) return std::unexpected(column.error());
-    const auto count = count_values(options.file, **column);
+    const auto looked_at = open_values(options, **column);
+    if (!looked_at) return std::unexpected(looked_at.error());
+    const auto count = count_values(*looked_at);
     if (!count) return std::unexpected(count.error());
-    ValueLines lines(options.file, **column);
+    const auto values = open_values(options, **column);
+    if (!values) return std::unexpected(values.error());
     const auto done = table.put_column(options.column, *count, [&]() -> tables::Result<types::Value> {
       types::Value value;
-      const auto some = lines.next(value);
+      const auto some = (*values)(value);
       if (some && *some) return value;
       return std::unexpected(tables::Failure{
           Status::bad_text, fmt::format("{} is no longer what it was when it was looked through.", options.file)});
@@ -138,16 +206,20 @@ int put(const Options& options) {
   });
 }
 
+constexpr const char* column_format = "without: as the file's name ends, .csv, else JSON, a value a line";
+
 }  // namespace
 
 Command make_column_get_command(CLI::App& group) {
-  CLI::App& command = add_command(group, "get", "Write all values of a column, a line of JSON each",
+  CLI::App& command = add_command(group, "get", "Write all values of a column, a line of JSON each, or as CSV",
                                   "  chimera table column get store.img shop/main/orders price prices.jsonl\n"
+                                  "  chimera table column get store.img shop/main/orders price prices.csv\n"
                                   "\nIn the order of the rows, which `put` takes them in too.");
   auto options = std::make_shared<Options>();
   add_table_operands(command, options->at);
   add_operand(command, "COLUMN", options->column, "The column's name").required();
   add_operand(command, "FILE", options->file, "Where to, - for standard output (default)");
+  add_format_options(command, options->format, column_format);
   add_flag(command, "--force", options->force, "Overwrite the file");
   add_session_options(command, options->at);
   return {&command, [options] { return get(*options); }};
@@ -155,7 +227,7 @@ Command make_column_get_command(CLI::App& group) {
 
 Command make_column_put_command(CLI::App& group) {
   CLI::App& command = add_command(
-      group, "put", "Give every row another value of a column, from a file with a line of JSON each",
+      group, "put", "Give every row another value of a column, from a file of JSON lines or CSV",
       "  chimera table column put store.img shop/main/orders price prices.jsonl\n"
       "\nIn the order of the rows, as `get` writes them. All values are looked at before the first is put: they\n"
       "have to fit, and to be as many as there are rows. They are put in pieces of up to 8,192 rows, while others\n"
@@ -165,6 +237,7 @@ Command make_column_put_command(CLI::App& group) {
   add_table_operands(command, options->at);
   add_operand(command, "COLUMN", options->column, "The column's name").required();
   add_operand(command, "FILE", options->file, "The values").required();
+  add_format_options(command, options->format, column_format);
   add_session_options(command, options->at);
   return {&command, [options] { return put(*options); }};
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/format_options.h"
 #include "cli/output.h"
 #include "cli/render.h"
 #include "cli/row_printer.h"
@@ -24,48 +25,12 @@ struct Options {
   TableTarget at;
   InsertOptions insert;
   tables::ScanOptions scan;
-  std::string format, separator = ",", file, skip_damaged;
+  FormatOptions format;
+  std::string file, skip_damaged;
   std::size_t skip = 0;
   bool force = false;
   bool json = false;
 };
-
-bool is_json_name(const std::string& file) {
-  return file.ends_with(".json") || file.ends_with(".jsonl") || file.ends_with(".ndjson");
-}
-
-RowFormat format_of(const Options& options) {
-  RowFormat format = options.insert.format;
-  const bool is_json = options.format.empty() ? is_json_name(options.file) : options.format == "json";
-  format.kind = is_json ? RowFormat::Kind::json : RowFormat::Kind::csv;
-  format.separator = options.separator == "tab" ? '\t' : options.separator[0];
-  return format;
-}
-
-std::string wrong_with_format(const std::string& text) {
-  return text == "csv" || text == "json" ? "" : "it takes csv or json, and not \"" + text + "\"";
-}
-
-std::string wrong_with_separator(const std::string& text) {
-  const bool is_one = text.size() == 1 && text[0] > ' ' && text[0] <= '~' && text[0] != '"';
-  return is_one || text == "tab" ? "" : "it takes one character, which is no quote, or tab, and not \"" + text + "\"";
-}
-
-std::string wrong_with_null(const std::string& text) {
-  return text.find_first_of("\"\n\r") == text.npos ? "" : "what means null has no quotes and is one line";
-}
-
-void add_format_options(CLI::App& command, Options& options) {
-  add_option(
-      command, "--format", "csv|json", options.format,
-      "CSV with a header, or JSON, an object a line; without: as the file's name ends, .json or .jsonl, else CSV")
-      .check(wrong_with_format);
-  add_option(command, "--separator", "CHARACTER", options.separator, "Between the cells of CSV; tab is one (default ,)")
-      .check(wrong_with_separator);
-  add_option(command, "--null", "TEXT", options.insert.format.null,
-             "The cell of CSV, without quotes, that means null (default: the empty one)")
-      .check(wrong_with_null);
-}
 
 // ── insert ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,7 +48,7 @@ void report_inserted(const Options& options, const Inserted& done) {
 int insert(const Options& options) {
   InsertOptions insert = options.insert;
   insert.file = options.file;
-  insert.format = format_of(options);
+  insert.format = options.format.of(options.file, RowFormat::Kind::csv);
   insert.skip = options.skip;
   insert.first_batch_only = options.at.explain;
   return with_table(options.at, [&](tables::Table& table) -> Done {
@@ -109,7 +74,7 @@ Exported export_rows(tables::Table& table, const Options& options, UnreadableRow
   auto scan = table.scan(wanted);
   if (!scan) return {.rows = 0, .done = words_of(scan)};
   const types::Relation relation = table.relation();
-  RowPrinter printer(format_of(options), relation, scan->columns());
+  RowPrinter printer(options.format.of(options.file, RowFormat::Kind::csv), relation, scan->columns());
   std::string text;
   printer.append_header(text);
   std::vector<types::Row> rows;
@@ -139,6 +104,9 @@ Done leave_rows(const Exported& exported, TextTarget& target) {
 }
 
 int export_table(const Options& options) {
+  if (options.skip_damaged == options.file) {
+    return fail(options.file + " cannot hold both the rows and what is left out of them.");
+  }
   return with_table(options.at.to_scan(options.scan), [&](tables::Table& table) -> Done {
     auto target = TextTarget::open(options.file, options.force, options.at.explain);
     if (!target) return std::unexpected(target.error());
@@ -174,7 +142,7 @@ Command make_table_insert_command(CLI::App& group) {
   auto options = std::make_shared<Options>();
   add_table_operands(command, options->at);
   add_operand(command, "FILE", options->file, "The rows, - for standard input").required();
-  add_format_options(command, *options);
+  add_format_options(command, options->format, "without: as the file's name ends, .json or .jsonl, else CSV");
   add_flag(command, "--upsert", options->insert.upsert, "Rows take the place of those with the same key");
   add_option(command, "--set-aside", "FILE", options->insert.aside,
              "Go on behind rows that do not fit, which are written into this new file as they are");
@@ -197,7 +165,7 @@ Command make_table_export_command(CLI::App& group) {
   options->at.store.read_only = true;
   add_table_operands(command, options->at);
   add_operand(command, "FILE", options->file, "Where to, - for standard output").required();
-  add_format_options(command, *options);
+  add_format_options(command, options->format, "without: as the file's name ends, .json or .jsonl, else CSV");
   add_option(command, "--where", "CONDITION", options->scan.where, "Only rows for which this is true");
   add_snapshot_option(command, options->scan);
   add_skip_damaged_option(command, options->skip_damaged);

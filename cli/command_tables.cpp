@@ -149,6 +149,19 @@ int rename(const TablesOptions& options) {
   });
 }
 
+// ── relist ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+int relist(const TablesOptions& options) {
+  return with_link(options.at, [&](tables::Link& link) -> Done {
+    const auto added = catalogue_of(link, options).relist();
+    if (!added) return words_of(added);
+    if (options.at.explain) return {};
+    for (const std::string& name : *added) fmt::print("{}\n", name);
+    return say(options, "{} listed that {} not.\n", counted(added->size(), "table"),
+               added->size() == 1 ? "was" : "were");
+  });
+}
+
 }  // namespace
 
 Command make_table_create_command(CLI::App& group) {
@@ -224,6 +237,20 @@ Command make_table_rename_command(CLI::App& group) {
   return {&command, [options] { return rename(*options); }};
 }
 
+Command make_table_relist_command(CLI::App& group) {
+  CLI::App& command = add_command(
+      group, "relist", "List tables that are there in a catalogue that has lost them",
+      "  chimera table relist store.img\n"
+      "\nFor a store whose catalogue `chimera check` finds damaged. The names of the devices say which tables\n"
+      "there are. Where one of the catalogue's own tables is not whole they are made anew first: the times at\n"
+      "which tables were created are lost then, and namespaces and databases without any table. The tables\n"
+      "themselves are not touched.");
+  auto options = std::make_shared<TablesOptions>();
+  add_target_operand(command, options->at);
+  add_session_options(command, options->at);
+  return {&command, [options] { return relist(*options); }};
+}
+
 Command make_table_command(CLI::App& program) {
   CLI::App& group =
       add_group(program, "table", "Tables: rows with typed columns, keys and indexes",
@@ -235,7 +262,7 @@ Command make_table_command(CLI::App& program) {
               make_table_scan_command(group), make_table_count_command(group), make_table_aggregate_command(group),
               make_table_update_command(group), make_table_delete_command(group), make_table_truncate_command(group),
               make_table_column_command(group), make_table_index_command(group), make_table_rename_command(group),
-              make_table_drop_command(group)});
+              make_table_drop_command(group), make_table_relist_command(group)});
 }
 
 }  // namespace chimera::cli

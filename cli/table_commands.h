@@ -20,6 +20,7 @@ namespace chimera::cli {
 [[nodiscard]] Command make_table_index_command(CLI::App& group);
 [[nodiscard]] Command make_table_insert_command(CLI::App& group);
 [[nodiscard]] Command make_table_list_command(CLI::App& group);
+[[nodiscard]] Command make_table_relist_command(CLI::App& group);
 [[nodiscard]] Command make_table_rename_command(CLI::App& group);
 [[nodiscard]] Command make_table_scan_command(CLI::App& group);
 [[nodiscard]] Command make_table_truncate_command(CLI::App& group);

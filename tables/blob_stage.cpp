@@ -11,11 +11,10 @@
 #include "tables/attempt.h"
 #include "tables/change.h"
 #include "tables/create.h"
+#include "tables/names.h"
 
 namespace chimera::tables {
 namespace {
-
-std::string owners_prefix(const std::string& table) { return table + ":stage/"; }
 
 /// The column's heap, as long as the table has it.
 Result<Heap*> heap_of(OpenTable& table, std::string_view column) {
@@ -38,9 +37,7 @@ BlobStage::BlobStage(BlobStage&& other) noexcept
     : table_(other.table_),
       column_(std::move(other.column_)),
       owner_(std::exchange(other.owner_, {})),
-      size_(other.size_),
-      under_way_(std::move(other.under_way_)),
-      most_now_(other.most_now_) {}
+      pieces_(std::move(other.pieces_)) {}
 
 Result<> BlobStage::erase_what_is_left() {
   const auto done = table_->retry<bool>([&](OpenTable& open) -> Result<bool> {
@@ -75,7 +72,7 @@ Result<std::vector<Uuid>> BlobStage::owners_here() const {
   Answers answers;
   // The heap may be damaged and name any device, so one of another name is nobody's owner, and stays.
   script.note([] { return std::string("who is putting long values"); });
-  script.add(Program().list_devices(owners_prefix(table_->name()), {}, limits::most_listed));
+  script.add(Program().list_devices(stage_device(table_->name(), {}), {}, limits::most_listed));
   if (auto listed = table_->link().run(script, answers); !listed) return std::unexpected(std::move(listed.error()));
   std::vector<Uuid> here;
   for (const ListedDevice& device : devices_of(answers[0])) {
@@ -111,7 +108,7 @@ Result<> BlobStage::begin() {
   Answers answers;
   const Uuid owner = make_uuid();
   script.note([] { return std::string("tells others that this value is being put, as long as this session lives"); });
-  script.add(Program().create_device(fmt::format("{}{:016x}", owners_prefix(table_->name()), random_number()), {},
+  script.add(Program().create_device(stage_device(table_->name(), fmt::format("{:016x}", random_number())), {},
                                      "kind=memory", owner));
   if (auto done = table_->link().run(script, answers); !done) return done;
   owner_ = owner;
@@ -132,85 +129,28 @@ Result<> BlobStage::add(Bytes piece) {
   if (!is_begun()) {
     if (auto done = begin(); !done) return done;
   }
-  while (under_way_.size() >= most_now_) {
-    Answers answers;
-    Piece& oldest = under_way_.front();
-    const Link::Ticket ticket = *std::exchange(oldest.ticket, {});
-    if (auto done = table_->link().receive(ticket, answers); !done) {
-      if (auto written = write_again(std::exchange(under_way_, {}), done.error()); !written) return written;
-      continue;
-    }
-    under_way_.pop_front();
-    most_now_ = std::min(most_now_ + 1, most_under_way);
-  }
-  under_way_.push_back({size_, std::move(piece), {}});
-  size_ += under_way_.back().bytes.size();
-  if (auto sent = send(under_way_.back()); !sent) return write_again(std::exchange(under_way_, {}), sent.error());
-  return {};
+  return pieces_.add(*table_, std::move(piece), plan());
 }
 
-Result<> BlobStage::plan(OpenTable& open, Change& change, const Piece& piece) const {
-  const auto heap = heap_of(open, column_);
-  if (!heap) return std::unexpected(heap.error());
-  change.join(open);
-  return (*heap)->append_to_stage(owner_, piece.offset, piece.bytes);
+PiecesUnderWay::Plan BlobStage::plan() const {
+  return [this](OpenTable& open, Change& change, const PiecesUnderWay::Piece& piece) -> Result<> {
+    const auto heap = heap_of(open, column_);
+    if (!heap) return std::unexpected(heap.error());
+    change.join(open);
+    return (*heap)->append_to_stage(owner_, piece.offset, piece.bytes);
+  };
 }
 
-Result<> BlobStage::send(Piece& piece) {
-  Change change(table_->link(), table_->options().explained);
-  if (auto planned = plan(table_->opened(), change, piece); !planned) return planned;
-  piece.ticket = change.send();
-  return {};
-}
-
-Result<> BlobStage::settle() {
-  Answers answers;
-  while (!under_way_.empty()) {
-    const Link::Ticket ticket = *std::exchange(under_way_.front().ticket, {});
-    if (auto done = table_->link().receive(ticket, answers); !done) {
-      return write_again(std::exchange(under_way_, {}), done.error());
-    }
-    under_way_.pop_front();
-  }
-  return {};
-}
-
-/// Those behind a piece that has failed have failed too, since each checks the version that the one before it was to
-/// write. One by one now: whoever disturbs may do so again.
-Result<> BlobStage::write_again(std::deque<Piece> pieces, const Failure& why) {
-  Answers answers;
-  // The first of them says why: it has failed when it has no ticket any more. `why` may be the last, which was not
-  // sent.
-  std::optional<Failure> first;
-  if (!pieces.front().ticket) first = why;
-  most_now_ = 1;
-  std::erase_if(pieces, [&](const Piece& piece) {
-    if (!piece.ticket) return false;
-    const auto done = table_->link().receive(*piece.ticket, answers);
-    if (!done && !first) first = done.error();
-    return done.has_value();
-  });
-  if (auto again = table_->prepare_again(first.value_or(why), 1); !again) return again;
-  for (const Piece& piece : pieces) {
-    const auto done = table_->retry<bool>([&](OpenTable& open) -> Result<bool> {
-      Change change(table_->link(), table_->options().explained);
-      if (auto planned = plan(open, change, piece); !planned) return std::unexpected(std::move(planned.error()));
-      if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
-      return true;
-    });
-    if (!done) return std::unexpected(done.error());
-  }
-  return {};
-}
+Result<> BlobStage::settle() { return pieces_.settle(*table_, plan()); }
 
 Result<HeapValue> BlobStage::take(Heap& heap, std::span<const std::uint8_t> rest) const {
   if (!rest.empty()) {
-    if (auto added = heap.append_to_stage(owner_, size_, rest); !added)
+    if (auto added = heap.append_to_stage(owner_, size(), rest); !added)
       return std::unexpected(std::move(added.error()));
   }
   const auto whole = heap.take_stage(owner_);
   if (!whole) return std::unexpected(whole.error());
-  if (*whole && (*whole)->size == size_ + rest.size()) return **whole;
+  if (*whole && (*whole)->size == size() + rest.size()) return **whole;
   return std::unexpected(Failure{Status::not_found, "The value that was being put has been brought back."});
 }
 
@@ -221,10 +161,7 @@ void BlobStage::taken() {
 /// What has been put is erased, as well as that can be; whatever is left the next one erases.
 void BlobStage::give_up() {
   if (!is_begun()) return;
-  Answers answers;
-  for (const Piece& piece : std::exchange(under_way_, {})) {
-    if (piece.ticket) static_cast<void>(table_->link().receive(*piece.ticket, answers));
-  }
+  pieces_.drop(*table_);
   static_cast<void>(table_->retry<bool>([&](OpenTable& open) -> Result<bool> {
     const auto heap = heap_of(open, column_);
     if (!heap) return std::unexpected(heap.error());

@@ -6,7 +6,6 @@
 // by the next who puts a value in that heap, who erases what he has left.
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "isa/uuid.h"
 #include "tables/heap.h"
 #include "tables/link.h"
+#include "tables/pieces_under_way.h"
 #include "tables/table.h"
 
 namespace chimera::tables {
@@ -22,9 +22,6 @@ namespace chimera::tables {
 class BlobStage {
  public:
   using Bytes = std::vector<std::uint8_t>;
-  /// Pieces that are kept at most, until it is known that they have been written.
-  static constexpr std::size_t most_under_way = 4;
-
   BlobStage(Table& table, std::string column) : table_(&table), column_(std::move(column)) {}
   BlobStage(BlobStage&& other) noexcept;
   BlobStage& operator=(BlobStage&&) = delete;
@@ -33,8 +30,8 @@ class BlobStage {
 
   /// Erases what those have left in the heap who are gone, and deletes the devices that they have left.
   [[nodiscard]] Result<> erase_what_is_left();
-  /// Adds to the end; the first makes the stage. Waits as long as there are as many pieces under way as may be, so a
-  /// failure may be of one that was added before. `too_large`: 16 such values are being put in the same heap.
+  /// Adds to the end; the first makes the stage. A failure may be of what was added before (PiecesUnderWay).
+  /// `too_large`: 16 such values are being put in the same heap.
   [[nodiscard]] Result<> add(Bytes piece);
   /// Waits until all that was added is there.
   [[nodiscard]] Result<> settle();
@@ -42,34 +39,24 @@ class BlobStage {
   [[nodiscard]] bool is_begun() const { return !owner_.is_nil(); }
   [[nodiscard]] const Uuid& owner() const { return owner_; }
   /// Bytes that were added.
-  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] std::uint64_t size() const { return pieces_.size(); }
   /// Adds the rest to the stage in a change of the caller's, who puts what it returns into a row with it.
   [[nodiscard]] Result<HeapValue> take(Heap& heap, std::span<const std::uint8_t> rest) const;
   /// That change has been committed.
   void taken();
 
  private:
-  struct Piece {
-    std::uint64_t offset;  ///< bytes of the value before it
-    Bytes bytes;
-    std::optional<Link::Ticket> ticket;  ///< none: it could not be sent
-  };
-
   [[nodiscard]] Result<> begin();
   [[nodiscard]] Result<std::vector<Uuid>> owners_here() const;
   [[nodiscard]] Result<bool> is_gone(const Uuid& owner) const;
-  [[nodiscard]] Result<> plan(OpenTable& open, Change& change, const Piece& piece) const;
-  [[nodiscard]] Result<> send(Piece& piece);
-  [[nodiscard]] Result<> write_again(std::deque<Piece> pieces, const Failure& why);
+  [[nodiscard]] PiecesUnderWay::Plan plan() const;
   void give_up();
   void delete_owner();
 
   Table* table_;
   std::string column_;
   Uuid owner_{};
-  std::uint64_t size_ = 0;
-  std::deque<Piece> under_way_;
-  std::size_t most_now_ = most_under_way;  ///< fewer where others change the table meanwhile
+  PiecesUnderWay pieces_;
 };
 
 }  // namespace chimera::tables

@@ -97,7 +97,14 @@ Result<> BlobWriter::finish() {
   if (!stage_.is_begun()) {
     front_.assign(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(std::min(kept_.size(), prefix_size)));
   }
-  const auto done = table_->retry<bool>([this](OpenTable& open) { return enter_in_row(open); });
+  const auto enter = [this](OpenTable& open) { return enter_in_row(open); };
+  auto done = table_->retry<bool>(enter);
+  if (!done && is_too_large_at_once(done.error()) && kept_.size() > types::most_in_slot) {
+    // Its last bytes go by themselves, in pieces that fit, and with the row comes nothing more.
+    if (auto added = stage_.add(std::exchange(kept_, {})); !added) return added;
+    if (auto settled = stage_.settle(); !settled) return settled;
+    done = table_->retry<bool>(enter);
+  }
   if (!done) return std::unexpected(done.error());
   stage_.taken();
   return {};

@@ -166,15 +166,19 @@ Result<Catalogue::Tables> Catalogue::open_all() {
 
 /// One transaction makes all three. The first change of what they list enters them too.
 Result<> Catalogue::make_all() {
+  Change change(*link_, options_.table.explained);
+  plan_all(change);
+  return change.commit();
+}
+
+void Catalogue::plan_all(Change& change) {
   const auto schema = types::parse_schema(schema_text, "catalogue");
   assert(schema.has_value());
-  Change change(*link_, options_.table.explained);
   for (std::size_t i = 0; i < std::size(names); ++i) {
     TableShape shape(schema->relations[i]);
     shape.name = names[i];
     plan_create(change, shape);
   }
-  return change.commit();
 }
 
 Result<> Catalogue::plan_itself(Tables& all, Change& to) {
@@ -221,15 +225,26 @@ Result<> Catalogue::create_table(const std::string& name, const types::Relation&
     const auto there = is_there(*all.tables, *parts);
     if (!there) return std::unexpected(there.error());
     if (*there) return std::unexpected(Failure{Status::exists, fmt::format("There is a table {} already.", name)});
-    const std::int64_t created = now();
-    if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), created); !done) return done;
-    if (auto done = plan_entry(*all.databases, to, front_of(*parts, 2), created); !done) return done;
-    if (auto done = plan_entry(*all.tables, to, *parts, created); !done) return done;
+    if (auto done = plan_table(all, to, *parts); !done) return done;
     TableShape shape(relation);
     shape.name = name;
     plan_create(to, shape);
     return {};
   });
+}
+
+Result<> Catalogue::enter_table(const std::string& name) {
+  const auto parts = parts_of(name, 3);
+  if (!parts) return std::unexpected(parts.error());
+  return change([&](Tables& all, Change& to) { return plan_table(all, to, *parts); });
+}
+
+/// In its namespace and database, which are entered too where they are not there.
+Result<> Catalogue::plan_table(Tables& all, Change& to, const Row& parts) {
+  const std::int64_t created = now();
+  if (auto done = plan_entry(*all.spaces, to, front_of(parts, 1), created); !done) return done;
+  if (auto done = plan_entry(*all.databases, to, front_of(parts, 2), created); !done) return done;
+  return plan_entry(*all.tables, to, parts, created);
 }
 
 Result<> Catalogue::drop_table(const std::string& name) {
@@ -242,8 +257,7 @@ Result<> Catalogue::drop_table(const std::string& name) {
     if (!table && is_damage(table.error())) return plan_drop_by_name(*link_, to, name);
     if (!table) return std::unexpected(table.error());
     (*table)->version().check(to.script);
-    plan_drop(to, (*table)->shape());
-    return {};
+    return plan_drop(*link_, to, (*table)->shape());
   });
 }
 
@@ -258,15 +272,17 @@ Result<> Catalogue::rename_table(const std::string& from, const std::string& to_
     if (!there) return std::unexpected(there.error());
     if (*there) return std::unexpected(Failure{Status::exists, fmt::format("There is a table {} already.", to_name)});
     if (auto done = plan_removal(*all.tables, to, *old_parts, "table"); !done) return done;
-    const std::int64_t created = now();
-    if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), created); !done) return done;
-    if (auto done = plan_entry(*all.databases, to, front_of(*parts, 2), created); !done) return done;
-    if (auto done = plan_entry(*all.tables, to, *parts, created); !done) return done;
+    if (auto done = plan_table(all, to, *parts); !done) return done;
     auto opened = open_table(*link_, options_.table.explained, from);
+    if (!opened && opened.error().status == Status::not_found) {
+      if (auto still = all.tables->confirm(); !still) return still;
+      return std::unexpected(Failure{Status::corrupt, fmt::format("{} is listed, but the device of its header is not "
+                                                                  "there: it can be dropped, and not renamed.",
+                                                                  from)});
+    }
     if (!opened) return std::unexpected(std::move(opened.error()));
     table = std::move(*opened);
-    plan_rename(to, *table, to_name);
-    return {};
+    return plan_rename(to, *table, to_name);
   });
 }
 

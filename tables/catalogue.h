@@ -48,6 +48,12 @@ class Catalogue {
   /// `denied`: there are tables in it.
   [[nodiscard]] Result<> drop_database(std::string_view name);
 
+  /// Lists all tables that are there and are not listed, by the names of their devices; before that, where one of the
+  /// catalogue's own tables is damaged or is not there, all three are made anew: the times at which tables were created
+  /// are lost then, and namespaces and databases without tables. Those that are listed now and were not; what only
+  /// shows its programs ends behind the first step. Interrupted it can be done again.
+  [[nodiscard]] Result<std::vector<std::string>> relist();
+
   /// In the order of their names. Where there is no catalogue yet there is nothing.
   [[nodiscard]] Result<std::vector<std::string>> namespaces();
   /// `NAMESPACE/DATABASE`; of one namespace, or of all where it is empty.
@@ -59,6 +65,11 @@ class Catalogue {
   struct Tables;
   [[nodiscard]] Result<Tables> open_all();
   [[nodiscard]] Result<> make_all();
+  static void plan_all(Change& change);
+  [[nodiscard]] Result<> plan_table(Tables& all, Change& to, const types::Row& parts);
+  [[nodiscard]] Result<> enter_table(const std::string& name);
+  [[nodiscard]] Result<bool> is_whole();
+  [[nodiscard]] Result<std::vector<std::string>> tables_by_devices();
   [[nodiscard]] Result<> plan_itself(Tables& all, Change& to);
   template <typename Plan>
   [[nodiscard]] Result<> change(Plan plan);

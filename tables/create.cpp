@@ -92,12 +92,27 @@ void plan_no_fillings(Change& change, const TableShape& shape) {
   for (const Uuid& filling : shape.fillings) change.script.add(Program().delete_device_by_force(filling));
 }
 
+/// Values that are being put, or were when somebody was killed. Whoever begins with one meanwhile changes the table.
+Result<> plan_no_stages(Link& link, Change& change, const TableShape& shape) {
+  Script script(change.script.is_explained());
+  Answers answers;
+  script.note([] { return std::string("who is putting long values"); });
+  script.add(Program().list_devices(stage_device(shape.name, {}), {}, limits::most_listed));
+  if (auto done = link.run(script, answers); !done) return done;
+  for (const ListedDevice& device : devices_of(answers[0])) {
+    change.script.note([] { return std::string("nobody puts this value any more"); });
+    change.script.add(Program().delete_device_by_force(device.uuid));
+  }
+  return {};
+}
+
 }  // namespace
 
-void plan_drop(Change& change, const TableShape& shape) {
+Result<> plan_drop(Link& link, Change& change, const TableShape& shape) {
   change.script.note([&] { return fmt::format("everything of {} goes", shape.name); });
   for (const auto& [name, uuid] : shape.devices()) change.script.add(Program().delete_device_by_force(uuid));
   plan_no_fillings(change, shape);
+  return plan_no_stages(link, change, shape);
 }
 
 Result<> plan_drop_by_name(Link& link, Change& change, const std::string& name) {
@@ -120,7 +135,7 @@ Result<> plan_drop_by_name(Link& link, Change& change, const std::string& name) 
   return {};
 }
 
-void plan_rename(Change& change, OpenTable& table, const std::string& name) {
+Result<> plan_rename(Change& change, OpenTable& table, const std::string& name) {
   change.join(table);
   change.script.note([&] { return fmt::format("{} becomes {}", table.shape().name, name); });
   const std::size_t before = table.shape().name.size();
@@ -129,6 +144,7 @@ void plan_rename(Change& change, OpenTable& table, const std::string& name) {
   }
   plan_no_fillings(change, table.shape());
   table.change_shape();
+  return plan_no_stages(table.link(), change, table.shape());
 }
 
 }  // namespace chimera::tables

@@ -17,14 +17,14 @@ namespace chimera::tables {
 
 /// Plans the devices of an empty table, all of them new. `shape` has its name, and gets its UUIDs.
 void plan_create(Change& change, TableShape& shape);
-/// Plans that all devices go that are a table's, whoever has them open.
-void plan_drop(Change& change, const TableShape& shape);
+/// Plans that all devices go that are a table's, whoever has them open, and those of values that are being put into it.
+[[nodiscard]] Result<> plan_drop(Link& link, Change& change, const TableShape& shape);
 /// The same of a table that cannot be opened: everything goes that is called as a table's devices are, `name`,
 /// `name/COLUMN`, `name:…`.
 [[nodiscard]] Result<> plan_drop_by_name(Link& link, Change& change, const std::string& name);
 /// Plans that all devices of a table get the names of another. Whoever has it open notices, and has to open it by its
-/// new name.
-void plan_rename(Change& change, OpenTable& table, const std::string& name);
+/// new name; what he is putting is lost.
+[[nodiscard]] Result<> plan_rename(Change& change, OpenTable& table, const std::string& name);
 
 /// The relation can be stored, since its text can be read again. `bad_text`: why not.
 [[nodiscard]] Result<> check_readable(const types::Relation& relation);

@@ -54,6 +54,9 @@ std::string index_device(std::string_view header, std::string_view index) {
 std::string filling_device(std::string_view header, std::string_view owner) {
   return fmt::format("{}:filling/{}", header, owner);
 }
+std::string stage_device(std::string_view header, std::string_view owner) {
+  return fmt::format("{}:stage/{}", header, owner);
+}
 std::string unfinished_device(std::string_view header, std::string_view index) {
   return fmt::format("{}:unfinished/{}", header, index);
 }

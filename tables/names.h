@@ -37,6 +37,8 @@ inline constexpr std::string_view catalogue_names[] = {"chimera/catalogue/namesp
 [[nodiscard]] std::string index_device(std::string_view header, std::string_view index);
 /// A column of many rows that is being added; `owner` tells those of several sessions apart.
 [[nodiscard]] std::string filling_device(std::string_view header, std::string_view owner);
+/// Of who is putting a long value; `owner` tells several apart.
+[[nodiscard]] std::string stage_device(std::string_view header, std::string_view owner);
 /// An index that is being added.
 [[nodiscard]] std::string unfinished_device(std::string_view header, std::string_view index);
 [[nodiscard]] std::string external_device(std::string_view header, std::string_view column);

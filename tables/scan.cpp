@@ -122,8 +122,14 @@ Result<> Scan::narrow(const RowFinder::Position& before, const Failure& why) {
     return passed;
   }
   finder_->put_back(before);
-  if (count == 0) return std::unexpected(why);  // the way itself
-  most_ = count / 2;
+  // Where they have no numbers the way itself is damaged: an index is read as far as it goes.
+  const std::size_t wanted = count == 0 ? most_ : count;
+  if (wanted <= 1) {
+    const std::string& name = table_->name();
+    if (why.words.contains(name)) return std::unexpected(why);
+    return std::unexpected(Failure{why.status, fmt::format("{}: {}", name, why.words), why.instruction});
+  }
+  most_ = wanted / 2;
   is_near_unreadable_ = true;
   return {};
 }
@@ -144,7 +150,7 @@ Result<> Scan::pass_unreadable(const Failure& why) {
   most_ = 1;
   if (!*row) return {};
   if (options_.unreadable) return options_.unreadable(**row);
-  return std::unexpected(Failure{why.status, (*row)->words});
+  return std::unexpected(Failure{why.status, (*row)->words, why.instruction});
 }
 
 Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {

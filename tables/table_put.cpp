@@ -108,7 +108,11 @@ class ColumnPut {
     }
     TableHeader rows = table.header();
     rows.version = rows.shape = rows.entered = 0;
-    if (!rows_) rows_ = rows;
+    if (!rows_) {
+      // What is kept of an open table may be of long ago: the rows are those that there are now.
+      if (auto now = table.confirm(); !now) return std::unexpected(std::move(now.error()));
+      rows_ = rows;
+    }
     if (*rows_ != rows) return std::unexpected(Failure{Status::busy, "Rows have come or gone meanwhile."});
     if (rows.live != count_) {
       return std::unexpected(Failure{Status::out_of_range, fmt::format("There are {} values, and {} has {} rows.",

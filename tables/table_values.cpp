@@ -34,51 +34,6 @@ Result<> check_size(std::uint64_t count) {
       Status::too_large, fmt::format("{} bytes at a time are too many: {} at most.", count, Table::most_value_bytes)});
 }
 
-/// Plans the value with `bytes` at its end.
-Result<> plan_append(OpenTable& table, Change& change, const ValuePlace& at, Bytes bytes) {
-  change.join(table);
-  const types::Slot slot = at.read();
-  const types::Type& type = table.shape().relation.columns[at.column].type;
-  Heap& heap = table.heap(table.shape().columns[at.column].heap);
-  std::array<std::uint8_t, types::slot_size> changed{};
-  if (slot.is_placed() && !Place(slot.place()).is_compressed()) {
-    auto value = value_of(table, at);
-    if (!value) return std::unexpected(std::move(value.error()));
-    if (type.size && value->size + bytes.size() > *type.size) {
-      return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
-                                                                    table.shape().column_name(at.column), *type.size)});
-    }
-    value = heap.append(*value, bytes);
-    if (!value) return std::unexpected(std::move(value.error()));
-    types::put_placed_slot(changed.data(), slot.content(), value->size, value->place.raw());
-    write_slot(table, change, at, changed);
-    return {};
-  }
-  std::vector<std::uint8_t> whole;
-  if (slot.is_placed()) {
-    auto content = read_compressed(table, at);
-    if (!content) return std::unexpected(std::move(content.error()));
-    whole = std::move(*content);
-    if (auto done = heap.erase(heap_value(slot)); !done) return done;
-  } else {
-    whole.assign(slot.content().begin(), slot.content().end());
-  }
-  whole.insert(whole.end(), bytes.begin(), bytes.end());
-  if (type.size && whole.size() > *type.size) {
-    return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
-                                                                  table.shape().column_name(at.column), *type.size)});
-  }
-  if (whole.size() <= types::most_in_slot) {
-    types::put_inside_slot(changed.data(), whole);
-  } else {
-    const auto place = heap.put(whole);
-    if (!place) return std::unexpected(place.error());
-    types::put_placed_slot(changed.data(), whole, whole.size(), place->raw());
-  }
-  write_slot(table, change, at, changed);
-  return {};
-}
-
 /// `bad_text`: a character of a string begins before `byte`, the first that is overwritten or that behind the last
 /// one. The bytes that are written are whole characters.
 Result<> check_boundary(const TableShape& shape, const ValuePlace& at, std::uint64_t offset, std::uint8_t byte) {
@@ -157,7 +112,56 @@ Result<> change_value(Table& of, types::Row& key, std::string_view column, Bytes
   return {};
 }
 
+ValuePlace with_slot(ValuePlace at, const std::array<std::uint8_t, types::slot_size>& slot) {
+  at.slot = slot;
+  return at;
+}
+
 }  // namespace
+
+Result<ValuePlace> plan_append(OpenTable& table, Change& change, const ValuePlace& at, Bytes bytes) {
+  change.join(table);
+  const types::Slot slot = at.read();
+  const types::Type& type = table.shape().relation.columns[at.column].type;
+  Heap& heap = table.heap(table.shape().columns[at.column].heap);
+  std::array<std::uint8_t, types::slot_size> changed{};
+  if (slot.is_placed() && !Place(slot.place()).is_compressed()) {
+    auto value = value_of(table, at);
+    if (!value) return std::unexpected(std::move(value.error()));
+    if (type.size && value->size + bytes.size() > *type.size) {
+      return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
+                                                                    table.shape().column_name(at.column), *type.size)});
+    }
+    value = heap.append(*value, bytes);
+    if (!value) return std::unexpected(std::move(value.error()));
+    types::put_placed_slot(changed.data(), slot.content(), value->size, value->place.raw());
+    write_slot(table, change, at, changed);
+    return with_slot(at, changed);
+  }
+  std::vector<std::uint8_t> whole;
+  if (slot.is_placed()) {
+    auto content = read_compressed(table, at);
+    if (!content) return std::unexpected(std::move(content.error()));
+    whole = std::move(*content);
+    if (auto done = heap.erase(heap_value(slot)); !done) return std::unexpected(std::move(done.error()));
+  } else {
+    whole.assign(slot.content().begin(), slot.content().end());
+  }
+  whole.insert(whole.end(), bytes.begin(), bytes.end());
+  if (type.size && whole.size() > *type.size) {
+    return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
+                                                                  table.shape().column_name(at.column), *type.size)});
+  }
+  if (whole.size() <= types::most_in_slot) {
+    types::put_inside_slot(changed.data(), whole);
+  } else {
+    const auto place = heap.put(whole);
+    if (!place) return std::unexpected(place.error());
+    types::put_placed_slot(changed.data(), whole, whole.size(), place->raw());
+  }
+  write_slot(table, change, at, changed);
+  return with_slot(at, changed);
+}
 
 Result<std::optional<std::uint64_t>> Table::value_size(types::Row key, std::string_view column) {
   using Size = std::optional<std::uint64_t>;
@@ -238,9 +242,11 @@ Result<std::optional<Table::Digest>> Table::value_digest(types::Row key, std::st
 }
 
 Result<> Table::append_value(types::Row key, std::string_view column, Bytes bytes) {
-  return change_value(*this, key, column, bytes, [&](OpenTable& table, Change& change, const ValuePlace& at) {
-    return plan_append(table, change, at, bytes);
-  });
+  return change_value(*this, key, column, bytes,
+                      [&](OpenTable& table, Change& change, const ValuePlace& at) -> Result<> {
+                        const auto longer = plan_append(table, change, at, bytes);
+                        return longer ? Result<>() : std::unexpected(longer.error());
+                      });
 }
 
 Result<> Table::write_value(types::Row key, std::string_view column, std::uint64_t offset, Bytes bytes) {

@@ -43,6 +43,9 @@ struct ValuePlace {
 [[nodiscard]] Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at);
 /// `denied`: the row is locked, or the column is part of an index.
 [[nodiscard]] Result<> check_writable(const TableShape& shape, const ValuePlace& at);
+/// Plans the value with `bytes` at its end, of which there is one at least. What it is then.
+[[nodiscard]] Result<ValuePlace> plan_append(OpenTable& table, Change& change, const ValuePlace& at,
+                                             std::span<const std::uint8_t> bytes);
 /// Plans another slot in its place.
 void write_slot(OpenTable& table, Change& change, const ValuePlace& at, std::span<const std::uint8_t> slot);
 

@@ -66,6 +66,36 @@ class Blobs(Tables):
                 self.sound(target)
 
     @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer takes memory of its own")
+    def test_an_append_that_is_cut_short_leaves_whole_pieces_from_its_front(self):
+        piece = 4 << 20
+        content = random.Random(2).randbytes(4 * piece + 5)
+        for label, target in self.targets():
+            with self.subTest(label):
+                self.chimera("blob", "put", target, "m/m/b", "one", "-", data=b"first")
+                process = subprocess.Popen([CHIMERA, "blob", "append", target, "m/m/b", "one", "-"], stdin=subprocess.PIPE)
+                process.stdin.write(content)
+                process.stdin.flush()
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                process.stdin.close()
+                if target == self.store:
+                    wait_for_lock(self.store)
+                self.sound(target)
+                there = self.run_command("blob", "get", target, "m/m/b", "one", "-").stdout
+                self.assertEqual((len(there) - 5) % piece, 0)
+                self.assertEqual(there, b"first" + content[:len(there) - 5])
+
+    def test_long_values_in_a_store_with_the_smallest_journal(self):
+        self.chimera("format", self.store, "--size", "128M", "--journal", "2M")
+        path = self.write_file("content", random.Random(3).randbytes(17 << 20))
+        for name in ("one", "two"):
+            self.chimera("blob", "put", self.store, "m/m/b", name, path)
+        self.chimera("blob", "rm", self.store, "m/m/b", "one")
+        self.chimera("blob", "append", self.store, "m/m/b", "two", path)
+        self.chimera("blob", "get", self.store, "m/m/b", "two", "back")
+        self.assertEqual((self.folder / "back").read_bytes(), 2 * path.read_bytes())
+        self.sound(self.store)
+
     def test_a_put_through_a_server_takes_bounded_memory(self):
         self.format("1G")
         address = self.serve(self.store).addresses[0]

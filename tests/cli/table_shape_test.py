@@ -98,8 +98,28 @@ class Shape(table_test.Tables):
                 self.assertEqual(self.names(target), names)
                 self.sound(target)
                 self.chimera(run, target, "-", text='open device "chimera/catalogue/tables"\ndelete device\n')
-                self.assertIn("chimera/catalogue/tables: the device of its header is not there.\n",
-                              self.fails("check", target))
+                said = self.fails("check", target)
+                self.assertIn("chimera/catalogue/tables: the device of its header is not there.\n", said)
+                self.assertIn("`chimera table relist`", said)
+                self.assertIn("create device", self.table("relist", target, "--explain"))
+                self.assertEqual(self.table("relist", target), f"{books}\n1 table listed that was not.\n")
+                self.assertEqual(self.table("relist", target), "0 tables listed that were not.\n")
+                self.assertEqual(self.names(target), names)
+                self.assertIn("Emma", self.content(target, books))
+                self.sound(target)
+
+    def test_a_table_that_is_dropped_leaves_no_device_of_a_put(self):
+        for label, target in self.targets():
+            with self.subTest(label):
+                books = self.make_books(target)
+                run = "run" if label == "store" else "send"
+                for rest in ('01" "" "kind=memory"', '02"'):
+                    self.chimera(run, target, "-", text=f'create device "{books}:stage/{rest}\n')
+                self.table("rename", target, books, "lib/main/others")
+                self.assertNotIn(":stage/", " ".join(self.names(target)))
+                self.chimera(run, target, "-", text='create device "lib/main/others:stage/01"\n')
+                self.table("drop", target, "lib/main/others")
+                self.assertNotIn("devices of no table", self.chimera("check", target))
 
     def test_what_can_be_read_of_a_damaged_table_is_copied_as_check_says(self):
         self.format()
@@ -137,6 +157,19 @@ class Shape(table_test.Tables):
                     file.write_text(text)
                     self.assertIn(words, self.refused("column", "put", target, books, "price", file))
                     self.assertEqual(self.content(target, books), before)
+                cells = self.folder / f"{label}.csv"
+                self.table("column", "get", target, books, "price", cells)
+                self.assertEqual(cells.read_text(), "price\n9.5\n\n9.5\n")
+                self.table("column", "get", target, books, "title", "titles.txt", "--format", "csv", "--force")
+                self.assertEqual((self.folder / "titles.txt").read_text(), "title\nEmma\nUlysses\nDracula\n")
+                for text, words in (("price\n1\n2\n", "There are 2 values"), ("price\n1\nx\n2\n", f"{cells}:3:1: column price: "),
+                                    ("cost\n1\n2\n3\n", f"{cells}:1:1: "), ("price\n1\n2,3\n4\n", f"{cells}:3:3: ")):
+                    cells.write_text(text)
+                    self.assertIn(words, self.refused("column", "put", target, books, "price", cells))
+                    self.assertEqual(self.content(target, books), before)
+                cells.write_text("price\nnone\n3\n\"4.5\"\n")
+                self.table("column", "put", target, books, "price", cells, "--null", "none")
+                self.assertEqual(self.table("column", "get", target, books, "price").splitlines()[:3], ["null", "3.0", "4.5"])
                 self.assertIn("index title", self.refused("column", "put", target, books, "title",
                                                           self.write_file("t.jsonl", '"a"\n"b"\n"c"\n')))
                 file.write_text("1\n2.5\nnull\n")

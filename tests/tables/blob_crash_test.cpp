@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "tables/blob_writer.h"
 #include "tables/open_table.h"
+#include "tables/value_appender.h"
 #include "tests/devices/pool_rig.h"
 #include "tests/tables/table_rig.h"
 #include "tests/tables/taken_images.h"
@@ -52,7 +54,7 @@ class CrashedBlobs {
     }
     return compare(*table_, model_);
   }
-  std::size_t judged = 0, old_ones = 0, left = 0;
+  std::size_t judged = 0, old_ones = 0, left = 0, between = 0;
 
  private:
   std::string bytes() {
@@ -67,7 +69,8 @@ class CrashedBlobs {
     const auto id = static_cast<std::int64_t>(random_.below(most_ids));
     const auto found = model_.find(id);
     const std::string some = bytes();
-    switch (found == model_.end() ? 9 : random_.below(8)) {
+    between_.clear();
+    switch (found == model_.end() ? 9 : random_.below(9)) {
       case 0:
         if (some.empty()) return {};
         REQUIRE_OK(table_->append_value({i64(id)}, "data", bytes_of(some)));
@@ -89,11 +92,25 @@ class CrashedBlobs {
         found->second = some;
         return "replace at once";
       case 4: put(id, some, false); return "give up";
+      case 5: append_in_pieces(id, some); return "append in pieces";
       default:
         put(id, some, true);
         model_[id] = some;
         return "put";
     }
+  }
+
+  /// A crash between two of them leaves those in front.
+  void append_in_pieces(std::int64_t id, std::string_view some) {
+    ValueAppender appender(*table_, {i64(id)}, "data");
+    while (!some.empty()) {
+      const std::string_view piece = some.substr(0, 1 + random_.below(7000));
+      REQUIRE_OK(appender.add({piece.begin(), piece.end()}));
+      model_[id] += piece;
+      between_.push_back(model_);
+      some.remove_prefix(piece.size());
+    }
+    REQUIRE_OK(appender.settle());
   }
 
   void put(std::int64_t id, std::string_view some, bool finishes) {
@@ -117,7 +134,11 @@ class CrashedBlobs {
       if (std::string problems = problems_of(link); !problems.empty()) return "an image: " + problems;
       const bool is_old = compare(*table, before).empty();
       old_ones += is_old && before != model_ ? 1 : 0;
-      if (const std::string differs = is_old ? std::string() : compare(*table, model_); !differs.empty()) {
+      const bool is_between =
+          std::ranges::any_of(between_, [&](const Model& model) { return compare(*table, model).empty(); });
+      between += is_between && !compare(*table, model_).empty() ? 1 : 0;
+      if (const std::string differs = is_old || is_between ? std::string() : compare(*table, model_);
+          !differs.empty()) {
         return "an image holds neither what was there nor what is: " + differs;
       }
       if (std::string problem = go_on(link, *table); !problem.empty()) return "an image, gone on with: " + problem;
@@ -161,11 +182,12 @@ class CrashedBlobs {
   cli::SessionLink link_;
   std::optional<Table> table_;
   Model model_;
+  std::vector<Model> between_;  ///< what there is while a value is appended to in pieces
   std::optional<TakenImages> images_;
 };
 
 TEST_CASE("a crash leaves each long value as it was or as it is to be, whole, and nothing that is not erased") {
-  std::size_t judged = 0, old_ones = 0, left = 0;
+  std::size_t judged = 0, old_ones = 0, left = 0, between = 0;
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     CAPTURE(seed);
     CrashedBlobs blobs(seed);
@@ -173,10 +195,12 @@ TEST_CASE("a crash leaves each long value as it was or as it is to be, whole, an
     judged += blobs.judged;
     old_ones += blobs.old_ones;
     left += blobs.left;
+    between += blobs.between;
   }
   CHECK_GT(judged, 150);
   CHECK_GT(old_ones, 20);
   CHECK_GT(left, 5);
+  CHECK_GT(between, 0);
 }
 
 }  // namespace

@@ -228,7 +228,7 @@ TEST_CASE(
     CHECK_EQ(problems_of(rig.ground.link), "");
     if (!disturbed) failures_alone = link.failures;
   }
-  CHECK_EQ(link.most, BlobStage::most_under_way);
+  CHECK_EQ(link.most, PiecesUnderWay::most_under_way);
   CHECK_EQ(failures_alone, 0);
   CHECK_GT(link.failures, 0);
 }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "tables/blob_writer.h"
 #include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
@@ -153,6 +154,95 @@ TEST_CASE("a table that cannot be opened is dropped with everything that is left
     REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
     CHECK_EQ(devices_of_ground(ground.link, "shop/"), all);
     CHECK_EQ(problems_of(ground.link, "shop/main/orders"), "");
+  }
+}
+
+void lose(Link& link, const std::string& name) {
+  Script script;
+  Answers answers;
+  script.add(Program().open_device(name));
+  REQUIRE_OK(link.run(script, answers));
+  run(link, Program().delete_device_by_force(uuid_of(answers[0])));
+}
+
+TEST_CASE("a table without its header is not renamed, which is said as it is") {
+  MemoryGround ground;
+  Catalogue catalogue(ground.link);
+  REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
+  lose(ground.link, "shop/main/orders");
+  const std::string before = devices_of_ground(ground.link, "");
+  const auto renamed = catalogue.rename_table("shop/main/orders", "shop/main/old");
+  REQUIRE_FALSE(renamed.has_value());
+  CHECK_EQ(renamed.error().status, Status::corrupt);
+  CHECK_EQ(
+      renamed.error().words,
+      "shop/main/orders is listed, but the device of its header is not there: it can be dropped, and not renamed.");
+  CHECK_EQ(devices_of_ground(ground.link, ""), before);
+  CHECK_EQ(catalogue.rename_table("shop/main/others", "shop/main/old").error().status, Status::not_found);
+  REQUIRE_OK(catalogue.drop_table("shop/main/orders"));
+}
+
+TEST_CASE("a table that is dropped or renamed takes with it who was putting a value") {
+  for (const bool is_dropped : {true, false}) {
+    MemoryGround ground;
+    cli::SessionLink link(ground.machine);
+    Catalogue catalogue(ground.link);
+    REQUIRE_OK(catalogue.create_table("a/b/c", relation_of("relation t = struct { id: i64, d: blob } key (id)")));
+    auto table = Table::open(link, "a/b/c", {.blob_piece_bytes = 16});
+    REQUIRE_OK(table);
+    auto writer = BlobWriter::begin(*table, {i64(1)}, "d", BlobWriter::Rows::new_too);
+    REQUIRE_OK(writer);
+    REQUIRE_OK(writer->add(bytes_of("more than one piece of it")));
+    CHECK_NE(devices_of_ground(ground.link, "a/b/c:stage/"), "");
+    if (is_dropped) {
+      REQUIRE_OK(catalogue.drop_table("a/b/c"));
+    } else {
+      REQUIRE_OK(catalogue.rename_table("a/b/c", "a/b/d"));
+    }
+    CHECK_EQ(devices_of_ground(ground.link, "a/b/c"), "");
+    CHECK_EQ(devices_of_ground(ground.link, "a/b/d:stage/"), "");
+    CHECK_FALSE(writer->finish().has_value());
+    if (!is_dropped) CHECK_EQ(problems_of(ground.link, "a/b/d"), "");
+  }
+}
+
+TEST_CASE("a catalogue that has lost a part of its own is made anew from what is there") {
+  const std::string names = "chimera/catalogue/";
+  for (const std::string& lost : {names + "tables", names + "namespaces:key", names + "databases/database"}) {
+    CAPTURE(lost);
+    MemoryGround ground;
+    std::int64_t now = 1;
+    Catalogue catalogue(ground.link, {.table = {}, .now = [&] { return now; }});
+    for (const char* const name : {"shop/main/orders", "shop/main/lines", "other/db/t"}) {
+      REQUIRE_OK(catalogue.create_table(name, relation_of(schema)));
+    }
+    auto table = Table::open(ground.link, "shop/main/orders");
+    REQUIRE_OK(table);
+    REQUIRE_OK(table->insert({{i64(1), text("one")}}));
+    static_cast<void>(create_device(ground.link, "mine/free/too"));
+    static_cast<void>(create_device(ground.link, "mine:free"));
+    const std::string before = devices_of_ground(ground.link, "");
+    now = 2;
+    const auto none = catalogue.relist();
+    REQUIRE_OK(none);
+    CHECK(none->empty());
+    lose(ground.link, lost);
+    const auto added = catalogue.relist();
+    REQUIRE_OK(added);
+    CHECK_EQ(added->size(), 3);
+    CHECK_EQ(devices_of_ground(ground.link, ""), before);
+    const auto listed = catalogue.tables();
+    REQUIRE_OK(listed);
+    std::string all;
+    for (const ListedTable& of : *listed) all += of.name + " ";
+    CHECK_EQ(all,
+             "chimera/catalogue/databases chimera/catalogue/namespaces chimera/catalogue/tables other/db/t "
+             "shop/main/lines shop/main/orders ");
+    CHECK_EQ(catalogue.databases("shop").value_or(std::vector<std::string>()).size(), 1);
+    for (const ListedTable& of : *listed) CHECK_EQ(problems_of(ground.link, of.name), "");
+    CHECK_EQ(rows_of(*table).size(), 1);
+    REQUIRE_OK(catalogue.drop_table("shop/main/orders"));
+    CHECK(catalogue.relist().value_or(std::vector<std::string>{"one"}).empty());
   }
 }
 

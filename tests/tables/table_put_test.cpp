@@ -31,6 +31,19 @@ TEST_CASE("a column is put as a whole, with its index and its long values") {
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("what an open table knows of rows may be of long ago when a column is put") {
+  TableRig rig("relation t = struct { id: i64, n: u8 } key (id)");
+  cli::SessionLink link(rig.ground.machine);
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value::of(std::uint8_t{0})}, {i64(2), Value::of(std::uint8_t{0})}}));
+  REQUIRE_OK(other->put_column("n", 2, [] { return Result<Value>(Value::of(std::uint8_t{7})); }));
+  CHECK_EQ(rig.ids("rows", "n = 7"), "1 2");
+  REQUIRE_OK(rig.table.remove({i64(1)}));
+  CHECK_EQ(other->put_column("n", 2, [] { return Result<Value>(Value::of(std::uint8_t{8})); }).error().status,
+           Status::out_of_range);
+}
+
 TEST_CASE("rows that come while a column is put, and values that do not fit, end it with what has been put") {
   TableRig rig("relation t = struct { id: i64, n: u8 } key (id)");
   constexpr std::int64_t count = 20'000;
