@@ -124,7 +124,10 @@ int run_serve(ServeOptions& options) {
   manager->tell(fmt::format("READY=1\nSTATUS=serving {}, {}", options.store, joined(listening->addresses, ", ")));
   const Status status = (*server)->run(stop_signals, std::move(*manager));
   if (status == Status::ok) return exit_done;
-  return fail(fmt::format("What was written last could not be made durable: {}.", status_text(status)));
+  return fail(
+      fmt::format("What was written last could not be made durable: {}. The disk has failed, or is full; what was "
+                  "answered as durable is in the store.",
+                  status_text(status)));
 }
 
 std::string check_address(const std::string& text) {
@@ -157,7 +160,7 @@ void add_nbd_options(CLI::App& command, ServeOptions& options) {
   add_flag(command, "--read-only", options.server.nbd.read_only,
            "NBD clients may not write; streams of instructions still may");
   add_size_option(command, "--nbd-create", options.server.nbd.create_size,
-                  "An NBD client that names no device gets a new one of this size");
+                  "A name that no device has makes a new one of this size as soon as an NBD client asks for it");
 }
 
 /// What both sources together have to give.

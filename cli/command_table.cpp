@@ -8,8 +8,13 @@ namespace {
 
 constexpr std::string_view examples_heading = "Examples:\n";
 
+std::string help_of(const CLI::Option& option) {
+  const std::string& standard = option.get_default_str();
+  return option.get_description() + (standard.empty() ? "" : " (default " + standard + ")");
+}
+
 OptionRow row_of(const CLI::Option& option) {
-  OptionRow row{.help = option.get_description(),
+  OptionRow row{.help = help_of(option),
                 .group = option.get_group(),
                 .is_required = option.get_required(),
                 .is_repeated = option.get_items_expected_max() > 1};

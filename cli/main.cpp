@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <exception>
@@ -33,13 +34,28 @@ const CLI::App& chosen_of(const CLI::App& program, std::string& name) {
   return *chosen;
 }
 
+std::string unknown_option(const CLI::App& chosen, const std::string& word) {
+  chimera::Nearest nearest(word);
+  std::vector<std::string> names;
+  for (const CLI::Option* option : chosen.get_options()) {
+    for (const std::string& known : option->get_lnames()) names.push_back("--" + known);
+  }
+  for (const std::string& known : names) nearest.offer(known);
+  const std::string_view meant = nearest.best();
+  return fmt::format("there is no option {}{}", word, meant.empty() ? "" : fmt::format("; did you mean {}?", meant));
+}
+
 /// What is wrong with the command line, as a sentence.
 std::string what_is_wrong(const CLI::App& chosen, const std::string& name, const CLI::ParseError& error) {
   const bool is_group = !chosen.get_subcommands([](const CLI::App*) { return true; }).empty();
-  if (!is_group) return fmt::format("{}: {}", name, error.what());
   const auto words = chosen.remaining();
+  if (!is_group) {
+    const auto option =
+        std::ranges::find_if(words, [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); });
+    return option != words.end() ? name + ": " + unknown_option(chosen, *option) : name + ": " + error.what();
+  }
   if (words.empty()) return name + ": no command was given";
-  if (words.front().starts_with('-')) return fmt::format("{}: there is no option {}", name, words.front());
+  if (words.front().starts_with('-')) return name + ": " + unknown_option(chosen, words.front());
   chimera::Nearest nearest(words.front());
   std::vector<std::string> names;
   for (const CLI::App* command : chosen.get_subcommands([](const CLI::App*) { return true; })) {

@@ -132,9 +132,10 @@ void put_durations(Screen& screen) {
         std::tuple{"waiting others", "wait_seconds{other}", ""},
         std::tuple{"disk reads", "disk_seconds{read}", "disk_bytes_total{read}"},
         std::tuple{"disk writes", "disk_seconds{write}", "disk_bytes_total{write}"},
-        std::tuple{"disk flushes", "disk_seconds{flush}", ""}, std::tuple{"NBD reads", "nbd_seconds{read}", ""},
-        std::tuple{"NBD writes", "nbd_seconds{write}", ""}, std::tuple{"NBD flushes", "nbd_seconds{flush}", ""},
-        std::tuple{"NBD others", "nbd_seconds{other}", ""}}) {
+        std::tuple{"disk flushes", "disk_seconds{flush}", ""},
+        std::tuple{"NBD reads", "nbd_seconds{read}", "nbd_bytes_total{read}"},
+        std::tuple{"NBD writes", "nbd_seconds{write}", "nbd_bytes_total{write}"},
+        std::tuple{"NBD flushes", "nbd_seconds{flush}", ""}, std::tuple{"NBD others", "nbd_seconds{other}", ""}}) {
     if (!screen.view().now.durations.contains(name)) continue;
     // Where nobody speaks NBD its lines would only take the place of others.
     if (std::string_view(name).starts_with("nbd_") && screen.view().now.durations_of(name).count == 0) continue;

@@ -159,7 +159,8 @@ Outcome Pool::check_health(Waiter& waiter) const {
     return Outcome::fail(Status::corrupt);
   }
   if (!failed()) return Outcome::ready();
-  waiter.message = "the disk has failed; the store takes no more writes until it is opened again";
+  waiter.message =
+      "the disk has failed, or is full where the store is a file: it takes no more writes until it is opened again";
   return Outcome::fail(Status::io_error);
 }
 

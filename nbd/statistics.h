@@ -24,7 +24,14 @@ struct Statistics {
   /// From when a request had come whole until its reply was made; of a disconnect there is none.
   std::array<io::Histogram, groups.size()> durations{};
 
+  /// Bytes that reads and writes, the first two of the commands, have moved: of those that have gone well.
+  std::array<std::uint64_t, 2> bytes{};
+
   void count(std::size_t command) { ++requests[command < commands.size() ? command : commands.size() - 1]; }
+  /// A request has gone well.
+  void move(std::size_t command, std::uint64_t size) {
+    if (command < bytes.size()) bytes[command] += size;
+  }
   [[nodiscard]] static constexpr std::size_t group_of(std::size_t command) {
     constexpr std::size_t flush = 3;
     return command < 2 ? command : command == flush ? 2 : 3;

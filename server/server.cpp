@@ -172,6 +172,11 @@ void Server::measure(std::vector<vm::Measurement>& all) const {
   all.push_back(std::move(open));
   all.push_back(std::move(accepted));
   all.push_back(std::move(requests));
+  vm::Measurement bytes{"nbd_bytes_total", Kind::counter, "Bytes that NBD clients have read and written", "request"};
+  for (std::size_t n = 0; n < nbd_statistics_.bytes.size(); ++n) {
+    bytes.samples.push_back({nbd::Statistics::commands[n], nbd_statistics_.bytes[n]});
+  }
+  all.push_back(std::move(bytes));
   vm::Measurement durations{"nbd_seconds", Kind::histogram,
                             "Requests of NBD clients, from when they had come whole until their replies", "request"};
   for (std::size_t n = 0; n < nbd::Statistics::groups.size(); ++n) {

@@ -109,12 +109,16 @@ class Page(Figures):
         worker.send(create_device("d", options="size=1M"))
         self.assertEqual(worker.answer(16)[0], harness.OK)
         done = harness.subprocess.run(["qemu-io", "-f", "raw", f"nbd+unix:///d?socket={self.folder}/nbd", "-c",
-                                       "write 0 4k", "-c", "read 0 8k", "-c", "flush"], capture_output=True)
+                                       "write 0 4k", "-c", "write -f 64k 8k", "-c", "read 0 8k", "-c", "flush"],
+                                      capture_output=True)
         if done.returncode != 0:
             self.skipTest("qemu-io is missing")
         page = self.page(server)
         for command, least in (("read", 1), ("write", 1), ("flush", 1)):
             self.assertGreaterEqual(self.value(page, "nbd_requests_total", command=command), least)
+        # One write is done at once, the other, which is to be durable, is not. The tool may read more than it is told.
+        self.assertEqual(self.value(page, "nbd_bytes_total", request="write"), 4096 + 8192)
+        self.assertGreaterEqual(self.value(page, "nbd_bytes_total", request="read"), 8192)
         # Each has its duration, whether it was done at once or waited for; who goes says so and hears nothing.
         durations = {name: exposition.histogram(page["chimera_nbd_seconds"], (("request", name),))[0]
                      for name in ("read", "write", "flush", "other")}

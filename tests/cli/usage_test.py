@@ -88,6 +88,8 @@ class Usage(ChimeraTest):
                                 (["--frobnicate"], "there is no option --frobnicate."),
                                 (["run", ":memory:", "p", "--io", "magic"],
                                  '--io: it takes uring, posix or auto, and not "magic".'),
+                                (["serve", "a", "--lisen", "unix:s"],
+                                 "there is no option --lisen; did you mean --listen?"),
                                 (["format", "a", "b"], "not expected: b.")):
             with self.subTest(arguments):
                 self.assertIn(said, self.fails(*arguments, status=2))
