@@ -68,7 +68,7 @@ class Manual(ChimeraTest):
             text = self.chimera(*command.split(), "--help")
             for option in re.findall(r"^  (?:-\w,)?(--[\w-]+)", text, re.MULTILINE) if "Subcommands:" not in text else []:
                 self.assertRegex(page, rf"(?m)^ +(-\w, )?{option}\b", command)
-            for standard in re.findall(r"^  (?:.* )?--[\w-]+ \w+=(\w+)", text, re.MULTILINE):
+            for standard in re.findall(r"^  (?:.* )?--[\w-]+ N=(\w+)", text, re.MULTILINE):
                 self.assertIn(f"(default {standard})", page)
             for example in re.findall(r"^  (chimera .*)$", text.split("Examples:")[-1], re.MULTILINE):
                 self.assertIn(example, page)
