@@ -114,7 +114,7 @@ int export_table(const Options& options) {
     Exported exported = export_rows(table, options, unreadable, *target);
     const Done closed = unreadable.close();
     if (exported.is_cut_short && !options.at.explain) return leave_rows(exported, *target);
-    Done done = exported.done ? closed : std::move(exported.done);
+    Done done = exported.done ? closed : exported.done;
     if (done) done = target->keep();
     if (!done) target->discard();
     if (!done || output_is_closed() || options.at.explain) return done;
