@@ -23,7 +23,7 @@ std::expected<LinkSession, std::string> LinkSession::open(const std::string& tar
   LinkSession session;
   session.read_only_ = options.read_only;
   if (is_address(target)) {
-    auto remote = RemoteLink::connect(target);
+    auto remote = RemoteLink::connect(target, options.reconnect_ms);
     if (!remote) return std::unexpected(remote.error());
     session.remote_ = std::move(*remote);
     return session;

@@ -48,6 +48,15 @@ class Insertion {
     std::uint64_t before;  ///< rows in front of it
   };
 
+  /// The same where nobody knows what has become of the last transaction.
+  std::string stopped_in_doubt(std::string why) const {
+    const std::uint64_t passed = gone_ < places_.size() ? places_[gone_].before : read_;
+    return why + fmt::format(
+                     "\n{} inserted for certain. If the last transaction has not happened, go on there with --skip {}; "
+                     "if it has, some of the rows behind them are there too.",
+                     inserted_ == 1 ? "1 row is" : counted(inserted_, "row") + " are", passed);
+  }
+
   /// How far it has come. Rows behind the first that is not inserted may have been set aside: they come again.
   std::string stopped(std::string why, bool columns_have_changed = false) const {
     const bool is_in_batch = gone_ < places_.size();
@@ -97,6 +106,7 @@ class Insertion {
     if (batch_.empty()) return {};
     if (aside_.is_wanted()) return insert_what_fits(0, batch_.size());
     if (auto done = put(std::move(batch_)); !done) {
+      if (done.error().is_in_doubt) return std::unexpected(stopped_in_doubt(done.error().words));
       return std::unexpected(stopped(told(done.error(), 0), tables::is_shape_changed(done.error())));
     }
     return {};
@@ -121,6 +131,7 @@ class Insertion {
     if (done) return {};
     first += static_cast<std::size_t>(inserted_ - before);
     const bool is_of_a_row = done.error().row != tables::Failure::nowhere || done.error().status == Status::too_large;
+    if (done.error().is_in_doubt) return std::unexpected(stopped_in_doubt(done.error().words));
     if (!is_of_a_row) {
       return std::unexpected(stopped(done.error().words, tables::is_shape_changed(done.error())));
     }

@@ -51,6 +51,9 @@ void add_session_options(CLI::App& command, TableTarget& target) {
   add_flag(command, "--explain", target.explain,
            "Print the programs that it is compiled to, as assembly, and change nothing");
   add_store_options(command, target.store);
+  add_time_option(command, "--reconnect", target.store.reconnect_ms,
+                  "How long to try to reach a server again whose connection has broken (default 30s)")
+      .under("Machine");
 }
 
 int with_link(const TableTarget& target, const std::function<Done(tables::Link&)>& what) {

@@ -31,7 +31,10 @@ Failure failure_of(const Script& script, std::size_t instruction, const Answer& 
                                              : fmt::format("{}: {}", status_text(answer.status), answer.message);
   const std::string_view note = script.note_of(instruction);
   if (!note.empty()) words += fmt::format(" ({})", note);
-  return {answer.status, sentence(std::move(words)), instruction};
+  Failure failure{answer.status, sentence(std::move(words)), instruction};
+  failure.is_in_doubt =
+      answer.status == Status::io_error && script.questions()[instruction].operation == Operation::commit;
+  return failure;
 }
 
 Failure damage_of(std::string_view device, Failure failure) {
@@ -70,6 +73,15 @@ Result<> Answers::finish(const Script& script) {
   ends_.clear();
   static_cast<void>(take(script, all));
   return outcome(script);
+}
+
+Result<> Answers::pretend(const Script& script) {
+  std::vector<std::uint8_t>& stream = start();
+  for (const Script::Question& question : script.questions()) {
+    const bool counted = question.result_size == Script::Question::counted;
+    stream.resize(stream.size() + 1 + (counted ? sizeof(std::uint32_t) : question.result_size));
+  }
+  return finish(script);
 }
 
 std::optional<std::size_t> Answers::take(const Script& script, Bytes stream) {

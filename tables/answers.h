@@ -53,6 +53,8 @@ class Answers {
   /// Takes answers to `script` that have not been taken yet from the front of `stream`, as far as they are whole. How
   /// many bytes that were; none if what stands there is no answer.
   [[nodiscard]] std::optional<std::size_t> take(const Script& script, Bytes stream);
+  /// All is well, and all results are zeros.
+  [[nodiscard]] Result<> pretend(const Script& script);
   /// When all of them have been taken, or no more come.
   [[nodiscard]] Result<> outcome(const Script& script) const;
 

@@ -106,11 +106,19 @@ Result<bool> BlobStage::is_gone(const Uuid& owner) const {
 Result<> BlobStage::begin() {
   Script script(table_->options().explained);
   Answers answers;
-  const Uuid owner = make_uuid();
-  script.note([] { return std::string("tells others that this value is being put, as long as this session lives"); });
-  script.add(Program().create_device(stage_device(table_->name(), fmt::format("{:016x}", random_number())), {},
-                                     "kind=memory", owner));
-  if (auto done = table_->link().run(script, answers); !done) return done;
+  Uuid owner{};
+  for (unsigned tries = 1;; ++tries) {
+    owner = make_uuid();
+    script.clear();
+    script.note([] { return std::string("tells others that this value is being put, as long as this session lives"); });
+    script.add(Program().create_device(stage_device(table_->name(), fmt::format("{:016x}", random_number())), {},
+                                       "kind=memory", owner));
+    const auto done = table_->link().run(script, answers);
+    if (done) break;
+    // Its connection may have broken behind one that was made: nobody has that one open, so the next who puts
+    // something deletes it.
+    if (!is_lost_race(done.error()) || tries == table_->options().most_tries) return done;
+  }
   owner_ = owner;
   table_->link().owners.insert(owner_);
   const auto done = table_->retry<bool>([&](OpenTable& open) -> Result<bool> {

@@ -26,7 +26,7 @@ class Change {
 
   /// The table takes part; it must outlive this. More than once is once.
   void join(OpenTable& table);
-  /// Sends it. After a failure nothing has happened, except that of a commit that answers `io_error` nobody knows.
+  /// Sends it. After a failure nothing has happened, unless it is in doubt (Failure::is_in_doubt).
   [[nodiscard]] Result<> commit();
   /// Sends it and does not wait. The tables go on as if it had been committed, so the next change builds on it, and
   /// fails with it. Whoever receives that it has failed brings them back (Table::prepare_again).

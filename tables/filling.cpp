@@ -55,9 +55,13 @@ void plan_fill(Script& script, const Uuid& device, std::span<const std::uint8_t>
   }
 }
 
+Filling::~Filling() { give_up(); }
+
 /// By its name, which it has no more when it is a column's, also where nobody knows whether the commit has happened.
-Filling::~Filling() {
+void Filling::give_up() {
   if (device_) static_cast<void>(remove_named(link_, name_, device_));
+  device_.reset();
+  rows_ = 0;
 }
 
 Result<bool> Filling::is_there() {
@@ -108,7 +112,11 @@ Result<> Filling::fill(std::span<const std::uint8_t> entry, std::uint64_t rows) 
     const std::uint64_t end = std::min(rows_ + piece, rows);
     script.clear();
     plan_fill(script, *device_, entry, rows_, end);
-    if (auto done = link_.run(script, answers); !done) return done;
+    if (auto done = link_.run(script, answers); !done) {
+      // Where the connection has broken this may still be carried out, when it is a column's that others change.
+      if (done.error().status == Status::conflict) give_up();
+      return done;
+    }
     rows_ = end;
   }
   return {};

@@ -38,6 +38,7 @@ class Filling {
 
  private:
   [[nodiscard]] Result<> begin();
+  void give_up();
 
   Link& link_;
   std::string table_;

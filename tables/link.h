@@ -25,6 +25,7 @@ struct Failure {
   std::string words;                  ///< whole sentences for the user
   std::size_t instruction = nowhere;  ///< the first instruction of the script that did not succeed, if that is why
   std::size_t row = nowhere;          ///< the place of the row that is at fault, among those that were given
+  bool is_in_doubt = false;           ///< it may have happened, wholly, or not at all: its commit was sent
 };
 
 template <typename Value = void>
@@ -50,6 +51,11 @@ class Link {
   /// under way, whose answers are kept until they are received. A failure is the first instruction's that did not
   /// succeed (`answers` has what all of them answered), or that the other side has gone away (`io_error`, no
   /// instruction).
+  ///
+  /// Scripts that change something should be one transaction, from `begin` to `commit`, and read nothing in it that the
+  /// caller uses. Then a link whose connection breaks can answer what is true all the same (cli/remote_link.h): it has
+  /// happened, or `conflict` without an instruction: it has not. Other scripts that change something may answer
+  /// `conflict` so though they have happened, or will; whoever sends them has to bear that.
   [[nodiscard]] virtual Result<> run(const Script& script, Answers& answers) = 0;
 
   /// What was sent, to whoever sent it.

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Rows that are inserted through a server which ends meanwhile, and comes back or does not."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest
+
+TABLE = "lab/main/values"
+BATCH = 32768
+COUNT = BATCH + 5000
+
+
+class Reconnecting(ChimeraTest):
+    def setUp(self):
+        super().setUp()
+        self.format("256M")
+        self.server = self.serve()
+        self.target = self.server.addresses[0]
+        schema = self.write_file("values.schema", "relation values = struct { id: u64, text: string } key (id)")
+        self.chimera("table", "create", self.target, TABLE, schema)
+        self.lines = ["id,text\n"] + [f"{i},value {i}\n" for i in range(COUNT)]
+
+    def insert_first_batch(self, *options):
+        """An insert that has put a batch in, and waits for more rows."""
+        insert = subprocess.Popen([CHIMERA, "table", "insert", self.target, TABLE, "-", *options],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(insert.kill)
+        insert.stdin.write("".join(self.lines[:BATCH + 2]))
+        insert.stdin.flush()
+        for _ in range(TIMEOUT_SECONDS * 20):
+            if self.chimera("table", "count", self.target, TABLE) == f"{BATCH}\n":
+                return insert
+            time.sleep(0.05)
+        self.fail("The first batch does not come.")
+
+    def end(self, insert):
+        said, errors = insert.communicate("".join(self.lines[BATCH + 2:]), timeout=TIMEOUT_SECONDS)
+        return insert.returncode, said + errors
+
+    def check_all(self):
+        self.assertEqual(self.chimera("table", "scan", self.target, TABLE, "--index", "key"),
+                         "".join(self.lines))
+        self.assertEqual(json.loads(self.chimera("check", self.target, "--json"))["problems"], [])
+
+    def test_an_insert_outlives_the_server(self):
+        insert = self.insert_first_batch()
+        self.assertEqual(self.server.stop(signal.SIGTERM)[0], 0)
+        self.serve()
+        status, said = self.end(insert)
+        self.assertEqual(status, 0, said)
+        self.check_all()
+
+    def test_also_one_that_is_killed(self):
+        insert = self.insert_first_batch()
+        self.server.kill_and_let_go(self.store)
+        self.serve()
+        status, said = self.end(insert)
+        self.assertEqual(status, 0, said)
+        self.check_all()
+
+    def test_where_the_server_stays_away_it_says_what_is_in_doubt_and_how_to_go_on(self):
+        insert = self.insert_first_batch("--reconnect", "100ms")
+        self.server.kill_and_let_go(self.store)
+        status, said = self.end(insert)
+        self.assertEqual(status, 1)
+        self.assertIn(f"{BATCH:,} rows are inserted for certain", said)
+        self.assertIn(f"--skip {BATCH};", said)
+        token = re.search(r'`(outcome of token hex"[0-9a-f]{32}")`', said)
+        self.assertIsNotNone(token, said)
+        self.serve()
+        self.assertIn("0", self.chimera("send", self.target, "-", text=token[1]))
+        rows = self.write_file("values.csv", "".join(self.lines))
+        self.chimera("table", "insert", self.target, TABLE, rows, "--skip", BATCH)
+        self.check_all()
+
+
+if __name__ == "__main__":
+    unittest.main()
