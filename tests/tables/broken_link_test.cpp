@@ -300,6 +300,39 @@ TEST_CASE("what a committed transaction has read is not made up") {
   }
 }
 
+TEST_CASE("a server that is shutting down is as one that has gone") {
+  Line line;
+  const auto link = line.connect();
+  const Uuid device = create_device(*link, "d");
+  const auto answers_of = [](std::size_t instructions) {
+    std::vector<std::uint8_t> bytes;
+    for (std::size_t i = 0; i < instructions; ++i) {
+      for (const std::uint8_t byte :
+           {static_cast<std::uint8_t>(Status::shutting_down), std::uint8_t{0}, std::uint8_t{0}}) {
+        bytes.push_back(byte);
+      }
+    }
+    return bytes;
+  };
+  Script script;
+  Answers answers;
+  script.begin();
+  script.write_bytes(device, 0, bytes_of("abc"));
+  script.commit();
+  REQUIRE_OK(link->run(script, answers));
+  line.proxy->cut({.last_words = answers_of(3)});
+  const auto done = link->run(script, answers);
+  REQUIRE_FALSE(done.has_value());
+  CHECK_EQ(done.error().status, Status::conflict);
+  CHECK_EQ(done.error().instruction, Failure::nowhere);
+  script.clear();
+  script.read_bytes(device, 0, 3);
+  line.proxy->cut({.last_words = answers_of(1)});
+  REQUIRE_OK(link->run(script, answers));
+  CHECK_EQ(text_of(answers.bytes(0)), "abc");
+  CHECK_EQ(line.proxy->cuts(), 2);
+}
+
 TEST_CASE("a long value comes whole through a connection that breaks") {
   const std::string whole = content(300'000);
   for (const bool restarts : {false, true}) {
@@ -398,6 +431,10 @@ TEST_CASE("a scan of one moment goes on, and leaves nothing") {
     REQUIRE_EQ(rows_of(log, {.snapshot = true}).size(), rows.size());
   }
   CHECK_GT(line.proxy->cuts(), 10);
+  auto moment = Moment::take(log);
+  REQUIRE_OK(moment);
+  line.proxy->cut({});
+  REQUIRE_OK((*moment)->end());
   const auto moments = list_moments(*link);
   REQUIRE_OK(moments);
   CHECK(moments->empty());

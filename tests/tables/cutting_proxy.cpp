@@ -108,6 +108,7 @@ void CuttingProxy::break_off(const Cut& cut, Bytes rest) {
     late_when_ = cut.rest;
   }
   upstream_.close();
+  write_all(client_, cut.last_words);
   if (cut.meanwhile) cut.meanwhile();
   ++cuts_;
   client_.close();

@@ -30,7 +30,8 @@ class CuttingProxy {
     Side side = Side::requests;
     std::size_t after = 0;  ///< so many bytes of that side pass from now on, and then no more
     Rest rest = Rest::is_lost;
-    std::function<void()> meanwhile;  ///< before the client can connect again; in the proxy's thread
+    std::vector<std::uint8_t> last_words = {};  ///< the client hears, as if they were the server's
+    std::function<void()> meanwhile;            ///< before the client can connect again; in the proxy's thread
   };
 
   explicit CuttingProxy(server::Address upstream);
