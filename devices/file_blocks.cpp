@@ -327,7 +327,8 @@ Outcome FileBlocks::clear(Waiter& waiter, std::uint64_t offset, std::uint64_t co
   return Outcome::ready();
 }
 
-/// Whole blocks, a piece a run. Where there are no holes zeros are written.
+/// Whole blocks, a piece a run. Where none can be punched zeros are written, but not into the holes that are there: a
+/// file may be far longer than what is in it.
 Outcome FileBlocks::clear_whole(Waiter& waiter, std::uint64_t offset, std::uint64_t end) {
   class Cleared final : public Progress {
    public:
@@ -357,9 +358,16 @@ Outcome FileBlocks::clear_whole(Waiter& waiter, std::uint64_t offset, std::uint6
     }
   }
   if (progress.by_writing) {
+    const io::File::Run run = file_->run_at(progress.up_to);
+    const std::uint64_t hole_end = run.is_hole ? std::min(run.end, end) / block_size * block_size : 0;
     const std::uint64_t size = std::min(written_piece, end - progress.up_to);
-    write(progress.up_to, std::vector<std::uint8_t>(size));
-    progress.up_to += size;
+    if (hole_end <= progress.up_to) {
+      write(progress.up_to, std::vector<std::uint8_t>(size));
+      progress.up_to += size;
+    } else {
+      zero(progress.up_to, hole_end - progress.up_to);
+      progress.up_to = hole_end;
+    }
   }
   if (progress.up_to >= end) return Outcome::ready();
   waiter.wake();

@@ -121,6 +121,24 @@ TEST_CASE("a commit sets the length of a file, and what was cut off is zeros") {
   CHECK_EQ(first_problem(files.rig.check()), "");
 }
 
+TEST_CASE("clearing a file that cannot be given holes leaves those that it has") {
+  FileRig files;
+  FileContent& content = files.folder->files["f"];
+  content.has_holes = false;
+  const Uuid file = files.rig.create("file", options);
+  constexpr std::uint64_t far = 1ull << 30;
+  files.rig.run_well(Program()
+                         .write_bytes(file, 5 * block_size, pattern(2, 3 * block_size))
+                         .write_bytes(file, far - 100, bytes_in("the end"))
+                         .clear_extents(file, 100, far - 50)
+                         .flush_device(file));
+  CHECK_EQ(content.length, far - 100 + 7);
+  REQUIRE_LT(content.blocks.size(), 1000);
+  CHECK(std::ranges::all_of(content.blocks, [](const auto& block) {
+    return std::ranges::all_of(block.second, [](std::byte byte) { return byte == std::byte{0}; });
+  }));
+}
+
 TEST_CASE("a commit takes a file into service, and who aborts has only looked at it") {
   FileRig files;
   const auto bytes = pattern(9, 6000);
