@@ -25,6 +25,10 @@ bool is_long(const types::Column& column) {
          column.type.kind == types::Kind::function;
 }
 
+std::string no_blob(const tables::Table& table, const std::string& name) {
+  return fmt::format("{} has no blob \"{}\".", table.name(), name);
+}
+
 }  // namespace
 
 const types::Relation& blob_relation() {
@@ -55,6 +59,16 @@ std::expected<BlobStore, std::string> BlobStore::open(tables::Table& table, cons
 }
 
 std::expected<types::Row, std::string> BlobStore::key(const std::string& name) const { return key_of(*table_, {name}); }
+
+std::string BlobStore::words_for(const std::string& name, const tables::Failure& failure) const {
+  // A column or the table can have gone too.
+  if (failure.status == Status::not_found) {
+    auto of = key(name);
+    const auto row = of ? table_->get(std::move(*of)) : std::unexpected(failure);
+    if (row && !*row) return no_blob(*table_, name);
+  }
+  return failure.words;
+}
 
 /// Up to 4 MiB that can be put or added by themselves: whole characters of a text, all of a function. Empty at the end.
 std::expected<std::string_view, std::string> BlobStore::next_piece(TextSource& from) const {
@@ -123,10 +137,11 @@ std::expected<std::uint64_t, std::string> BlobStore::append(const std::string& n
   const auto of = key(name);
   if (!of) return std::unexpected(of.error());
   tables::ValueAppender appender(*table_, *of, column_);
-  const auto stopped = [&appender](const tables::Failure& failure) {
-    if (appender.written() == 0) return std::unexpected(failure.words);
-    return std::unexpected(fmt::format("{}\nThe first {} bytes are appended, and nothing of what follows.",
-                                       failure.words, grouped(appender.written())));
+  const auto stopped = [&](const tables::Failure& failure) {
+    const std::string words = words_for(name, failure);
+    if (appender.written() == 0) return std::unexpected(words);
+    return std::unexpected(fmt::format("{}\nThe first {} bytes are appended, and nothing of what follows.", words,
+                                       grouped(appender.written())));
   };
   std::uint64_t done = 0;
   while (done == 0 || !table_->options().explained) {
@@ -149,7 +164,7 @@ std::expected<std::uint64_t, std::string> BlobStore::get(
   for (std::uint64_t done = 0;;) {
     const std::uint64_t wanted = std::min<std::uint64_t>(count - done, piece_bytes);
     const auto piece = table_->read_value(*of, column_, offset + done, wanted);
-    if (!piece) return words_of(piece);
+    if (!piece) return std::unexpected(words_for(name, piece.error()));
     const auto more = to({reinterpret_cast<const char*>(piece->data()), piece->size()});
     if (!more) return std::unexpected(more.error());
     done += piece->size();
@@ -162,7 +177,7 @@ std::expected<std::string, std::string> BlobStore::digest(const std::string& nam
   const auto of = key(name);
   if (!of) return std::unexpected(of.error());
   const auto told = table_->value_digest(*of, column_, offset, count);
-  if (!told) return words_of(told);
+  if (!told) return std::unexpected(words_for(name, told.error()));
   if (*told) return fmt::format("{:02x}", fmt::join(**told, ""));
   Sha256 sum;
   const auto bytes = get(name, offset, count, [&](std::string_view piece) -> std::expected<bool, std::string> {
@@ -179,7 +194,7 @@ Done BlobStore::remove(const std::string& name) {
   const auto removed = table_->remove(std::move(*of));
   if (!removed) return words_of(removed);
   if (*removed || table_->options().explained) return {};
-  return std::unexpected(fmt::format("{} has no blob \"{}\".", table_->name(), name));
+  return std::unexpected(no_blob(*table_, name));
 }
 
 std::expected<std::vector<ListedBlob>, std::string> BlobStore::list() {

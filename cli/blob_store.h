@@ -47,6 +47,8 @@ class BlobStore {
   BlobStore(tables::Table& table, const types::Column& column)
       : table_(&table), column_(column.name), kind_(column.type.kind) {}
   [[nodiscard]] std::expected<types::Row, std::string> key(const std::string& name) const;
+  /// A failure's words; where there is no such row, that there is no such blob.
+  [[nodiscard]] std::string words_for(const std::string& name, const tables::Failure& failure) const;
   [[nodiscard]] std::expected<std::uint64_t, std::string> put_function(const types::Row& key, TextSource& from);
   [[nodiscard]] std::expected<std::string_view, std::string> next_piece(TextSource& from) const;
 

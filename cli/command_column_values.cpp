@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -158,10 +159,17 @@ class ValueCells {
 using NextValue = std::function<std::expected<bool, std::string>(types::Value&)>;
 
 std::expected<NextValue, std::string> open_values(const Options& options, const types::Column& column) {
-  const auto lines = std::make_shared<ValueLines>(options.file, column);
-  if (options.file == standard_stream || !lines->is_open()) {
-    return std::unexpected(fmt::format("{} cannot be opened: it has to be a file.", options.file));
+  std::error_code missing;
+  const auto kind = std::filesystem::status(options.file, missing).type();
+  if (options.file == standard_stream || kind == std::filesystem::file_type::fifo ||
+      kind == std::filesystem::file_type::character || kind == std::filesystem::file_type::socket) {
+    return std::unexpected(fmt::format(
+        "{} cannot be taken: all values are looked at before the first is put, so they are read twice, from a "
+        "file and not from a pipe.",
+        options.file));
   }
+  const auto lines = std::make_shared<ValueLines>(options.file, column);
+  if (!lines->is_open()) return std::unexpected(fmt::format("{} cannot be opened.", options.file));
   if (options.row_format().kind == RowFormat::Kind::json) {
     return [lines](types::Value& value) { return lines->next(value); };
   }
@@ -236,7 +244,7 @@ Command make_column_put_command(CLI::App& group) {
   auto options = std::make_shared<Options>();
   add_table_operands(command, options->at);
   add_operand(command, "COLUMN", options->column, "The column's name").required();
-  add_operand(command, "FILE", options->file, "The values").required();
+  add_operand(command, "FILE", options->file, "The values: a file, which is read twice, and no pipe").required();
   add_format_options(command, options->format, column_format);
   add_session_options(command, options->at);
   return {&command, [options] { return put(*options); }};

@@ -13,6 +13,7 @@
 #include "cli/table_commands.h"
 #include "cli/table_insert.h"
 #include "cli/table_session.h"
+#include "cli/table_words.h"
 #include "cli/text_target.h"
 #include "cli/unreadable_rows.h"
 #include "tables/scan.h"
@@ -26,7 +27,7 @@ struct Options {
   InsertOptions insert;
   tables::ScanOptions scan;
   FormatOptions format;
-  std::string file, skip_damaged;
+  std::string file, columns, skip_damaged;
   std::size_t skip = 0;
   bool force = false;
   bool json = false;
@@ -70,6 +71,7 @@ struct Exported {
 Exported export_rows(tables::Table& table, const Options& options, UnreadableRows& unreadable, TextTarget& to) {
   Exported result;
   tables::ScanOptions wanted = options.scan;
+  wanted.columns = names_in(options.columns);
   if (result.done = unreadable.pass_over(wanted); !result.done) return result;
   auto scan = table.scan(wanted);
   if (!scan) return {.rows = 0, .done = words_of(scan)};
@@ -167,6 +169,7 @@ Command make_table_export_command(CLI::App& group) {
   add_operand(command, "FILE", options->file, "Where to, - for standard output").required();
   add_format_options(command, options->format, "without: as the file's name ends, .json or .jsonl, else CSV");
   add_option(command, "--where", "CONDITION", options->scan.where, "Only rows for which this is true");
+  add_option(command, "--columns", "NAMES", options->columns, "These alone, in this order, with commas between");
   add_snapshot_option(command, options->scan);
   add_skip_damaged_option(command, options->skip_damaged);
   add_flag(command, "--force", options->force, "Overwrite a file that exists");

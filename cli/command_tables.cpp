@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/render.h"
 #include "cli/table_commands.h"
+#include "cli/table_places.h"
 #include "cli/table_session.h"
 #include "cli/text_source.h"
 #include "tables/catalogue.h"
@@ -101,14 +102,19 @@ int describe(const TablesOptions& options) {
     const auto rows = table.count();
     if (!rows) return words_of(rows);
     if (options.json) return say(options, "{}\n", to_text(to_json(table, *rows), 2));
-    return say(options, "{}{}.\n", types::print(table.relation()), counted(*rows, "row"));
+    // What is no schema is a comment, so that all of it can be given to `create`.
+    return say(options, "{}// {}.\n", types::print(table.relation()), counted(*rows, "row"));
   });
 }
 
 int list(const TablesOptions& options) {
   return with_link(options.at, [&](tables::Link& link) -> Done {
-    const auto all = catalogue_of(link, options).tables(options.at.table);
+    Catalogue catalogue = catalogue_of(link, options);
+    const auto all = catalogue.tables(options.at.table);
     if (!all) return words_of(all);
+    if (all->empty() && !options.at.table.empty()) {
+      if (auto there = check_is_there(catalogue, options.at.table); !there) return there;
+    }
     Json json = Json::array();
     for (const tables::ListedTable& table : *all) {
       std::string created;
@@ -123,15 +129,7 @@ int list(const TablesOptions& options) {
   });
 }
 
-// ── drop, truncate, rename ───────────────────────────────────────────────────────────────────────────────────────
-
-int drop(const TablesOptions& options) {
-  return with_link(options.at, [&](tables::Link& link) -> Done {
-    const auto dropped = catalogue_of(link, options).drop_table(options.at.table);
-    if (!dropped) return words_of(dropped);
-    return say(options, "{}: dropped.\n", options.at.table);
-  });
-}
+// ── truncate, rename ─────────────────────────────────────────────────────────────────────────────────────────────
 
 int truncate(const TablesOptions& options) {
   return with_table(options.at, [&](tables::Table& table) -> Done {
@@ -182,7 +180,9 @@ Command make_table_create_command(CLI::App& group) {
 
 Command make_table_describe_command(CLI::App& group) {
   CLI::App& command = add_command(group, "describe", "Print a table's schema and how many rows it has",
-                                  "  chimera table describe store.img shop/main/orders\n");
+                                  "  chimera table describe store.img shop/main/orders\n"
+                                  "  chimera table describe store.img shop/main/orders > orders.schema\n"
+                                  "\n`create` takes what is printed: the number of rows is a comment.");
   auto options = std::make_shared<TablesOptions>();
   options->at.store.read_only = true;
   add_table_operands(command, options->at);
@@ -202,15 +202,6 @@ Command make_table_list_command(CLI::App& group) {
   add_flag(command, "--json", options->json, "Print one JSON object: tables (name, created)");
   add_session_options(command, options->at);
   return {&command, [options] { return list(*options); }};
-}
-
-Command make_table_drop_command(CLI::App& group) {
-  CLI::App& command = add_command(group, "drop", "Delete a table with all that is in it",
-                                  "  chimera table drop store.img shop/main/orders\n");
-  auto options = std::make_shared<TablesOptions>();
-  add_table_operands(command, options->at);
-  add_session_options(command, options->at);
-  return {&command, [options] { return drop(*options); }};
 }
 
 Command make_table_truncate_command(CLI::App& group) {

@@ -76,6 +76,36 @@ class Shape(table_test.Tables):
         self.assertNotIn("devices of no table", said)
         self.assertNotIn("clones of scans", said)
 
+    def test_databases_and_namespaces_are_dropped_empty_or_with_all_that_is_in_them(self):
+        for label, target in self.targets():
+            with self.subTest(label):
+                books = self.make_books(target)
+                for name in ("lib/main/two", "lib/old/three", "shop/main/four"):
+                    self.table("create", target, name, "books.schema")
+                before = self.table("list", target)
+                for name, words in (("lib", "There are 3 tables in lib: --all drops"), ("lib/old", "There is 1 table in lib/old"),
+                                    ("lob", "There is no namespace lob; did you mean lib?"),
+                                    ("lib/mian", "There is no database lib/mian; did you mean lib/main?"),
+                                    ("shop/other", "There is no database shop/other. There is shop/main.")):
+                    self.assertIn(words, self.refused("drop", target, name))
+                for name, words in (("lib/main/", "is no identifier"), ("lib/", "has to be NAMESPACE/DATABASE/TABLE")):
+                    self.assertIn(words, self.refused("drop", target, name, status=2))
+                for name in ("chimera", "chimera/catalogue"):
+                    self.assertIn(f"{name} holds the catalogue's own tables", self.refused("drop", target, name, "--all"))
+                self.assertIn("delete device", self.table("drop", target, "lib", "--all", "--explain"))
+                self.assertEqual(self.table("list", target), before)
+                self.table("drop", target, "lib/old/three")
+                self.table("drop", target, "shop/main/four")
+                self.assertIn("There are databases in shop. --all", self.refused("drop", target, "shop"))
+                self.assertEqual(self.table("drop", target, "lib/old"), "lib/old: dropped.\n")
+                self.assertEqual(self.table("drop", target, "lib", "--all"), "lib: dropped, with 2 tables.\n")
+                self.assertEqual(self.table("drop", target, "shop/main"), "shop/main: dropped.\n")
+                self.assertEqual(self.table("drop", target, "shop"), "shop: dropped.\n")
+                self.assertEqual(self.refused("list", target, "lib"),
+                                 "chimera: There is no namespace lib. There is chimera.\n")
+                self.assertNotIn(books, self.chimera("devices", target))
+                self.sound(target)
+
     def names(self, target):
         return [device["name"] for device in json.loads(self.chimera("devices", target, "--json"))]
 
@@ -157,6 +187,9 @@ class Shape(table_test.Tables):
                     file.write_text(text)
                     self.assertIn(words, self.refused("column", "put", target, books, "price", file))
                     self.assertEqual(self.content(target, books), before)
+                for pipe in ("-", "/dev/null"):
+                    self.assertIn("so they are read twice, from a file and not from a pipe",
+                                  self.refused("column", "put", target, books, "price", pipe))
                 cells = self.folder / f"{label}.csv"
                 self.table("column", "get", target, books, "price", cells)
                 self.assertEqual(cells.read_text(), "price\n9.5\n\n9.5\n")

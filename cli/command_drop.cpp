@@ -1,0 +1,121 @@
+// chimera table drop: a table, or a database or namespace that nothing is in, or with all that is in it.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/render.h"
+#include "cli/table_commands.h"
+#include "cli/table_places.h"
+#include "cli/table_session.h"
+#include "tables/catalogue.h"
+#include "tables/names.h"
+
+namespace chimera::cli {
+namespace {
+
+using tables::Catalogue;
+
+struct Options {
+  TableTarget at;
+  bool all = false;
+
+  [[nodiscard]] bool names_table() const { return std::ranges::count(at.table, '/') == 2; }
+  [[nodiscard]] bool names_space() const { return at.table.find('/') == std::string::npos; }
+};
+
+/// What is dropped of a command that drops several things is dropped one after the other.
+struct Dropped {
+  std::uint64_t tables = 0, databases = 0;
+};
+
+std::expected<Dropped, std::string> drop_contents(Catalogue& catalogue, const Options& options,
+                                                  const std::vector<tables::ListedTable>& within) {
+  Dropped dropped;
+  for (const tables::ListedTable& table : within) {
+    if (const auto done = catalogue.drop_table(table.name); !done) return words_of(done);
+    ++dropped.tables;
+  }
+  // What is only shown is still there, and what it is in cannot be dropped.
+  if (!options.names_space() || (options.at.explain && dropped.tables > 0)) return dropped;
+  const auto databases = catalogue.databases(options.at.table);
+  if (!databases) return words_of(databases);
+  for (const std::string& database : *databases) {
+    if (const auto done = catalogue.drop_database(database); !done) return words_of(done);
+    ++dropped.databases;
+  }
+  return dropped;
+}
+
+Done drop_place(Catalogue& catalogue, const Options& options) {
+  const std::string& name = options.at.table;
+  if (auto there = check_is_there(catalogue, name); !there) return there;
+  const auto within = catalogue.tables(name);
+  if (!within) return words_of(within);
+  const auto own = [](const tables::ListedTable& table) { return tables::is_catalogues_own(table.name); };
+  if (std::ranges::any_of(*within, own)) {
+    return std::unexpected(name + " holds the catalogue's own tables, and stays.");
+  }
+  if (!within->empty() && !options.all) {
+    return std::unexpected(fmt::format("{} {} in {}: --all drops all that is in it too.",
+                                       within->size() == 1 ? "There is" : "There are", counted(within->size(), "table"),
+                                       name));
+  }
+  Dropped contents;
+  if (options.all) {
+    const auto dropped = drop_contents(catalogue, options, *within);
+    if (!dropped) return std::unexpected(dropped.error());
+    contents = *dropped;
+  }
+  if (options.at.explain && (contents.tables > 0 || contents.databases > 0)) return {};
+  const auto dropped = options.names_space() ? catalogue.drop_namespace(name) : catalogue.drop_database(name);
+  if (!dropped && dropped.error().status == Status::denied && !options.all) {
+    return std::unexpected(dropped.error().words + " --all drops all that is in it too.");
+  }
+  if (!dropped) return words_of(dropped);
+  if (options.at.explain) return {};
+  fmt::print("{}: dropped{}.\n", name, contents.tables == 0 ? "" : ", with " + counted(contents.tables, "table"));
+  return {};
+}
+
+int drop(const Options& options) {
+  return with_link(options.at, [&](tables::Link& link) -> Done {
+    Catalogue catalogue(link, {.table = {.explained = options.at.explain}, .now = {}});
+    if (!options.names_table()) return drop_place(catalogue, options);
+    if (const auto dropped = catalogue.drop_table(options.at.table); !dropped) return words_of(dropped);
+    if (!options.at.explain) fmt::print("{}: dropped.\n", options.at.table);
+    return {};
+  });
+}
+
+std::string wrong_with_name(const std::string& name) {
+  // What is not given is put in by a part that is right.
+  std::string whole = name;
+  for (auto slashes = std::ranges::count(name, '/'); slashes < 2; ++slashes) whole += "/_";
+  const auto parsed = tables::parse_table_name(whole);
+  return parsed ? std::string() : tables::parse_table_name(name).error();
+}
+
+}  // namespace
+
+Command make_table_drop_command(CLI::App& group) {
+  CLI::App& command =
+      add_command(group, "drop", "Delete a table with all that is in it, or a database or namespace",
+                  "  chimera table drop store.img shop/main/orders\n"
+                  "  chimera table drop store.img shop/main\n"
+                  "  chimera table drop unix:chimera.socket shop --all\n"
+                  "\nA database or a namespace is dropped where nothing is in it, or with --all. That drops a table\n"
+                  "after the other, each as a whole; if it is interrupted it can be done again.");
+  auto options = std::make_shared<Options>();
+  add_target_operand(command, options->at);
+  add_operand(command, "TABLE", options->at.table, "NAMESPACE/DATABASE/TABLE, NAMESPACE/DATABASE or NAMESPACE")
+      .check(wrong_with_name)
+      .required();
+  add_flag(command, "--all", options->all, "Of a database or a namespace: with all that is in it");
+  add_session_options(command, options->at);
+  return {&command, [options] { return drop(*options); }};
+}
+
+}  // namespace chimera::cli
