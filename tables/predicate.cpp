@@ -147,7 +147,10 @@ class Binder {
       return unfit(column, literal, "what a value can be compared with; only \"is null\" can be asked");
     }
     if (is_number) return unfit(column, literal, "a number");
-    types::Result<Value> value = types::from_text(literal.text, type);
+    // What is longer than all that the column can hold is compared with it as any text.
+    types::Type unbounded = type;
+    if (type.kind == Kind::string) unbounded.size.reset();
+    types::Result<Value> value = types::from_text(literal.text, unbounded);
     if (!value)
       return problem(literal, fmt::format("column \"{}\": {}", relation_.columns[column].name, value.error().text()));
     return by_content ? content(column, comparison, std::move(*value))

@@ -53,9 +53,7 @@ Result<FindPlan> plan_find(const TableShape& shape, const Predicate& predicate, 
 
 Failure shape_changed(const TableShape& shape) {
   return {Status::mismatch,
-          fmt::format("Columns or indexes of {} have been changed meanwhile: do it again. A scan with "
-                      "--snapshot is not disturbed by that.",
-                      shape.name)};
+          fmt::format("Columns or indexes of {} have been changed meanwhile: do it again.", shape.name)};
 }
 
 bool is_shape_changed(const Failure& failure) noexcept {

@@ -35,6 +35,12 @@ std::size_t rows_in_chunk(const TableShape& shape, std::span<const std::uint32_t
   return std::clamp(chunk_bytes / width, least_chunk_rows, most_chunk_rows);
 }
 
+Failure scan_disturbed(const TableShape& shape) {
+  Failure failure = shape_changed(shape);
+  failure.words += " A scan with --snapshot is not disturbed by that.";
+  return failure;
+}
+
 }  // namespace
 
 Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
@@ -73,7 +79,7 @@ Result<> Scan::bind(const OpenTable& table) {
   if (!columns) return std::unexpected(std::move(columns.error()));
   std::vector<Uuid> devices;
   for (const std::uint32_t column : *columns) devices.push_back(shape.columns[column].device);
-  if (is_bound_to_columns_ && devices != devices_) return std::unexpected(shape_changed(shape));
+  if (is_bound_to_columns_ && devices != devices_) return std::unexpected(scan_disturbed(shape));
   devices_ = std::move(devices);
   predicate_ = std::make_unique<Predicate>(std::move(*predicate));
   columns_ = std::move(*columns);
@@ -141,7 +147,7 @@ Result<> Scan::pass_unreadable(const Failure& why) {
   columns.insert(columns.end(), predicate_->columns().begin(), predicate_->columns().end());
   using Row = std::optional<UnreadableRow>;
   const auto row = table_->retry<Row>([&](OpenTable& table) -> Result<Row> {
-    if (table.reading_mark() != mark_) return std::unexpected(shape_changed(table.shape()));
+    if (table.reading_mark() != mark_) return std::unexpected(scan_disturbed(table.shape()));
     return look_at_unreadable(table, table_->reader(), number, columns, why,
                               moment_ ? moment_->original().name() : table_->name());
   });
@@ -155,7 +161,7 @@ Result<> Scan::pass_unreadable(const Failure& why) {
 
 Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
   if (table.reading_mark() != mark_) {
-    if (finder_->position().is_begun) return std::unexpected(shape_changed(table.shape()));
+    if (finder_->position().is_begun) return std::unexpected(scan_disturbed(table.shape()));
     if (auto bound = bind(table); !bound) return std::unexpected(std::move(bound.error()));
   }
   RowReader& reader = table_->reader();

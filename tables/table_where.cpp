@@ -31,8 +31,10 @@ std::size_t most_updated(const TableShape& shape, const BoundAssignments& assign
 /// Changes all rows that are found, chunk by chunk.
 class ChangeWhere {
  public:
-  ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, std::size_t most, Planner planner)
-      : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)), most_(most) {}
+  /// `done`: what is done to the rows, as a word for who is told how many it were.
+  ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, std::size_t most, std::string_view done,
+              Planner planner)
+      : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)), most_(most), done_(done) {}
 
   /// `shape_changed` only where nothing has been changed yet. What has begun must not be done again from its front, or
   /// it would count too few.
@@ -50,10 +52,7 @@ class ChangeWhere {
         finder_.put_back(before);
         continue;
       }
-      if (!some && is_shape_changed(some.error()) && changed > 0) {
-        return std::unexpected(Failure{Status::conflict, some.error().words});
-      }
-      if (!some) return std::unexpected(some.error());
+      if (!some) return std::unexpected(changed > 0 ? in_the_midst(some.error(), changed) : some.error());
       if (!*some) return changed;
       changed += **some;
       has_changed = changed > 0;
@@ -76,10 +75,21 @@ class ChangeWhere {
     return std::optional<std::size_t>(numbers.size());
   }
 
+  /// A failure behind chunks that have been changed already.
+  [[nodiscard]] Failure in_the_midst(Failure failure, std::uint64_t changed) const {
+    if (is_shape_changed(failure)) failure.status = Status::conflict;
+    if (!table_.options().explained) {
+      failure.words += fmt::format("\nUp to then {} row{} been {}, and stay{} so.", changed,
+                                   changed == 1 ? " has" : "s have", done_, changed == 1 ? "s" : "");
+    }
+    return failure;
+  }
+
   Table& table_;
   RowFinder finder_;
   Planner planner_;
   std::size_t most_;  ///< rows that one transaction changes
+  std::string_view done_;
 };
 
 }  // namespace
@@ -99,7 +109,7 @@ Result<std::uint64_t> Table::remove_where_once(std::string_view where, bool& has
   if (!predicate) return std::unexpected(predicate.error());
   auto plan = plan_find(open_->shape(), *predicate, {}, false);
   if (!plan) return std::unexpected(std::move(plan.error()));
-  return ChangeWhere(*this, *predicate, std::move(*plan), most_changed,
+  return ChangeWhere(*this, *predicate, std::move(*plan), most_changed, "deleted",
                      [](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_remove(table, change, numbers, WhatIsGone::refused);
                      })
@@ -121,7 +131,7 @@ Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span
     plan = plan_find(shape, *predicate, "rows", false);
     if (!plan) return std::unexpected(std::move(plan.error()));
   }
-  return ChangeWhere(*this, *predicate, std::move(*plan), most_updated(shape, *bound),
+  return ChangeWhere(*this, *predicate, std::move(*plan), most_updated(shape, *bound), "updated",
                      [&](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_update(table, change, numbers, *bound);
                      })

@@ -184,6 +184,35 @@ TEST_CASE("numbers that no column holds are compared by their size") {
   CHECK_EQ(found("i > -1e999 and i in (7, 7.5, 1e999)"), "2");
 }
 
+TEST_CASE("texts that are longer than a column's are compared with it, in its rows and in its indexes") {
+  TableRig rig("relation t = struct { id: i64, s: string(4), n: string(4) nullable } key (id) index s (s) index n (n)");
+  const auto row = [](std::int64_t id, const char* s, Value n) { return Row{i64(id), text(s), std::move(n)}; };
+  REQUIRE_OK(rig.table.insert({row(1, "abc", text("abc")), row(2, "abcd", text("abcd")), row(3, "abce", Value()),
+                               row(4, "", text("")), row(5, "ABCD", text("b"))}));
+  for (const std::string& beyond : {std::string("abcdx"), "abcd" + std::string(70'000 / 2, 'x')}) {
+    for (const char* const along : {"", "rows", "s", "n"}) {
+      CAPTURE(along);
+      const auto found = [&](const std::string& where) {
+        std::string ids = ids_of(rows_of(rig.table, {.where = where, .along = along}));
+        std::ranges::sort(ids);
+        std::erase(ids, ' ');
+        return ids;
+      };
+      CHECK_EQ(found("s = '" + beyond + "'"), "");
+      CHECK_EQ(found("s <> '" + beyond + "'"), "12345");
+      CHECK_EQ(found("s < '" + beyond + "'"), "1245");
+      CHECK_EQ(found("s <= '" + beyond + "'"), "1245");
+      CHECK_EQ(found("s >= '" + beyond + "'"), "3");
+      CHECK_EQ(found("not s < '" + beyond + "'"), "3");
+      CHECK_EQ(found("n > '" + beyond + "'"), "5");
+      CHECK_EQ(found("n <> '" + beyond + "'"), "1245");
+      CHECK_EQ(found("n in ('abc', '" + beyond + "')"), "1");
+      CHECK_EQ(found("s like '" + beyond + "%'"), "");
+      CHECK_EQ(found("s like '" + beyond + "'"), "");
+    }
+  }
+}
+
 TEST_CASE("null is asked for in columns that never have it, in keys too, and in those that hold it as a value") {
   TableRig rig(
       "relation t = struct { id: i64, name: string indexed, on: bool, left: u8 nullable indexed, what: any, "
