@@ -19,6 +19,14 @@ void append_entries(const BTreeView& node, std::size_t first, std::size_t last, 
   for (std::size_t i = first; i < last; ++i) to.push_back({node.key(i), node.value(i)});
 }
 
+/// Nodes of which each is right, but not beside the others, would make one that cannot be read any more.
+bool are_in_order(std::span<const BTreeEntry> entries) {
+  const auto not_below = [](const BTreeEntry& a, const BTreeEntry& b) { return compare_keys(a.key, b.key) >= 0; };
+  return std::ranges::adjacent_find(entries, not_below) == entries.end();
+}
+
+constexpr std::string_view out_of_order = "what would be written there is not in order";
+
 }  // namespace
 
 Result<> BTreeChange::run() {
@@ -115,8 +123,6 @@ Result<> BTreeChange::merge_entries(const BTreeView& leaf, Part part) {
     const BTreeEntry& change = changes_[i];
     assert(i == 0 || compare_keys(changes_[i - 1].key, change.key) < 0);
     const std::size_t to = leaf.lower_bound(change.key);
-    // Behind what came before, unless the separators above are not those of this leaf.
-    if (to < at) return std::unexpected(nodes_.damaged(header_.root, "the nodes below it are not in order"));
     append_entries(leaf, at, to, entries_);
     const bool is_there = to < leaf.count() && compare_keys(leaf.key(to), change.key) == 0;
     if (kind_ == BTreeChangeKind::insert && is_there) {
@@ -215,6 +221,7 @@ Result<bool> BTreeChange::merge_two(const Child& left, const Child& right, unsig
   append_entries(a, 0, a.count(), entries);
   if (level > 0) entries.push_back(separating);
   append_entries(b, 0, b.count(), entries);
+  if (!are_in_order(entries)) return std::unexpected(nodes_.damaged(left.block, out_of_order));
   make_node(nodes_.rewrite(**first), level, a.link(), entries, header_.shape);
   is_small = together < small;
   if (auto done = nodes_.release(**second); !done) return std::unexpected(std::move(done.error()));
@@ -230,6 +237,8 @@ Result<BTreeChange::Outcome> BTreeChange::make(BTreeNode& node, unsigned level, 
     outcome.is_gone = true;
     return outcome;
   }
+  // Those of a leaf are: it was, and so are the changes.
+  if (level > 0 && !are_in_order(entries)) return std::unexpected(nodes_.damaged(node.block, out_of_order));
   const std::vector<std::size_t> begins = cuts(entries, in_order);
   BTreeNode* target = &node;
   for (std::size_t i = 0; i < begins.size(); ++i) {

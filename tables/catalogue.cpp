@@ -220,7 +220,7 @@ Result<> Catalogue::create_table(const std::string& name, const types::Relation&
   const auto parts = parts_of(name, 3);
   if (!parts) return std::unexpected(parts.error());
   if (auto others = check_not_its_own(name, true); !others) return others;
-  if (auto fit = check_relation(relation); !fit) return fit;
+  if (auto readable = check_readable(relation); !readable) return readable;
   return change([&](Tables& all, Change& to) -> Result<> {
     const auto there = is_there(*all.tables, *parts);
     if (!there) return std::unexpected(there.error());

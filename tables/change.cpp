@@ -5,20 +5,21 @@
 #include <algorithm>
 
 #include "tables/answers.h"
+#include "tables/safeguards.h"
 
 namespace chimera::tables {
 
 Change::Change(Link& link, bool explained) : script(explained), link_(link) { script.begin(); }
 
 Change::~Change() {
-  if (committed_) return;
+  if (committed_ || !safeguards::plans_are_given_up) return;
   for (OpenTable* const table : tables_) table->abandon();
 }
 
 void Change::join(OpenTable& table) {
   if (std::ranges::find(tables_, &table) != tables_.end()) return;
   tables_.push_back(&table);
-  table.version().check(script);
+  if (safeguards::changes_are_checked) table.version().check(script);
 }
 
 void Change::end_script() {

@@ -40,7 +40,6 @@ class Check {
       problem(fmt::format("the index that is being added has {} entries, and should have {}", unfinished_size_,
                           unfinished_rows_));
     }
-    if (auto done = table_.confirm(); !done) return std::unexpected(std::move(done.error()));
     report_.fillings = shape_.fillings.size();
     return report_;
   }
@@ -113,9 +112,8 @@ class Check {
 
   Result<> check_rows() {
     if (is_short_) return {};
-    std::vector<std::uint32_t> columns(shape_.columns.size());
-    std::iota(columns.begin(), columns.end(), 0u);
-    const std::vector<std::uint32_t> to_decode = columns_to_decode();
+    all_columns_.resize(shape_.columns.size());
+    std::iota(all_columns_.begin(), all_columns_.end(), 0u);
     RowReader reader(table_);
     for (std::uint64_t first = 0; first < table_.header().tail; first += rows_at_once) {
       const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(rows_at_once, table_.header().tail - first));
@@ -131,32 +129,67 @@ class Check {
       report_.rows += numbers.size();
       for (const RowRun& run : runs_of(numbers)) static_cast<void>(taken_.add(run.row, run.count));
       if (numbers.empty()) continue;
-      if (auto done = reader.entries.read(numbers, columns); !done) return done;
+      if (auto done = reader.entries.read(numbers, all_columns_); !done) return done;
       if (auto done = check_slots(reader.entries, numbers); !done) return done;
-      std::vector<types::Row> rows;
-      auto decoded = reader.decode_sparse(numbers.size(), to_decode, rows);
-      if (!decoded && decoded.error().status != Status::corrupt) return decoded;
-      if (!decoded) {
-        problem(fmt::format("rows {} to {}: {}", numbers.front(), numbers.back(), decoded.error().words));
-        continue;
-      }
-      for (std::size_t i = 0; i < shape_.indexes.size(); ++i) {
-        if (auto done = told(check_index(i, rows, numbers)); !done) return done;
-      }
-      check_order(rows, numbers);
+      if (auto done = check_values(reader, numbers); !done) return done;
     }
     return {};
   }
 
-  /// All but blobs that are in no index: any bytes are one, and they may be larger than memory.
-  std::vector<std::uint32_t> columns_to_decode() const {
+  /// Of rows whose entries have been read: as many at once as a chunk of a scan would have.
+  Result<> check_values(RowReader& reader, std::span<const std::uint64_t> numbers) {
+    std::vector<types::Row> rows;
+    for (bool is_read = true; !numbers.empty(); is_read = false) {
+      if (!is_read) {
+        if (auto done = reader.entries.read(numbers, all_columns_); !done) return done;
+      }
+      const std::vector<std::uint32_t> columns = columns_to_decode(reader.entries, 0);
+      std::size_t most = 1;
+      if (!leaves_out(reader.entries, 0)) {
+        while (most < numbers.size() && !leaves_out(reader.entries, most)) ++most;
+      }
+      const std::size_t fit = reader.fitting(reader.first_places(most), columns);
+      const std::span<const std::uint64_t> some = numbers.first(fit);
+      numbers = numbers.subspan(fit);
+      const auto decoded = reader.decode_sparse(fit, columns, rows);
+      const bool is_damage =
+          !decoded && (decoded.error().status == Status::corrupt || decoded.error().status == Status::too_large);
+      if (!decoded && !is_damage) return decoded;
+      if (is_damage) {
+        problem(fmt::format("rows {} to {}: {}", some.front(), some.back(), decoded.error().words));
+        continue;
+      }
+      for (std::size_t i = 0; i < shape_.indexes.size(); ++i) {
+        if (auto done = told(check_index(i, rows, some)); !done) return done;
+      }
+      check_order(rows, some);
+    }
+    return {};
+  }
+
+  /// All but blobs that are in no index, of which any bytes are one; and of a row not what it leaves out.
+  std::vector<std::uint32_t> columns_to_decode(const EntryReader& entries, std::size_t i) const {
     std::vector<std::uint32_t> columns;
-    for (std::uint32_t column = 0; column < shape_.columns.size(); ++column) {
-      const bool is_blob = shape_.relation.columns[column].type.kind == types::Kind::blob;
-      const bool in_index = std::ranges::any_of(shape_.indexes, [&](const IndexFile& of) { return of.covers(column); });
-      if (!is_blob || in_index) columns.push_back(column);
+    for (const std::uint32_t column : all_columns_) {
+      const bool is_looked_at = is_in_index(column) || !(is_blob(column) || is_too_large(entries, column, i));
+      if (is_looked_at) columns.push_back(column);
     }
     return columns;
+  }
+  /// A row that has a value which is too large to be read as a whole comes alone, without that.
+  bool leaves_out(const EntryReader& entries, std::size_t i) const {
+    return std::ranges::any_of(all_columns_, [&](std::uint32_t column) {
+      return is_too_large(entries, column, i) && !is_blob(column) && !is_in_index(column);
+    });
+  }
+  bool is_blob(std::uint32_t column) const { return shape_.relation.columns[column].type.kind == types::Kind::blob; }
+  bool is_in_index(std::uint32_t column) const {
+    return std::ranges::any_of(shape_.indexes, [&](const IndexFile& of) { return of.covers(column); });
+  }
+  bool is_too_large(const EntryReader& entries, std::uint32_t column, std::size_t i) const {
+    if (!shape_.columns[column].is_variable()) return false;
+    const types::Slot slot = types::read_slot(entries.entry(column, i));
+    return slot.is_placed() && ContentBudget::bytes_of(slot) > ContentReader::largest;
   }
 
   Result<> check_slots(const EntryReader& entries, std::span<const std::uint64_t> numbers) {
@@ -261,6 +294,7 @@ class Check {
   const std::function<void(std::string)>& tell_;
   TableReport report_;
   bool is_short_ = false;
+  std::vector<std::uint32_t> all_columns_;
   std::uint64_t unfinished_size_ = 0, unfinished_rows_ = 0;  ///< of the index that is being added
   /// Rows that are there, or listed as free. The header may name a tail that no memory could hold a bit each for.
   Cover taken_;

@@ -20,22 +20,6 @@ Uuid make_uuid() {
   return uuid;
 }
 
-Result<> check_relation(const types::Relation& relation) {
-  const auto refuse = [](std::string words) { return std::unexpected(Failure{Status::bad_text, std::move(words)}); };
-  if (relation.columns.empty()) return refuse(fmt::format("The relation {} has no columns.", relation.name));
-  if (relation.circular && (*relation.circular == 0 || *relation.circular > most_rows)) {
-    return refuse(fmt::format("A circular table has 1 to {} rows.", most_rows));
-  }
-  if (relation.append_by) {
-    const types::Column& column = relation.columns[*relation.append_by];
-    if (column.nullable || !types::fixed_width(column.type)) {
-      return refuse(fmt::format(
-          "Rows cannot be kept in the order of {}: it has to be of a fixed width and not nullable.", column.name));
-    }
-  }
-  return {};
-}
-
 Result<> check_readable(const types::Relation& relation) {
   const auto schema = types::parse_schema(types::print(relation), relation.name);
   if (schema) return {};

@@ -12,9 +12,6 @@ namespace chimera::tables {
 /// A UUID that nobody else has.
 [[nodiscard]] Uuid make_uuid();
 
-/// What keeps a relation from being one of a table; nothing is said of what the parser of schemas has looked at.
-[[nodiscard]] Result<> check_relation(const types::Relation& relation);
-
 /// Plans the devices of an empty table, all of them new. `shape` has its name, and gets its UUIDs.
 void plan_create(Change& change, TableShape& shape);
 /// Plans that all devices go that are a table's, whoever has them open, and those of values that are being put into it.

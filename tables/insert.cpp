@@ -33,7 +33,11 @@ Result<std::optional<Value>> last_in_order(OpenTable& table, std::uint32_t colum
   const std::uint32_t columns[] = {column};
   if (auto done = reader.read_run(*row, 1, columns); !done) return std::unexpected(std::move(done.error()));
   types::Result<Value> value = table.shape().columns[column].fixed->get(reader.entry(column, 0));
-  if (!value) return std::unexpected(Failure{value.error().status, value.error().text()});
+  if (!value) {
+    return std::unexpected(
+        Failure{Status::corrupt, fmt::format("{}, column {}: {}.", table.shape().name,
+                                             table.shape().column_name(column), value.error().text())});
+  }
   table.last_in_order = *value;
   return std::optional<Value>(std::move(*value));
 }

@@ -77,7 +77,12 @@ Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at) {
   table.script.note([] { return std::string("the size of a long value"); });
   const std::size_t heap = table.shape().columns[at.column].heap;
   table.script.read_bytes(table.shape().heaps[heap], value.place.offset(), sizeof(std::uint64_t));
-  if (auto done = reading.run(table.link(), table.answers); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = reading.run(table.link(), table.answers); !done) {
+    if (done.error().status != Status::out_of_range) return std::unexpected(std::move(done.error()));
+    return std::unexpected(
+        Failure{Status::corrupt, fmt::format("{}, column {}: row {} leads to no value.", table.shape().name,
+                                             table.shape().column_name(at.column), at.row)});
+  }
   value.size = table.answers.u64(1);
   return value;
 }

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "tables/safeguards.h"
+
 namespace chimera::tables {
 namespace {
 
@@ -14,6 +16,11 @@ Number bytes_of(std::uint64_t number) {
   Number bytes;
   std::memcpy(bytes.data(), &number, sizeof number);
   return bytes;
+}
+
+void check(Script& script, const Version& version, bool is_on) {
+  if (is_on) return version.check(script);
+  script.check_bytes(version.device, version.offset, {});  // so that answers keep their places
 }
 
 }  // namespace
@@ -37,11 +44,11 @@ void Version::change(Script& script, std::uint64_t to) const {
 
 Reading::Reading(Script& script, const Version& version) : script_(script), version_(version) {
   script_.clear();
-  version_.check(script_);
+  check(script_, version_, safeguards::reads_are_checked_in_front);
 }
 
 Result<> Reading::run(Link& link, Answers& answers) {
-  version_.check(script_);
+  check(script_, version_, safeguards::reads_are_checked_behind);
   Result<> done = link.run(script_, answers);
   if (done || answers.size() != script_.size()) return done;
   // If it has changed, what the reads found may have been anything.

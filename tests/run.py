@@ -33,7 +33,7 @@ LONGEST_SHOWN = 8
 # The test programs that run as the optimiser makes them, too: where crashes, time and memory matter, or the library is
 # linked as a host links it. The others are only built with the sanitizers; all of the plain program runs in tests/cli.
 PLAIN = ("devices", "devices_mutants", "embed", "embed_memory", "server", "simulation_1", "simulation_2",
-         "simulation_sequences", "vm")  # fmt: skip
+         "simulation_sequences", "tables_mutants", "vm")  # fmt: skip
 
 # What the names of the longest jobs begin with, in the order in which they are started: the last to end is a short one,
 # and no core waits for it. The report ends with those that took longest.

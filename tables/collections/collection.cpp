@@ -126,7 +126,9 @@ Result<std::optional<Row>> Collection::end_of(OpenTable& table, End end, std::ui
     if (auto confirmed = table.confirm(); !confirmed) return std::unexpected(std::move(confirmed.error()));
     return std::optional<Row>();
   }
-  number = load<std::uint64_t>(found.value(0).data());
+  const auto row = table.row_of_key(found.value(0));
+  if (!row) return std::unexpected(row.error());
+  number = *row;
   return read(number);
 }
 

@@ -53,7 +53,7 @@ class NamedTests(unittest.TestCase):
 
     def problems(self, shown_by):
         row = f"| a trap | its answer | `a.cpp` | {shown_by} |"
-        return named_tests.trap_problems(f"## Traps\n\n| trap | answer | in | shown by |\n|---|---|---|---|\n{row}\n", self.NAMES)
+        return named_tests.trap_problems("a.md", f"## Traps\n\n| trap | answer | in | shown by |\n|---|---|---|---|\n{row}\n", self.NAMES)
 
     def test_a_trap_that_nothing_shows_is_found(self):
         self.assertTrue(self.problems(""))

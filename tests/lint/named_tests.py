@@ -1,11 +1,11 @@
-"""The tests that documents name exist, and every trap of docs/architecture.md has one."""
+"""The tests that documents name exist, and every trap that they list has one."""
 
 import pathlib
 import re
 
 import sources
 
-TRAPS = "docs/architecture.md"
+TRAPS = ("docs/architecture.md", "docs/tables.md")
 TEST_FILE = re.compile(r"`(?:[\w/]+/)?(\w+_test\.(?:cpp|py))`")
 QUOTED = re.compile(r'"([^"]+)"')
 CASE = re.compile(r'(?:TEST_CASE|SUBCASE)\(\s*((?:"[^"]*"\s*)+)')
@@ -23,8 +23,8 @@ def test_names(texts):
     return names
 
 
-def trap_problems(text, names):
-    """What is wrong with the table of traps, whose last column says by which tests each is shown."""
+def trap_problems(path, text, names):
+    """What is wrong with the tables of traps, whose last column says by which tests each is shown."""
     problems = []
     for line in text.partition("## Traps")[2].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -33,11 +33,11 @@ def trap_problems(text, names):
         shown_by = cells[-1]
         quoted = QUOTED.findall(shown_by)
         if not quoted and not OTHERS.search(shown_by):
-            problems.append(f"{TRAPS}: nothing shows the answer to: {cells[0]}")
+            problems.append(f"{path}: nothing shows the answer to: {cells[0]}")
         for name in quoted:
             stem = name.removesuffix("…")
             if not any(known == name or (stem != name and known.startswith(stem)) for known in names):
-                problems.append(f'{TRAPS}: there is no test case "{name}"')
+                problems.append(f'{path}: there is no test case "{name}"')
     return problems
 
 
@@ -49,7 +49,9 @@ def check():
     tests = [path for path in sources.tracked() if path.startswith("tests/") and path.endswith((".cpp", ".py"))]
     names = test_names((sources.ROOT / path).read_text() for path in tests)
     files = {pathlib.PurePath(path).name for path in tests}
-    problems = trap_problems((sources.ROOT / TRAPS).read_text(), names)
+    problems = []
+    for path in TRAPS:
+        problems += trap_problems(path, (sources.ROOT / path).read_text(), names)
     for path in sources.tracked():
         if path.endswith(".md"):
             problems += file_problems(path, (sources.ROOT / path).read_text(), files)

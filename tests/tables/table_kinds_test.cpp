@@ -53,6 +53,19 @@ TEST_CASE("an append table finds a range of time by few reads, and refuses what 
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("the order of an append table is that of what is there, also where others append or an insert fails") {
+  TableRig rig("relation log = struct { id: i64, at: i64 } key (id) append by at");
+  cli::SessionLink link(rig.ground.machine);
+  auto other = Table::open(link, rig_table);
+  REQUIRE_OK(other);
+  REQUIRE_OK(rig.table.insert({{i64(1), i64(1)}}));
+  REQUIRE_OK(other->insert({{i64(2), i64(10)}}));
+  CHECK_EQ(status_of(rig.table.insert({{i64(3), i64(5)}})), Status::bad_text);
+  CHECK_EQ(status_of(rig.table.insert({{i64(1), i64(20)}})), Status::exists);
+  REQUIRE_OK(rig.table.insert({{i64(4), i64(15)}}));
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 TEST_CASE("in a circular table the oldest rows give way, with their keys and values") {
   TableRig rig("relation ring = struct { id: i64, name: string unique } key (id) circular 7");
   for (std::int64_t id = 0; id < 40; ++id) {

@@ -1,11 +1,15 @@
 #include "tests/tables/table_model.h"
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "tables/table_header.h"
+#include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
 namespace {
@@ -359,6 +363,28 @@ std::string compare_whole(Table& table, const ModelTable& model) {
     if (found != model.size()) return fmt::format("along {}: {} rows, not {}", along, found, model.size());
   }
   return {};
+}
+
+std::string run_model(std::uint64_t seed, std::size_t writers, std::size_t steps) {
+  MemoryGround ground;
+  std::vector<std::unique_ptr<cli::SessionLink>> links;
+  std::vector<Table> tables;
+  tables.push_back(make_table(ground.link, model_schema));
+  for (std::size_t n = 1; n < writers; ++n) {
+    links.push_back(std::make_unique<cli::SessionLink>(ground.machine));
+    auto table = Table::open(*links.back(), rig_table);
+    REQUIRE_OK(table);
+    tables.push_back(std::move(*table));
+  }
+  io::SeededRandom random(seed);
+  ModelTable model;
+  std::string problem;
+  for (std::size_t step = 0; step < steps; ++step) {
+    problem = random_operation(random, tables[random.below(writers)], model);
+    if (problem.empty() && step % 50 == 49) problem = compare_whole(tables[random.below(writers)], model);
+    if (!problem.empty()) return fmt::format("seed {}, step {}: {}", seed, step, problem);
+  }
+  return problems_of(ground.link);
 }
 
 }  // namespace chimera::tables::testing

@@ -35,4 +35,8 @@ using ModelTable = std::map<std::int64_t, ModelRow>;
 /// Whether the table holds what the model does, read along each of its ways.
 [[nodiscard]] std::string compare_whole(Table& table, const ModelTable& model);
 
+/// So many operations by several writers in turn, each with a session and a memory of its own, and a check of the
+/// table. Returns what was wrong.
+[[nodiscard]] std::string run_model(std::uint64_t seed, std::size_t writers, std::size_t steps);
+
 }  // namespace chimera::tables::testing

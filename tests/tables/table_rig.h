@@ -75,6 +75,35 @@ inline constexpr const char* rig_table = "test/main/t";
   return problems;
 }
 
+/// A table's devices, each with a snapshot of it.
+using Snapshots = std::vector<std::pair<Uuid, Uuid>>;
+
+[[nodiscard]] inline Snapshots snapshots_of(Link& link, Table& table) {
+  const auto devices = std::as_const(table.opened().shape()).devices();
+  std::vector<std::string> names;
+  for (const auto& [device, uuid] : devices) names.push_back("before/" + device);
+  std::vector<Program::DeviceName> named;
+  for (std::size_t i = 0; i < names.size(); ++i) named.emplace_back(devices[i].second, names[i]);
+  Script script;
+  Answers answers;
+  script.add(Program().snapshot(named));
+  REQUIRE_OK(link.run(script, answers));
+  const auto made = uuids_of(answers[0]);
+  Snapshots snapshots;
+  for (std::size_t i = 0; i < made.size(); ++i) snapshots.emplace_back(devices[i].second, made[i]);
+  return snapshots;
+}
+
+inline void roll_back(Link& link, const Snapshots& snapshots) {
+  Program program;
+  program.begin();
+  for (const auto& [device, snapshot] : snapshots) program.roll_back_device(device, snapshot);
+  Script script;
+  Answers answers;
+  script.add(program.commit());
+  REQUIRE_OK(link.run(script, answers));
+}
+
 /// Calls back behind every script.
 class WatchedLink final : public Link {
  public:

@@ -53,32 +53,11 @@ TEST_CASE("many rows in several batches are all there, and many of them change a
 }
 
 /// Every device of the table goes back to its snapshot, all at one moment.
-void roll_back(Link& link, const std::vector<std::pair<Uuid, Uuid>>& snapshots) {
-  Program program;
-  program.begin();
-  for (const auto& [device, snapshot] : snapshots) program.roll_back_device(device, snapshot);
-  Script script;
-  Answers answers;
-  script.add(program.commit());
-  REQUIRE_OK(link.run(script, answers));
-}
-
 TEST_CASE("a session notices that a table was rolled back, also when as much has been changed since") {
   TableRig rig("relation t = struct { id: i64, name: string } key (id)");
   const std::string name(100, 'n');
   REQUIRE_OK(rig.table.insert({{i64(1), text(name)}}));
-  const auto devices = std::as_const(rig.table.opened().shape()).devices();
-  std::vector<std::string> names;
-  for (const auto& [device, uuid] : devices) names.push_back("before/" + device);
-  std::vector<Program::DeviceName> named;
-  for (std::size_t i = 0; i < names.size(); ++i) named.emplace_back(devices[i].second, names[i]);
-  Script script;
-  Answers answers;
-  script.add(Program().snapshot(named));
-  REQUIRE_OK(rig.ground.link.run(script, answers));
-  const auto made = uuids_of(answers[0]);
-  std::vector<std::pair<Uuid, Uuid>> snapshots;
-  for (std::size_t i = 0; i < made.size(); ++i) snapshots.emplace_back(devices[i].second, made[i]);
+  const Snapshots snapshots = snapshots_of(rig.ground.link, rig.table);
   // What this session keeps in memory is of a history that ends here.
   cli::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
@@ -95,6 +74,27 @@ TEST_CASE("a session notices that a table was rolled back, also when as much has
   REQUIRE_OK(other->insert({{i64(4), text(name)}}));
   CHECK_EQ(ids_of(rows_of(*third, {.along = "key"})), "1 3 4");
   CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("numbers of rows that have gone are used again") {
+  TableRig rig("relation t = struct { id: i64 } key (id)");
+  for (std::int64_t id = 0; id < 10; ++id) {
+    REQUIRE_OK(rig.table.insert({{i64(id)}}));
+    REQUIRE_OK(rig.table.remove({i64(id)}));
+  }
+  CHECK_EQ(rig.table.opened().header().tail, 1);
+}
+
+TEST_CASE("an operation that is always disturbed ends after as many tries as it may take") {
+  TableRig rig("relation t = struct { id: i64 } key (id)");
+  std::int64_t id = 0;
+  WatchedLink link(rig.ground.machine, [&] { REQUIRE_OK(rig.table.insert({{i64(id++)}})); });
+  auto table = Table::open(link, rig_table, {.most_tries = 4});
+  REQUIRE_OK(table);
+  const auto found = table->get({i64(-1)});
+  REQUIRE_FALSE(found.has_value());
+  CHECK_EQ(found.error().status, Status::conflict);
+  CHECK_LT(id, 20);
 }
 
 /// Fails once when `begins_at()` says so, and has the columns changed behind the next script.
