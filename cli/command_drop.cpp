@@ -106,8 +106,8 @@ Command make_table_drop_command(CLI::App& group) {
                   "  chimera table drop store.img shop/main/orders\n"
                   "  chimera table drop store.img shop/main\n"
                   "  chimera table drop unix:chimera.socket shop --all\n"
-                  "\nA database or a namespace is dropped where nothing is in it, or with --all. That drops a table\n"
-                  "after the other, each as a whole; if it is interrupted it can be done again.");
+                  "\nA database or a namespace is dropped where nothing is in it, or with --all. That drops one\n"
+                  "table after another, each as a whole; if it is interrupted it can be done again.");
   auto options = std::make_shared<Options>();
   add_target_operand(command, options->at);
   add_operand(command, "TABLE", options->at.table, "NAMESPACE/DATABASE/TABLE, NAMESPACE/DATABASE or NAMESPACE")

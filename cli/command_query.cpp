@@ -193,8 +193,9 @@ Command make_table_scan_command(CLI::App& group) {
   add_option(command, "--index", "NAME", options->scan.along,
              "In the order of this index, or of the primary key (key), or of the rows as they lie (rows)");
   add_option(command, "--from", "VALUE", options->from,
-             "No rows before this value of the first column of the index, or of the primary key, nor null");
-  add_option(command, "--to", "VALUE", options->to, "No rows behind this value, nor those where it is null");
+             "No rows before this value of the first column of the index, or of the primary key, nor nulls");
+  add_option(command, "--to", "VALUE", options->to,
+             "No rows behind this value, nor nulls, which are before all values");
   add_flag(command, "--reverse", options->scan.backwards, "The other way round");
   add_count_option(command, "--limit", options->limit, 0, std::size_t{1} << 48, "At most N rows");
   add_snapshot_option(command, options->scan);
