@@ -5,10 +5,9 @@ import json
 import re
 import signal
 import subprocess
-import time
 import unittest
 
-from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest
+from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest, wait_until
 
 TABLE = "lab/main/values"
 BATCH = 32768
@@ -32,11 +31,8 @@ class Reconnecting(ChimeraTest):
         self.addCleanup(insert.kill)
         insert.stdin.write("".join(self.lines[:BATCH + 2]))
         insert.stdin.flush()
-        for _ in range(TIMEOUT_SECONDS * 20):
-            if self.chimera("table", "count", self.target, TABLE) == f"{BATCH}\n":
-                return insert
-            time.sleep(0.05)
-        self.fail("The first batch does not come.")
+        wait_until(lambda: self.chimera("table", "count", self.target, TABLE) == f"{BATCH}\n", "the first batch", insert)
+        return insert
 
     def end(self, insert):
         said, errors = insert.communicate("".join(self.lines[BATCH + 2:]), timeout=TIMEOUT_SECONDS)
@@ -73,7 +69,7 @@ class Reconnecting(ChimeraTest):
         token = re.search(r'`(outcome of token hex"[0-9a-f]{32}")`', said)
         self.assertIsNotNone(token, said)
         self.serve()
-        self.assertIn("0", self.chimera("send", self.target, "-", text=token[1]))
+        self.assertRegex(self.chimera("send", self.target, "-", text=token[1]), r'"  ok  0x00\n\Z')
         rows = self.write_file("values.csv", "".join(self.lines))
         self.chimera("table", "insert", self.target, TABLE, rows, "--skip", BATCH)
         self.check_all()
