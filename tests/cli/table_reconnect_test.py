@@ -7,11 +7,12 @@ import signal
 import subprocess
 import unittest
 
-from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest, wait_until
+from harness import CHIMERA, TIMEOUT_SECONDS, ChimeraTest
 
 TABLE = "lab/main/values"
 BATCH = 32768
 COUNT = BATCH + 5000
+FIRST = BATCH + 1000  # lines that are given before the server ends
 
 
 class Reconnecting(ChimeraTest):
@@ -25,17 +26,19 @@ class Reconnecting(ChimeraTest):
         self.lines = ["id,text\n"] + [f"{i},value {i}\n" for i in range(COUNT)]
 
     def insert_first_batch(self, *options):
-        """An insert that has put a batch in, and waits for more rows."""
+        """An insert that has put a batch in, knows it, and waits for more rows: it reads on behind that alone, and what
+        is written behind the batch is more than a small pipe and one read of it hold."""
         insert = subprocess.Popen([CHIMERA, "table", "insert", self.target, TABLE, "-", *options],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  pipesize=4096)
         self.addCleanup(insert.kill)
-        insert.stdin.write("".join(self.lines[:BATCH + 2]))
+        insert.stdin.write("".join(self.lines[:FIRST]))
         insert.stdin.flush()
-        wait_until(lambda: self.chimera("table", "count", self.target, TABLE) == f"{BATCH}\n", "the first batch", insert)
+        self.assertEqual(self.chimera("table", "count", self.target, TABLE), f"{BATCH}\n")
         return insert
 
     def end(self, insert):
-        said, errors = insert.communicate("".join(self.lines[BATCH + 2:]), timeout=TIMEOUT_SECONDS)
+        said, errors = insert.communicate("".join(self.lines[FIRST:]), timeout=TIMEOUT_SECONDS)
         return insert.returncode, said + errors
 
     def check_all(self):
