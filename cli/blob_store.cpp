@@ -137,22 +137,30 @@ std::expected<std::uint64_t, std::string> BlobStore::append(const std::string& n
   const auto of = key(name);
   if (!of) return std::unexpected(of.error());
   tables::ValueAppender appender(*table_, *of, column_);
-  const auto stopped = [&](const tables::Failure& failure) {
+  std::uint64_t done = 0;
+  const auto stopped = [&](const tables::Failure& failure, std::uint64_t given) {
     const std::string words = words_for(name, failure);
+    if (failure.is_in_doubt) {
+      return std::unexpected(fmt::format(
+          "{}\n{} bytes are appended for certain. Up to {} more, of those that follow, may be there too: see how long "
+          "{} is (chimera blob list) before you go on.",
+          words, grouped(appender.written()), grouped(given - appender.written()), name));
+    }
     if (appender.written() == 0) return std::unexpected(words);
     return std::unexpected(fmt::format("{}\nThe first {} bytes are appended, and nothing of what follows.", words,
                                        grouped(appender.written())));
   };
-  std::uint64_t done = 0;
   while (done == 0 || !table_->options().explained) {
     const auto piece = next_piece(from);
     if (!piece) return std::unexpected(piece.error());
     if (piece->empty()) break;
-    if (const auto added = appender.add({piece->begin(), piece->end()}); !added) return stopped(added.error());
+    if (const auto added = appender.add({piece->begin(), piece->end()}); !added) {
+      return stopped(added.error(), done + piece->size());
+    }
     done += piece->size();
     from.take(piece->size());
   }
-  if (const auto settled = appender.settle(); !settled) return stopped(settled.error());
+  if (const auto settled = appender.settle(); !settled) return stopped(settled.error(), done);
   return done;
 }
 

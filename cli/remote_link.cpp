@@ -35,7 +35,7 @@ std::expected<std::unique_ptr<RemoteLink>, std::string> RemoteLink::connect(cons
                                                                             std::uint64_t patience_ms) {
   const auto parsed = server::parse_address(address);
   if (!parsed) return std::unexpected(parsed.error());
-  auto client = server::Client::connect(*parsed);
+  auto client = server::Client::connect(*parsed, silence_ms);
   if (!client) return std::unexpected(fmt::format("{} Is a server running there (chimera serve)?", client.error()));
   return std::unique_ptr<RemoteLink>(new RemoteLink(std::move(*client), *parsed, patience_ms));
 }

@@ -36,10 +36,14 @@ namespace chimera::cli {
 ///
 /// What cannot be settled is `io_error` with Failure::is_in_doubt: the server has not come back, or what is behind the
 /// address now knows nothing of the token, nor of one that the link has committed before it (another store, an earlier
-/// state of it, or more than 65,536 tokens since). Where it has not come back the link is of no use any more.
+/// state of it, or more than 65,536 tokens since), or the token cannot be taken away (no room for the device). Where it
+/// has not come back the link is of no use any more.
 class RemoteLink final : public tables::Link {
  public:
   static constexpr std::uint64_t usual_patience_ms = 30'000;
+  /// Over TCP: when the server's computer has given no sign of life for so long, or taken nothing, the connection
+  /// counts as broken.
+  static constexpr std::uint64_t silence_ms = 60'000;
 
   /// To `unix:PATH` or `tcp:HOST:PORT`, once. `patience_ms`: how long it is tried to connect again; 0: once. Errors are
   /// whole sentences.
@@ -60,7 +64,8 @@ class RemoteLink final : public tables::Link {
     Token token;
     bool is_transaction;
     std::optional<Fate> fate;
-    std::string why;  ///< where that is unknown
+    std::string why;          ///< where that is unknown
+    bool is_refused = false;  ///< a refusal was sent, of which nobody knows yet whether it has succeeded
   };
   /// Or why the connection is of no use any more.
   using Arrived = std::expected<void, std::string>;

@@ -53,7 +53,7 @@ void RemoteLink::connect_again(const std::string& why) {
   std::string last;
   client_.reset();
   for (auto wait = first_wait;; wait = std::min(2 * wait, longest_wait)) {
-    auto client = server::Client::connect(address_);
+    auto client = server::Client::connect(address_, silence_ms);
     if (client) {
       client_ = std::move(*client);
       const Arrived settled = settle_fates();
@@ -97,7 +97,8 @@ RemoteLink::Arrived RemoteLink::settle_fates() {
 /// Where the answer is no, it is made final: a transaction takes the token away, and where the lost program still
 /// comes, out of a buffer on its way, its effects are dropped. That transaction makes a device whose UUID is the token,
 /// so that it is known whose commit has won, also where the connection breaks again amid this: the one without the
-/// device.
+/// device. Where the refusal has failed (a full store, say), the token is told to have failed, and the lost program may
+/// still come: that no is none.
 RemoteLink::Arrived RemoteLink::ask_fate(Sent& sent) {
   constexpr std::size_t about_token = 0, about_witness = 1, about_device = 2;
   constexpr std::uint8_t yes = 1, no = 2;
@@ -113,7 +114,8 @@ RemoteLink::Arrived RemoteLink::ask_fate(Sent& sent) {
     client_->send(question.bytes());
     if (auto arrived = take_answers(question, answers); !arrived) return arrived;
     const auto told = [&](std::size_t which) { return answers.ok(which) ? answers.bytes(which)[0] : 0; };
-    if (told(about_token) != 0) {
+    const bool is_refusals_own = told(about_token) == no && sent.is_refused;
+    if (told(about_token) != 0 && !is_refusals_own) {
       const bool is_refused = answers.ok(about_device);
       if (is_refused) refusals_.push_back(uuid);
       sent.fate = told(about_token) == yes && !is_refused ? Fate::committed : Fate::undone;
@@ -121,6 +123,7 @@ RemoteLink::Arrived RemoteLink::ask_fate(Sent& sent) {
       return {};
     }
     if (told(about_witness) != yes) break;
+    sent.is_refused = true;
     send_with_token(refusal.bytes(), sent.token);
     if (auto arrived = take_answers(refusal, answers); !arrived) return arrived;
     const tables::Result<> refused = answers.outcome(refusal);
@@ -138,14 +141,14 @@ RemoteLink::Arrived RemoteLink::ask_fate(Sent& sent) {
   return {};
 }
 
-/// Naming a device opens it. The devices of refusals go. The server has answered something then, whatever was under
-/// way.
+/// Naming a device opens it. The devices of refusals go, by force, as a session of an earlier connection may still have
+/// them open. The server has answered something then, whatever was under way.
 RemoteLink::Arrived RemoteLink::open_owners() {
   tables::Script script;
   tables::Answers answers;
   script.add(Program().hello());
   for (const Uuid& owner : owners) script.add(Program().read_length(owner));
-  for (const Uuid& refusal : refusals_) script.add(Program().delete_device(refusal));
+  for (const Uuid& refusal : refusals_) script.add(Program().delete_device_by_force(refusal));
   client_->send(script.bytes());
   Arrived arrived = take_answers(script, answers);
   if (arrived) refusals_.clear();

@@ -16,9 +16,10 @@ constexpr std::size_t largest_room = 1 << 20;
 
 }  // namespace
 
-std::expected<Client, std::string> Client::connect(const Address& address) {
+std::expected<Client, std::string> Client::connect(const Address& address, std::uint64_t silence_ms) {
   auto socket = connect_to(address);
   if (!socket) return std::unexpected(std::move(socket.error()));
+  bound_silence(*socket, silence_ms);
   return Client(std::move(*socket), address);
 }
 

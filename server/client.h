@@ -16,7 +16,8 @@ namespace chimera::server {
 /// One connection. Not thread-safe. Errors are whole sentences for the user.
 class Client {
  public:
-  [[nodiscard]] static std::expected<Client, std::string> connect(const Address& address);
+  /// `silence_ms`: as bound_silence bounds it.
+  [[nodiscard]] static std::expected<Client, std::string> connect(const Address& address, std::uint64_t silence_ms = 0);
 
   /// Takes these bytes for sending. Never waits: what the socket does not take at once is kept and goes out during
   /// `receive`, so the caller bounds what is under way.

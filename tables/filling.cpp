@@ -112,6 +112,9 @@ Result<> Filling::fill(std::span<const std::uint8_t> entry, std::uint64_t rows) 
     const std::uint64_t end = std::min(rows_ + piece, rows);
     script.clear();
     plan_fill(script, *device_, entry, rows_, end);
+    // No commit makes it durable before it is relied on, and a server that has been started again since would not be
+    // noticed: what is asked next is asked again.
+    script.add(Program().flush_device(*device_));
     if (auto done = link_.run(script, answers); !done) {
       // Where the connection has broken this may still be carried out, when it is a column's that others change.
       if (done.error().status == Status::conflict) give_up();

@@ -77,6 +77,31 @@ class Reconnecting(ChimeraTest):
         self.chimera("table", "insert", self.target, TABLE, rows, "--skip", BATCH)
         self.check_all()
 
+    def test_an_append_in_doubt_says_how_much_may_be_there(self):
+        blobs, piece, under_way = "lab/main/blobs", 4 << 20, 4
+        schema = self.write_file("blobs.schema", "relation blobs = struct { name: string, content: blob } key (name)")
+        self.chimera("table", "create", self.target, blobs, schema)
+        self.run_command("blob", "put", self.target, blobs, "one", "-", data=b"first")
+        append = subprocess.Popen([CHIMERA, "blob", "append", self.target, blobs, "one", "-", "--reconnect", "100ms"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(append.kill)
+        # Whoever has taken all but a pipe's fill of these has one piece above those that may be under way.
+        content = bytes(range(1, 252)) * (((under_way + 2) * piece) // 251)
+        append.stdin.write(content)
+        append.stdin.flush()
+        self.server.kill_and_let_go(self.store)
+        said, errors = append.communicate(timeout=TIMEOUT_SECONDS)
+        self.assertEqual(append.returncode, 1, errors)
+        told = re.search(r"\n([0-9,]+) bytes are appended for certain. Up to ([0-9,]+) more", errors.decode())
+        self.assertIsNotNone(told, errors)
+        certain, more = (int(number.replace(",", "")) for number in told.groups())
+        self.assertGreaterEqual(certain, piece)
+        self.assertGreater(more, 0)
+        self.serve()
+        there = self.run_command("blob", "get", self.target, blobs, "one", "-").stdout
+        self.assertTrue(certain <= len(there) - len(b"first") <= certain + more, (len(there), told))
+        self.assertEqual(there, b"first" + content[:len(there) - len(b"first")])
+
 
 if __name__ == "__main__":
     unittest.main()

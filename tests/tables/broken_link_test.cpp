@@ -5,18 +5,15 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "cli/remote_link.h"
 #include "tables/blob_writer.h"
 #include "tables/change.h"
 #include "tables/filling.h"
 #include "tables/moment.h"
-#include "tests/server/running.h"
-#include "tests/tables/cutting_proxy.h"
+#include "tests/tables/broken_line.h"
 #include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
@@ -24,49 +21,7 @@ namespace {
 
 using Cut = CuttingProxy::Cut;
 using Random = std::mt19937_64;
-using server::testing::RunningServer;
 
-/// A server with a proxy before it, and what is needed to start the server again.
-class Line {
- public:
-  explicit Line(bool in_file = false) {
-    setup_.kind = io::LoopKind::posix;
-    setup_.listen = "unix:" + scratch_.file("server");
-    if (in_file) {
-      setup_.store_file = scratch_.file("store");
-      server::testing::format_store(setup_.store_file);
-    }
-    restart();
-    proxy = std::make_unique<CuttingProxy>(server_->address());
-  }
-
-  /// From the file; in memory everything is gone then.
-  void restart() {
-    server_.reset();
-    server_ = std::make_unique<RunningServer>(setup_);
-  }
-  [[nodiscard]] std::unique_ptr<cli::RemoteLink> connect(std::uint64_t patience_ms = 20'000) const {
-    auto link = cli::RemoteLink::connect(proxy->address(), patience_ms);
-    REQUIRE(link);
-    return std::move(*link);
-  }
-  [[nodiscard]] std::unique_ptr<cli::RemoteLink> connect_past_proxy() const {
-    auto link = cli::RemoteLink::connect(to_string(server_->address()));
-    REQUIRE(link);
-    return std::move(*link);
-  }
-
- private:
-  RunningServer::Setup setup_;
-  io::testing::ScratchDirectory scratch_{io::testing::temporary_parent()};
-  std::unique_ptr<RunningServer> server_;
-
- public:
-  std::unique_ptr<CuttingProxy> proxy;  ///< ends first
-};
-
-constexpr const char* keyed_schema = "relation t = struct { id: i64, v: i64 indexed, body: string nullable } key (id)";
-constexpr const char* log_schema = "relation l = struct { n: i64 }";
 constexpr const char* log_name = "test/main/log";
 
 /// A table with a key, and one without, where a row that is inserted twice is there twice.
@@ -212,7 +167,7 @@ TEST_CASE("whatever a connection breaks amid happens once") {
 }
 
 TEST_CASE("also where the server is started again meanwhile") {
-  Line line(true);
+  Line line(Line::Store::in_file);
   const auto link = line.connect();
   Model model(*link, 5);
   Random random(5);
@@ -251,93 +206,11 @@ TEST_CASE("what has happened is not done again, what has not is") {
   CHECK_EQ(*count, 25'000);
 }
 
-TEST_CASE("a server that stays away leaves a transaction in doubt, and what comes behind it undone") {
-  Line line;
-  const auto link = line.connect(1);
-  Table log = make_table(*link, log_schema);
-  line.proxy->cut({.side = Cut::Side::answers, .after = 0, .meanwhile = [&line] { line.proxy->stay_away(); }});
-  std::uint64_t inserted = 1;
-  const auto done = log.insert({{i64(1)}}, &inserted);
-  REQUIRE_FALSE(done.has_value());
-  CHECK(done.error().is_in_doubt);
-  CHECK_EQ(done.error().status, Status::io_error);
-  CHECK(done.error().words.find("outcome of token hex\"") != std::string::npos);
-  CHECK_EQ(inserted, 0);
-  const auto behind = log.insert({{i64(2)}});
-  REQUIRE_FALSE(behind.has_value());
-  CHECK_FALSE(behind.error().is_in_doubt);
-  CHECK_EQ(behind.error().status, Status::io_error);
-}
-
-TEST_CASE("a store that knows nothing of what was committed before tells nothing of what came then") {
-  Line line;
-  const auto link = line.connect();
-  Table log = make_table(*link, log_schema);
-  line.proxy->cut({.side = Cut::Side::answers, .after = 0, .meanwhile = [&line] { line.restart(); }});
-  const auto done = log.insert({{i64(1)}});
-  REQUIRE_FALSE(done.has_value());
-  CHECK(done.error().is_in_doubt);
-  CHECK(done.error().words.find("another store") != std::string::npos);
-}
-
-TEST_CASE("what a committed transaction has read is not made up") {
-  Line line;
-  const auto link = line.connect();
-  const Uuid device = create_device(*link, "d");
-  for (const bool reads : {false, true}) {
-    Script script;
-    Answers answers;
-    script.begin();
-    script.write_bytes(device, 0, bytes_of("abc"));
-    if (reads) script.read_bytes(device, 0, 3);
-    script.commit();
-    // So that there is a witness, whose answers would be cut else.
-    REQUIRE_OK(link->run(script, answers));
-    line.proxy->cut({.side = Cut::Side::answers, .after = 0});
-    const auto done = link->run(script, answers);
-    CHECK_EQ(done.has_value(), !reads);
-    if (!done) CHECK(done.error().words.find("has been committed") != std::string::npos);
-  }
-}
-
-TEST_CASE("a server that is shutting down is as one that has gone") {
-  Line line;
-  const auto link = line.connect();
-  const Uuid device = create_device(*link, "d");
-  const auto answers_of = [](std::size_t instructions) {
-    std::vector<std::uint8_t> bytes;
-    for (std::size_t i = 0; i < instructions; ++i) {
-      for (const std::uint8_t byte :
-           {static_cast<std::uint8_t>(Status::shutting_down), std::uint8_t{0}, std::uint8_t{0}}) {
-        bytes.push_back(byte);
-      }
-    }
-    return bytes;
-  };
-  Script script;
-  Answers answers;
-  script.begin();
-  script.write_bytes(device, 0, bytes_of("abc"));
-  script.commit();
-  REQUIRE_OK(link->run(script, answers));
-  line.proxy->cut({.last_words = answers_of(3)});
-  const auto done = link->run(script, answers);
-  REQUIRE_FALSE(done.has_value());
-  CHECK_EQ(done.error().status, Status::conflict);
-  CHECK_EQ(done.error().instruction, Failure::nowhere);
-  script.clear();
-  script.read_bytes(device, 0, 3);
-  line.proxy->cut({.last_words = answers_of(1)});
-  REQUIRE_OK(link->run(script, answers));
-  CHECK_EQ(text_of(answers.bytes(0)), "abc");
-  CHECK_EQ(line.proxy->cuts(), 2);
-}
-
 TEST_CASE("a long value comes whole through a connection that breaks") {
   const std::string whole = content(300'000);
   for (const bool restarts : {false, true}) {
     CAPTURE(restarts);
-    Line line(restarts);
+    Line line(restarts ? Line::Store::in_file : Line::Store::in_memory);
     const auto link = line.connect();
     static_cast<void>(make_table(*link, keyed_schema));
     TableOptions options;
@@ -413,6 +286,30 @@ TEST_CASE("a column that is filled beforehand is begun again where something of 
   REQUIRE_OK(filling.fill(entry, 10'000));
   CHECK(filling.device() != before);
   CHECK_EQ(filling.rows(), 10'000);
+}
+
+TEST_CASE("a column that is filled beforehand is whole although the server is killed behind it") {
+  Line line(Line::Store::in_file_to_be_killed);
+  const auto link = line.connect();
+  Table log = make_table(*link, log_schema);
+  const std::vector<std::uint8_t> entry(8, 0xAB);
+  Filling filling(*link, rig_table);
+  REQUIRE_OK(filling.fill(entry, 10'000));
+  // So that the device is there whatever is lost.
+  REQUIRE_OK(log.insert({{i64(1)}}));
+  // So little that nobody writes it before somebody waits for it.
+  REQUIRE_OK(filling.fill(entry, 10'100));
+  line.proxy->cut({.meanwhile = [&line] { line.kill_and_restart(); }});
+  const auto there = filling.is_there();
+  REQUIRE_OK(there);
+  CHECK_EQ(line.proxy->cuts(), 1);
+  REQUIRE(*there);
+  REQUIRE_EQ(filling.rows(), 10'100);
+  Script script;
+  Answers answers;
+  script.read_bytes(filling.device(), 0, 80'800);
+  REQUIRE_OK(link->run(script, answers));
+  CHECK(std::ranges::all_of(answers.bytes(0), [](std::uint8_t byte) { return byte == 0xAB; }));
 }
 
 TEST_CASE("a scan of one moment goes on, and leaves nothing") {

@@ -98,7 +98,9 @@ void CuttingProxy::pass(Cut::Side side) {
 }
 
 void CuttingProxy::break_off(const Cut& cut, Bytes rest) {
-  if (cut.rest != Cut::Rest::is_lost) {
+  if (cut.rest == Cut::Rest::is_lost_unheard) {
+    unheard_.push_back(std::exchange(upstream_, server::Socket()));
+  } else if (cut.rest != Cut::Rest::is_lost) {
     for (Bytes more = read_some(client_, MSG_DONTWAIT); !more.empty(); more = read_some(client_, MSG_DONTWAIT)) {
       rest.insert(rest.end(), more.begin(), more.end());
     }

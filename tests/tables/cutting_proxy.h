@@ -25,7 +25,8 @@ class CuttingProxy {
     /// What has been cut off of the requests reaches the server all the same, as if it had lain in a buffer on the way:
     /// when the client's next connection has sent something, or when that has been answered and the client has not
     /// heard of it yet.
-    enum class Rest : std::uint8_t { is_lost, comes_before, comes_behind };
+    /// Or it is lost, and the server does not hear that anybody has gone as long as there is the proxy.
+    enum class Rest : std::uint8_t { is_lost, comes_before, comes_behind, is_lost_unheard };
 
     Side side = Side::requests;
     std::size_t after = 0;  ///< so many bytes of that side pass from now on, and then no more
@@ -59,7 +60,8 @@ class CuttingProxy {
   std::string path_ = scratch_.file("proxy");
   server::Address upstream_address_;
   server::Socket listening_, client_, upstream_;
-  server::Socket late_;  ///< to the server, of a connection that was cut
+  server::Socket late_;                  ///< to the server, of a connection that was cut
+  std::vector<server::Socket> unheard_;  ///< the same, to which nothing more comes
   Bytes late_bytes_;
   Cut::Rest late_when_ = Cut::Rest::is_lost;
   std::mutex mutex_;
