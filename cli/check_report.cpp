@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,23 +13,19 @@
 namespace chimera::cli {
 
 std::string advice_for(const TablesReport& tables) {
-  if (tables.problem_count == 0) return {};
-  const bool is_catalogue = std::ranges::any_of(tables.problems, [](const std::string& problem) {
-    return problem.contains("chimera/catalogue/") || problem.contains("The catalogue");
-  });
-  const std::string advice =
-      is_catalogue ? "The catalogue is made anew by `chimera table relist`; tables need none to be read and changed.\n"
-                   : "";
-  if (is_catalogue && tables.problem_count == 1) return advice;
-  return advice +
-         "Of a table that is not whole, first copy what can be read: `chimera table export --skip-damaged FILE` uses "
-         "no\n"
-         "index, goes on behind rows that cannot be read, and writes down in FILE what is left of these. `chimera "
-         "table\n"
-         "scan --columns` leaves out a column. An index but the primary key is made anew by `chimera table index "
-         "drop`\n"
-         "and `chimera table index add`. For all else: `chimera table drop`, `create`, and `insert` what was "
-         "exported.\n";
+  std::string advice;
+  if (tables.catalogue_problems > 0) {
+    advice += "The catalogue is made anew by `chimera table relist`; tables need none to be read and changed.\n";
+  }
+  if (tables.problem_count > tables.catalogue_problems) {
+    advice +=
+        "Of a table that is not whole, first copy what can be read: `chimera table export --skip-damaged FILE`\n"
+        "uses no index, goes on behind rows that cannot be read, and writes down in FILE what is left of these.\n"
+        "`chimera table scan --columns` leaves out a column. An index but the primary key is made anew by\n"
+        "`chimera table index drop` and `chimera table index add`. For all else: `chimera table drop`, `create`,\n"
+        "and `insert` what was exported.\n";
+  }
+  return advice;
 }
 
 int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice) {

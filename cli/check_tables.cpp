@@ -20,12 +20,14 @@ namespace {
 constexpr std::size_t most_told = 100;
 constexpr std::string_view list_name = "chimera/catalogue/tables";
 
-void tell(TablesReport& report, const std::string& words) {
+/// A problem of the table of this name, or of the catalogue, where that is one of its own.
+void tell(TablesReport& report, std::string_view name, const std::string& words) {
+  if (tables::is_catalogues_own(name)) ++report.catalogue_problems;
   if (++report.problem_count <= most_told) report.problems.push_back(words);
 }
 
 void tell_no_header(TablesReport& report, std::string_view name) {
-  tell(report, fmt::format("{}: the device of its header is not there.", name));
+  tell(report, name, fmt::format("{}: the device of its header is not there.", name));
 }
 
 /// Whether the catalogue still lists the same table, which nobody has dropped or made anew since.
@@ -39,13 +41,13 @@ bool is_listed_still(tables::Link& link, const tables::ListedTable& table) {
 void check_one(tables::Link& link, const tables::ListedTable& table, TablesReport& report) {
   const std::string& name = table.name;
   const auto checked = tables::check_table(link, name, [&](const std::string& problem) {
-    tell(report, problem.contains(name) ? problem : fmt::format("{}: {}", name, problem));
+    tell(report, name, problem.contains(name) ? problem : fmt::format("{}: {}", name, problem));
   });
   const bool is_gone = !checked && checked.error().status == Status::not_found;
   if (is_gone && !is_listed_still(link, table)) return;
   ++report.tables;
   if (is_gone) return tell_no_header(report, name);
-  if (!checked) return tell(report, fmt::format("{}: {}", name, checked.error().words));
+  if (!checked) return tell(report, name, fmt::format("{}: {}", name, checked.error().words));
   report.rows += checked->rows;
   report.fillings += checked->fillings;
 }
@@ -89,7 +91,7 @@ TablesReport check_tables(tables::Link& link) {
   TablesReport report;
   const auto all = tables::Catalogue(link).tables();
   if (!all) {
-    tell(report, "The catalogue of tables: " + all.error().words);
+    tell(report, list_name, "The catalogue of tables: " + all.error().words);
     return report;
   }
   if (all->empty() && has_lost_list(link)) tell_no_header(report, list_name);

@@ -18,7 +18,8 @@ struct TablesReport {
   std::uint64_t strays = 0;    ///< devices of unfinished columns and blobs of tables that are not there; no problem
   std::uint64_t moments = 0;   ///< scans of one moment whose clones are there, under way or ended early; no problem
   std::uint64_t problem_count = 0;
-  std::vector<std::string> problems;  ///< a line each, at most 100
+  std::uint64_t catalogue_problems = 0;  ///< of these, those of the catalogue
+  std::vector<std::string> problems;     ///< a line each, at most 100
 };
 
 /// Of a store or server that is opened for this. Whether that cannot be is told, unless the store `is_damaged`, which

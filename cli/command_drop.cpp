@@ -12,6 +12,7 @@
 #include "cli/table_session.h"
 #include "tables/catalogue.h"
 #include "tables/names.h"
+#include "types/limits.h"
 
 namespace chimera::cli {
 namespace {
@@ -26,7 +27,7 @@ struct Options {
   [[nodiscard]] bool names_space() const { return at.table.find('/') == std::string::npos; }
 };
 
-/// What is dropped of a command that drops several things is dropped one after the other.
+/// How much has been dropped of what is in a place.
 struct Dropped {
   std::uint64_t tables = 0, databases = 0;
 };
@@ -94,8 +95,11 @@ std::string wrong_with_name(const std::string& name) {
   // What is not given is put in by a part that is right.
   std::string whole = name;
   for (auto slashes = std::ranges::count(name, '/'); slashes < 2; ++slashes) whole += "/_";
-  const auto parsed = tables::parse_table_name(whole);
-  return parsed ? std::string() : tables::parse_table_name(name).error();
+  if (tables::parse_table_name(whole)) return {};
+  return fmt::format(
+      "\"{}\" has to be NAMESPACE/DATABASE/TABLE, NAMESPACE/DATABASE or NAMESPACE, each of these an identifier: "
+      "a letter or underscore, then letters, digits and underscores, {} bytes at most.",
+      name, types::limits::longest_identifier);
 }
 
 }  // namespace
@@ -110,7 +114,7 @@ Command make_table_drop_command(CLI::App& group) {
                   "table after another, each as a whole; if it is interrupted it can be done again.");
   auto options = std::make_shared<Options>();
   add_target_operand(command, options->at);
-  add_operand(command, "TABLE", options->at.table, "NAMESPACE/DATABASE/TABLE, NAMESPACE/DATABASE or NAMESPACE")
+  add_operand(command, "NAME", options->at.table, "NAMESPACE/DATABASE/TABLE, NAMESPACE/DATABASE or NAMESPACE")
       .check(wrong_with_name)
       .required();
   add_flag(command, "--all", options->all, "Of a database or a namespace: with all that is in it");

@@ -100,9 +100,8 @@ Exported export_rows(tables::Table& table, const Options& options, UnreadableRow
 Done leave_rows(const Exported& exported, TextTarget& target) {
   const auto left = target.leave();
   if (!left) return std::unexpected(left.error());
-  const std::string rows = exported.rows == 1 ? "1 row is" : counted(exported.rows, "row") + " are";
-  return std::unexpected(fmt::format("{}\n{} exported{}{}, and nothing of what follows.", exported.done.error(), rows,
-                                     left->empty() ? "" : " to ", *left));
+  return std::unexpected(fmt::format("{}\n{} exported{}{}, and nothing of what follows.", exported.done.error(),
+                                     rows_are(exported.rows), left->empty() ? "" : " to ", *left));
 }
 
 int export_table(const Options& options) {

@@ -160,7 +160,7 @@ void add_nbd_options(CLI::App& command, ServeOptions& options) {
   add_flag(command, "--read-only", options.server.nbd.read_only,
            "NBD clients may not write; streams of instructions still may");
   add_size_option(command, "--nbd-create", options.server.nbd.create_size,
-                  "A name that no device has makes a new one of this size as soon as an NBD client asks for it");
+                  "An NBD client that asks for a device that is not there gets a new one of this size");
 }
 
 /// What both sources together have to give.

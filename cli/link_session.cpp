@@ -19,11 +19,12 @@ std::expected<void, std::string> sync(tables::Link& link) {
 
 }  // namespace
 
-std::expected<LinkSession, std::string> LinkSession::open(const std::string& target, const StoreOptions& options) {
+std::expected<LinkSession, std::string> LinkSession::open(const std::string& target, const StoreOptions& options,
+                                                          std::uint64_t reconnect_ms) {
   LinkSession session;
   session.read_only_ = options.read_only;
   if (is_address(target)) {
-    auto remote = RemoteLink::connect(target, options.reconnect_ms);
+    auto remote = RemoteLink::connect(target, reconnect_ms);
     if (!remote) return std::unexpected(remote.error());
     session.remote_ = std::move(*remote);
     return session;

@@ -1,6 +1,7 @@
 #pragma once
 // A store in this process or a running server, and a link of tables to it.
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -14,8 +15,10 @@ namespace chimera::cli {
 /// Errors are whole sentences.
 class LinkSession {
  public:
-  [[nodiscard]] static std::expected<LinkSession, std::string> open(const std::string& target,
-                                                                    const StoreOptions& options);
+  /// `reconnect_ms`: of a server, how long it is waited for when the connection has broken.
+  [[nodiscard]] static std::expected<LinkSession, std::string> open(
+      const std::string& target, const StoreOptions& options,
+      std::uint64_t reconnect_ms = RemoteLink::usual_patience_ms);
 
   [[nodiscard]] tables::Link& link() { return remote_ ? static_cast<tables::Link&>(*remote_) : *local_; }
   /// Ends the session. Unless it was opened for reading only, everything is durable when this returns without error.

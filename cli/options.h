@@ -27,10 +27,9 @@ struct StoreOptions {
   std::uint64_t memory_bytes = devices::MemoryOptions::half_of_memory();  ///< for devices in memory
   std::string folder;  ///< below which devices may be files; empty: none
   bool read_only = false;
-  bool without_journal = false;         ///< the state of the last checkpoint, to be looked at
-  std::size_t spin_us = 0;              ///< how long the loop may look before it sleeps, where that helps
-  bool keep_space = false;              ///< free space is not given back to the file system
-  std::uint64_t reconnect_ms = 30'000;  ///< how long a server is waited for whose connection has broken
+  bool without_journal = false;  ///< the state of the last checkpoint, to be looked at
+  std::size_t spin_us = 0;       ///< how long the loop may look before it sleeps, where that helps
+  bool keep_space = false;       ///< free space is not given back to the file system
 };
 
 /// Looks at the text of a value. Returns what is wrong with it, or nothing.

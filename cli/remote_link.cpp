@@ -13,7 +13,7 @@
 namespace chimera::cli {
 namespace {
 
-/// With others a break is no longer bad luck.
+/// What has come upon a break so many times is not sent again: that is no longer bad luck.
 constexpr unsigned most_breaks = 8;
 
 bool is_transaction(const tables::Script& script) {

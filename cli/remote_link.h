@@ -59,7 +59,12 @@ class RemoteLink final : public tables::Link {
  private:
   using Token = Program::Token;
   /// What has become of a script whose answers are lost.
-  enum class Fate : std::uint8_t { committed, undone, unknown, lost };
+  enum class Fate : std::uint8_t {
+    committed,  ///< all of the transaction has happened
+    undone,     ///< nothing of the transaction has happened, and nothing will
+    unknown,    ///< nobody can tell whether the transaction has happened
+    lost,       ///< it was no transaction, or was never sent, as the server had not come back
+  };
   struct Sent {
     Token token;
     bool is_transaction;

@@ -236,4 +236,6 @@ std::string counted(std::uint64_t count, std::string_view what) {
   return fmt::format("{} {}{}", grouped(count), what, count == 1 ? "" : "s");
 }
 
+std::string rows_are(std::uint64_t count) { return counted(count, "row") + (count == 1 ? " is" : " are"); }
+
 }  // namespace chimera::cli

@@ -38,5 +38,7 @@ struct RenderedAnswer {
 [[nodiscard]] std::string grouped(std::uint64_t number);
 /// "1 record", "1,234 records".
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view what);
+/// "1 row is", "1,234 rows are".
+[[nodiscard]] std::string rows_are(std::uint64_t count);
 
 }  // namespace chimera::cli

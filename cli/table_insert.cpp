@@ -54,7 +54,7 @@ class Insertion {
     return why + fmt::format(
                      "\n{} inserted for certain. If the last transaction has not happened, go on there with --skip {}; "
                      "if it has, some of the rows behind them are there too.",
-                     inserted_ == 1 ? "1 row is" : counted(inserted_, "row") + " are", passed);
+                     rows_are(inserted_), passed);
   }
 
   /// How far it has come. Rows behind the first that is not inserted may have been set aside: they come again.
@@ -63,8 +63,7 @@ class Insertion {
     const std::uint64_t passed = is_in_batch ? places_[gone_].before : std::max(read_ - 1, options_.skip);
     if (columns_have_changed) why += " Nothing in the file is wrong.";
     if (passed == 0) return why + "\nNothing is inserted.";
-    why += fmt::format("\n{} inserted, nothing of what follows. ",
-                       inserted_ == 1 ? "1 row is" : counted(inserted_, "row") + " are");
+    why += fmt::format("\n{} inserted, nothing of what follows. ", rows_are(inserted_));
     if (columns_have_changed && is_in_batch) {
       return why + fmt::format("When its columns are the table's again, go on at line {} with --skip {}.",
                                places_[gone_].line, passed);

@@ -51,13 +51,14 @@ void add_session_options(CLI::App& command, TableTarget& target) {
   add_flag(command, "--explain", target.explain,
            "Print the programs that it is compiled to, as assembly, and change nothing");
   add_store_options(command, target.store);
-  add_time_option(command, "--reconnect", target.store.reconnect_ms,
-                  "How long to try to reach a server again whose connection has broken (default 30s)")
+  add_time_option(command, "--reconnect", target.reconnect_ms,
+                  fmt::format("How long to try to reach a server again whose connection has broken (default {}s)",
+                              RemoteLink::usual_patience_ms / 1000))
       .under("Machine");
 }
 
 int with_link(const TableTarget& target, const std::function<Done(tables::Link&)>& what) {
-  auto session = LinkSession::open(target.target, options_for(target));
+  auto session = LinkSession::open(target.target, options_for(target), target.reconnect_ms);
   if (!session) return fail(session.error());
   std::optional<tables::Recording> recording;
   if (target.explain) recording.emplace(session->link());

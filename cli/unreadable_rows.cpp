@@ -64,8 +64,8 @@ std::string UnreadableRows::words_of(const tables::Failure& failure) const {
 void add_skip_damaged_option(CLI::App& command, std::string& path) {
   add_option(
       command, "--skip-damaged", "FILE", path,
-      "Go on behind rows that cannot be read, and write down in this new file, as JSON lines, which these are, what "
-      "can be read of them, and what cannot");
+      "Go on behind rows that cannot be read; this new file gets a line of JSON for each: its number, what can be read "
+      "of it, and what cannot and why");
 }
 
 }  // namespace chimera::cli

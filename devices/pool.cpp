@@ -13,10 +13,10 @@ namespace {
 /// So many graves, and whoever would dig another one waits.
 constexpr std::size_t most_graves = 8192;
 /// Freed blocks that a checkpoint is not waited for with. Until they have come back what is written goes into the gaps
-/// that are left, the smaller the fewer those are, and each is a request of its own. So no more than a part of what is
-/// free, unless that is not worth a checkpoint.
+/// that are left, the smaller the fewer those are, and each is a request of its own. So no more than one block of so
+/// many that are free, unless that is not worth a checkpoint.
 constexpr std::size_t most_pending = 1u << 20;
-constexpr std::uint64_t free_in_pending = 8;
+constexpr std::uint64_t most_pending_share = 8;
 constexpr std::size_t least_pending = 2048;
 /// A checkpoint has the bitmaps of all groups with freed blocks in memory: 8 KiB each.
 constexpr std::size_t most_pending_groups = 1024;
@@ -160,7 +160,8 @@ Outcome Pool::check_health(Waiter& waiter) const {
   }
   if (!failed()) return Outcome::ready();
   waiter.message =
-      "the disk has failed, or is full where the store is a file: it takes no more writes until it is opened again";
+      "the disk has failed, or the file system of the store's file is full; "
+      "the store takes no more writes until it is opened again";
   return Outcome::fail(Status::io_error);
 }
 
@@ -276,7 +277,7 @@ void Pool::release(Waiter& waiter) {
 bool Pool::much_has_changed() const {
   const SpaceMap& space = blocks_.space();
   const auto enough_pending =
-      std::clamp<std::uint64_t>(space.available() / free_in_pending, least_pending, most_pending);
+      std::clamp<std::uint64_t>(space.available() / most_pending_share, least_pending, most_pending);
   return space.pending_count() > enough_pending || space.pending_groups() > most_pending_groups ||
          manifest_.blocks_needed() > most_changed_pages;
 }

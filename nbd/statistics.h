@@ -28,8 +28,8 @@ struct Statistics {
   std::array<std::uint64_t, 2> bytes{};
 
   void count(std::size_t command) { ++requests[command < commands.size() ? command : commands.size() - 1]; }
-  /// A request has gone well.
-  void move(std::size_t command, std::uint64_t size) {
+  /// Of a request that has gone well.
+  void count_bytes(std::size_t command, std::uint64_t size) {
     if (command < bytes.size()) bytes[command] += size;
   }
   [[nodiscard]] static constexpr std::size_t group_of(std::size_t command) {

@@ -192,7 +192,7 @@ bool Transmission::answer_at_once(const Request& request, Bytes payload) {
   if (!at_once_->write_at_once(agreement_.target.device, request.offset, payload)) return false;
   reply_success(request);
   moved_ += request.length;
-  statistics_.move(std::to_underlying(Command::write), request.length);
+  statistics_.count_bytes(std::to_underlying(Command::write), request.length);
   claim_.give_back();
   return true;
 }
@@ -206,7 +206,7 @@ bool Transmission::read_at_once(const Request& request) {
   put_data_head(request, size);
   output_.commit(size);
   moved_ += size;
-  statistics_.move(std::to_underlying(Command::read), size);
+  statistics_.count_bytes(std::to_underlying(Command::read), size);
   output_claim_.add(std::move(claim_));
   return true;
 }
@@ -375,14 +375,14 @@ void Transmission::reply(Work& work, Bytes answers) {
   const Request& request = work.request;
   const auto command = std::to_underlying(request.command);
   if (request.command == Command::read && answers[0] == 0) {
-    statistics_.move(command, request.length);
+    statistics_.count_bytes(command, request.length);
     return reply_data(work, answers.subspan(1));
   }
   if (request.command == Command::block_status && answers[0] == 0) return reply_status(request, answers);
   // What a step of a cache request has read is not looked at.
   const Answer answer = overall(request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
   if (!answer.ok()) return reply_error(request, error_of(answer.status, request), answer.message);
-  statistics_.move(command, request.length);
+  statistics_.count_bytes(command, request.length);
   reply_success(request);
 }
 

@@ -169,7 +169,7 @@ void BlobStage::taken() {
 /// What has been put is erased, as well as that can be; whatever is left the next one erases.
 void BlobStage::give_up() {
   if (!is_begun()) return;
-  pieces_.drop(*table_);
+  pieces_.wait_and_drop(*table_);
   static_cast<void>(table_->retry<bool>([&](OpenTable& open) -> Result<bool> {
     const auto heap = heap_of(open, column_);
     if (!heap) return std::unexpected(heap.error());

@@ -32,9 +32,8 @@ std::string problem_of_slots(const BTreeImage& image, std::size_t count, std::si
   std::size_t end = limits::block_size;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t begin = load<std::uint16_t>(image.bytes.data() + BTreeView::front + i * BTreeView::slot_size);
-    // Where it begins behind its end the difference is larger than any entry.
-    const bool fits =
-        begin >= slots_end && end - begin > value_width && end - begin <= value_width + BTreeShape::longest_key;
+    const bool fits = begin >= slots_end && begin < end && end - begin > value_width &&
+                      end - begin <= value_width + BTreeShape::longest_key;
     if (!fits) return fmt::format("entry {} lies from {} to {}", i, begin, end);
     end = begin;
   }

@@ -23,8 +23,6 @@ namespace {
 using types::Row;
 using types::Value;
 
-constexpr const auto& names = catalogue_names;
-
 constexpr std::string_view schema_text = R"(
 relation namespaces = struct {
   namespace: string,
@@ -156,8 +154,8 @@ std::int64_t Catalogue::now() const {
 Result<Catalogue::Tables> Catalogue::open_all() {
   Tables all;
   std::unique_ptr<OpenTable>* const to[] = {&all.spaces, &all.databases, &all.tables};
-  for (std::size_t i = 0; i < std::size(names); ++i) {
-    auto opened = open_table(*link_, options_.table.explained, std::string(names[i]));
+  for (std::size_t i = 0; i < std::size(catalogue_names); ++i) {
+    auto opened = open_table(*link_, options_.table.explained, std::string(catalogue_names[i]));
     if (!opened) return std::unexpected(std::move(opened.error()));
     *to[i] = std::move(*opened);
   }
@@ -174,16 +172,16 @@ Result<> Catalogue::make_all() {
 void Catalogue::plan_all(Change& change) {
   const auto schema = types::parse_schema(schema_text, "catalogue");
   assert(schema.has_value());
-  for (std::size_t i = 0; i < std::size(names); ++i) {
+  for (std::size_t i = 0; i < std::size(catalogue_names); ++i) {
     TableShape shape(schema->relations[i]);
-    shape.name = names[i];
+    shape.name = catalogue_names[i];
     plan_create(change, shape);
   }
 }
 
 Result<> Catalogue::plan_itself(Tables& all, Change& to) {
   const std::int64_t created = now();
-  for (const std::string_view name : names) {
+  for (const std::string_view name : catalogue_names) {
     const auto parts = parts_of(name, 3);
     if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), created); !done) return done;
     if (auto done = plan_entry(*all.databases, to, front_of(*parts, 2), created); !done) return done;
@@ -360,7 +358,7 @@ Result<std::string> where_within(std::string_view within, std::size_t most_parts
 }  // namespace
 
 Result<std::vector<std::string>> Catalogue::namespaces() {
-  const auto rows = listed(*link_, options_.table, names[0], {});
+  const auto rows = listed(*link_, options_.table, catalogue_names[0], {});
   if (!rows) return std::unexpected(rows.error());
   std::vector<std::string> spaces;
   for (const Row& row : *rows) spaces.push_back(joined(row, 1));
@@ -370,7 +368,7 @@ Result<std::vector<std::string>> Catalogue::namespaces() {
 Result<std::vector<std::string>> Catalogue::databases(std::string_view space) {
   const auto where = where_within(space, 1);
   if (!where) return std::unexpected(where.error());
-  const auto rows = listed(*link_, options_.table, names[1], *where);
+  const auto rows = listed(*link_, options_.table, catalogue_names[1], *where);
   if (!rows) return std::unexpected(rows.error());
   std::vector<std::string> all;
   for (const Row& row : *rows) all.push_back(joined(row, 2));
@@ -380,7 +378,7 @@ Result<std::vector<std::string>> Catalogue::databases(std::string_view space) {
 Result<std::vector<ListedTable>> Catalogue::tables(std::string_view within) {
   const auto where = where_within(within, 2);
   if (!where) return std::unexpected(where.error());
-  const auto rows = listed(*link_, options_.table, names[2], *where);
+  const auto rows = listed(*link_, options_.table, catalogue_names[2], *where);
   if (!rows) return std::unexpected(rows.error());
   std::vector<ListedTable> all;
   for (const Row& row : *rows) all.push_back({joined(row, 3), static_cast<std::int64_t>(row[3].as_signed())});

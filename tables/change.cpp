@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tables/answers.h"
 #include "tables/safeguards.h"
@@ -33,13 +34,18 @@ void Change::keep() {
   for (OpenTable* const table : tables_) table->keep();
 }
 
-Result<> Change::commit() {
+Result<> Change::check_may_change() const {
   for (const OpenTable* const table : tables_) {
     if (!table->is_read_only) continue;
     return std::unexpected(Failure{
         Status::denied, fmt::format("{} is the catalogue's own: it changes as tables are made, renamed and dropped.",
                                     table->shape().name)});
   }
+  return {};
+}
+
+Result<> Change::commit() {
+  if (auto may = check_may_change(); !may) return may;
   end_script();
   Answers answers;
   Result<> done = link_.run(script, answers);
@@ -47,7 +53,8 @@ Result<> Change::commit() {
   return done;
 }
 
-Link::Ticket Change::send() {
+Result<Link::Ticket> Change::send() {
+  if (auto may = check_may_change(); !may) return std::unexpected(std::move(may.error()));
   end_script();
   const Link::Ticket ticket = link_.send(std::move(script));
   keep();

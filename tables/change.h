@@ -26,13 +26,16 @@ class Change {
 
   /// The table takes part; it must outlive this. More than once is once.
   void join(OpenTable& table);
-  /// Sends it. After a failure nothing has happened, unless it is in doubt (Failure::is_in_doubt).
+  /// Sends it. After a failure nothing has happened, unless it is in doubt (Failure::is_in_doubt). `denied`: one of the
+  /// tables is read-only.
   [[nodiscard]] Result<> commit();
   /// Sends it and does not wait. The tables go on as if it had been committed, so the next change builds on it, and
   /// fails with it. Whoever receives that it has failed brings them back (Table::prepare_again).
-  [[nodiscard]] Link::Ticket send();
+  /// A failure is of what was not sent: `denied`, as above.
+  [[nodiscard]] Result<Link::Ticket> send();
 
  private:
+  [[nodiscard]] Result<> check_may_change() const;
   void end_script();
   void keep();
 

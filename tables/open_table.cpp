@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <map>
 #include <span>
@@ -101,7 +102,7 @@ void OpenTable::renew(const TableHeader& header) {
 }
 
 Result<std::uint64_t> OpenTable::row_of_key(std::span<const std::uint8_t> value) const {
-  // As wide as the tree is expected to have them.
+  assert(value.size() == sizeof(std::uint64_t));
   const auto row = load<std::uint64_t>(value.data());
   if (row < std::max(header_.tail, planned_.tail)) return row;
   return std::unexpected(

@@ -64,14 +64,15 @@ class OpenTable {
   [[nodiscard]] bool is_entered(const IndexFile& index, std::uint64_t row) const {
     return !index.is_unfinished || row < header_.entered;
   }
-  /// The number that stands with a primary key. `corrupt` if no row can have it.
+  /// The number that stands with a primary key: `value` is one of that tree's, whose nodes are looked at for their
+  /// widths as they are read, so it has 8 bytes. `corrupt` if no row can have that number.
   [[nodiscard]] Result<std::uint64_t> row_of_key(std::span<const std::uint8_t> value) const;
 
   /// `conflict` if somebody has changed the table since what is in memory was read: for answers that were found there
   /// without asking.
   [[nodiscard]] Result<> confirm();
 
-  /// No change that it takes part in is committed.
+  /// No change that it takes part in is committed or sent.
   bool is_read_only = false;
   /// For scripts that read, and for short answers; used again and again.
   Script script;

@@ -58,7 +58,9 @@ Result<> PiecesUnderWay::add_piece(Table& table, Bytes bytes, const Plan& plan) 
 Result<> PiecesUnderWay::send(Table& table, Piece& piece, const Plan& plan) {
   Change change(table.link(), table.options().explained);
   if (auto planned = plan(table.opened(), change, piece); !planned) return planned;
-  piece.ticket = change.send();
+  const auto sent = change.send();
+  if (!sent) return std::unexpected(sent.error());
+  piece.ticket = *sent;
   return {};
 }
 
@@ -73,7 +75,7 @@ Result<> PiecesUnderWay::settle(Table& table, const Plan& plan) {
   return {};
 }
 
-void PiecesUnderWay::drop(Table& table) {
+void PiecesUnderWay::wait_and_drop(Table& table) {
   Answers answers;
   for (const Piece& piece : std::exchange(under_way_, {})) {
     if (piece.ticket) static_cast<void>(table.link().receive(*piece.ticket, answers));

@@ -42,7 +42,7 @@ class PiecesUnderWay {
   /// Waits until all that was added is there.
   [[nodiscard]] Result<> settle(Table& table, const Plan& plan);
   /// Waits for what is under way, whatever becomes of it.
-  void drop(Table& table);
+  void wait_and_drop(Table& table);
 
   /// Bytes that were added.
   [[nodiscard]] std::uint64_t size() const { return size_; }

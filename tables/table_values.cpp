@@ -6,27 +6,13 @@
 #include <functional>
 
 #include "tables/attempt.h"
-#include "tables/compression.h"
-#include "tables/contents.h"
 #include "tables/row_reader.h"
 #include "tables/value_place.h"
-#include "types/content.h"
 
 namespace chimera::tables {
 namespace {
 
 using Bytes = std::span<const std::uint8_t>;
-
-/// All of a compressed value.
-Result<std::vector<std::uint8_t>> read_compressed(OpenTable& table, const ValuePlace& at) {
-  const HeapValue value = heap_value(at.read());
-  std::vector<std::uint8_t> stored;
-  auto done = table.heap(table.shape().columns[at.column].heap).read(value, 0, value.size, stored);
-  if (!done) return std::unexpected(std::move(done.error()));
-  auto content = decompress(stored, at.read().length);
-  if (content) return std::move(*content);
-  return std::unexpected(Failure{content.error().status, content.error().text()});
-}
 
 Result<> check_size(std::uint64_t count) {
   if (count <= Table::most_value_bytes) return {};
@@ -112,56 +98,7 @@ Result<> change_value(Table& of, types::Row& key, std::string_view column, Bytes
   return {};
 }
 
-ValuePlace with_slot(ValuePlace at, const std::array<std::uint8_t, types::slot_size>& slot) {
-  at.slot = slot;
-  return at;
-}
-
 }  // namespace
-
-Result<ValuePlace> plan_append(OpenTable& table, Change& change, const ValuePlace& at, Bytes bytes) {
-  change.join(table);
-  const types::Slot slot = at.read();
-  const types::Type& type = table.shape().relation.columns[at.column].type;
-  Heap& heap = table.heap(table.shape().columns[at.column].heap);
-  std::array<std::uint8_t, types::slot_size> changed{};
-  if (slot.is_placed() && !Place(slot.place()).is_compressed()) {
-    auto value = value_of(table, at);
-    if (!value) return std::unexpected(std::move(value.error()));
-    if (type.size && value->size + bytes.size() > *type.size) {
-      return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
-                                                                    table.shape().column_name(at.column), *type.size)});
-    }
-    value = heap.append(*value, bytes);
-    if (!value) return std::unexpected(std::move(value.error()));
-    types::put_placed_slot(changed.data(), slot.content(), value->size, value->place.raw());
-    write_slot(table, change, at, changed);
-    return with_slot(at, changed);
-  }
-  std::vector<std::uint8_t> whole;
-  if (slot.is_placed()) {
-    auto content = read_compressed(table, at);
-    if (!content) return std::unexpected(std::move(content.error()));
-    whole = std::move(*content);
-    if (auto done = heap.erase(heap_value(slot)); !done) return std::unexpected(std::move(done.error()));
-  } else {
-    whole.assign(slot.content().begin(), slot.content().end());
-  }
-  whole.insert(whole.end(), bytes.begin(), bytes.end());
-  if (type.size && whole.size() > *type.size) {
-    return std::unexpected(Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.",
-                                                                  table.shape().column_name(at.column), *type.size)});
-  }
-  if (whole.size() <= types::most_in_slot) {
-    types::put_inside_slot(changed.data(), whole);
-  } else {
-    const auto place = heap.put(whole);
-    if (!place) return std::unexpected(place.error());
-    types::put_placed_slot(changed.data(), whole, whole.size(), place->raw());
-  }
-  write_slot(table, change, at, changed);
-  return with_slot(at, changed);
-}
 
 Result<std::optional<std::uint64_t>> Table::value_size(types::Row key, std::string_view column) {
   using Size = std::optional<std::uint64_t>;

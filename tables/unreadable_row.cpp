@@ -25,12 +25,13 @@ std::string words_of(const TableShape& shape, const UnreadableRow& row, std::str
   if (!key_columns.empty() && std::ranges::all_of(key_columns, is_readable)) {
     words += fmt::format(" {}", shown_key(shape, shape.indexes[primary_key], key));
   }
-  const char* next = ", ";
-  if (!row.problem.empty()) words += fmt::format(": {}", row.problem), next = " ";
+  if (!row.problem.empty()) words += fmt::format(": {}", row.problem);
+  bool is_sentence = !row.problem.empty();
   for (const UnreadableRow::Problem& problem : row.problems) {
-    words += fmt::format("{}{}olumn {}: {}", next, next[0] == ',' ? 'c' : 'C', shape.column_name(problem.column),
-                         problem.words);
-    next = " ";
+    const std::string column = shape.column_name(problem.column);
+    words += is_sentence ? fmt::format(" Column {}: {}", column, problem.words)
+                         : fmt::format(", column {}: {}", column, problem.words);
+    is_sentence = true;
   }
   return words;
 }

@@ -7,7 +7,7 @@
 namespace chimera::tables {
 
 ValueAppender::~ValueAppender() {
-  if (pieces_) pieces_->drop(*table_);
+  if (pieces_) pieces_->wait_and_drop(*table_);
 }
 
 Result<> ValueAppender::add(PiecesUnderWay::Bytes bytes) {
@@ -20,7 +20,11 @@ Result<> ValueAppender::add(PiecesUnderWay::Bytes bytes) {
     });
     if (!kind) return std::unexpected(kind.error());
     // Half a function has half an instruction at its end.
-    if (*kind == types::Kind::function) return table_->append_value(key_, column_, bytes);
+    if (*kind == types::Kind::function) {
+      auto added = table_->append_value(key_, column_, bytes);
+      if (added) written_as_whole_ += bytes.size();
+      return added;
+    }
     pieces_.emplace(*kind == types::Kind::string);
   }
   auto added = pieces_->add(*table_, std::move(bytes), plan());

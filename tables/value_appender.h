@@ -27,6 +27,7 @@ class ValueAppender {
       : table_(&table), key_(std::move(key)), column_(std::move(column)) {}
   ValueAppender(const ValueAppender&) = delete;
   ValueAppender& operator=(const ValueAppender&) = delete;
+  /// Waits for what is under way, whatever becomes of it.
   ~ValueAppender();
 
   /// Adds to the end, as Table::append_value does, whose failures these are, with one difference: what is too large for
@@ -35,7 +36,7 @@ class ValueAppender {
   /// Waits until all of it is there, durable.
   [[nodiscard]] Result<> settle();
   /// Bytes, from the front of what was added, that are known to be there.
-  [[nodiscard]] std::uint64_t written() const { return pieces_ ? pieces_->written() : 0; }
+  [[nodiscard]] std::uint64_t written() const { return pieces_ ? pieces_->written() : written_as_whole_; }
 
  private:
   [[nodiscard]] Result<ValuePlace> place_in(OpenTable& open);
@@ -46,8 +47,9 @@ class ValueAppender {
   types::Row key_;
   std::string column_;
   std::optional<PiecesUnderWay> pieces_;
-  std::optional<ValuePlace> planned_;  ///< what the last piece leaves
-  std::optional<ValuePlace> known_;    ///< where the value is at a version, which may still be under way
+  std::uint64_t written_as_whole_ = 0;  ///< bytes of a function, of which no pieces are under way
+  std::optional<ValuePlace> planned_;   ///< what the last piece leaves
+  std::optional<ValuePlace> known_;     ///< where the value is at a version, which may still be under way
   std::uint64_t known_at_ = 0;
 };
 

@@ -3,15 +3,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "isa/utf8.h"
 #include "tables/attempt.h"
+#include "tables/compression.h"
 #include "tables/contents.h"
 #include "tables/encoded_rows.h"
 #include "types/content.h"
 #include "types/schema.h"
 
 namespace chimera::tables {
+namespace {
+
+Result<> check_length(const TableShape& shape, std::uint32_t column, std::uint64_t bytes) {
+  const auto& most = shape.relation.columns[column].type.size;
+  if (!most || bytes <= *most) return {};
+  return std::unexpected(
+      Failure{Status::too_large, fmt::format("Column {} holds {} bytes at most.", shape.column_name(column), *most)});
+}
+
+ValuePlace with_slot(ValuePlace at, const std::array<std::uint8_t, types::slot_size>& slot) {
+  at.slot = slot;
+  return at;
+}
+
+}  // namespace
 
 Result<std::uint32_t> find_plain_column(const TableShape& shape, std::string_view name) {
   const auto column = shape.relation.find(name);
@@ -87,6 +104,16 @@ Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at) {
   return value;
 }
 
+Result<std::vector<std::uint8_t>> read_compressed(OpenTable& table, const ValuePlace& at) {
+  const HeapValue value = heap_value(at.read());
+  std::vector<std::uint8_t> stored;
+  auto done = table.heap(table.shape().columns[at.column].heap).read(value, 0, value.size, stored);
+  if (!done) return std::unexpected(std::move(done.error()));
+  auto content = decompress(stored, at.read().length);
+  if (content) return std::move(*content);
+  return std::unexpected(Failure{content.error().status, content.error().text()});
+}
+
 Result<> check_writable(const TableShape& shape, const ValuePlace& at) {
   const auto denied = [](std::string words) { return std::unexpected(Failure{Status::denied, std::move(words)}); };
   if ((at.state & row_state::locked) != 0) return denied(fmt::format("Row {} of {} is locked.", at.row, shape.name));
@@ -102,6 +129,48 @@ void write_slot(OpenTable& table, Change& change, const ValuePlace& at, std::spa
   const ColumnFile& file = table.shape().columns[at.column];
   change.script.note([&] { return fmt::format("column {}, row {}", table.shape().column_name(at.column), at.row); });
   change.script.write_bytes(file.device, at.row * file.width, slot);
+}
+
+Result<ValuePlace> plan_append(OpenTable& table, Change& change, const ValuePlace& at,
+                               std::span<const std::uint8_t> bytes) {
+  change.join(table);
+  const types::Slot slot = at.read();
+  Heap& heap = table.heap(table.shape().columns[at.column].heap);
+  std::array<std::uint8_t, types::slot_size> changed{};
+  if (slot.is_placed() && !Place(slot.place()).is_compressed()) {
+    auto value = value_of(table, at);
+    if (!value) return std::unexpected(std::move(value.error()));
+    if (auto fits = check_length(table.shape(), at.column, value->size + bytes.size()); !fits) {
+      return std::unexpected(std::move(fits.error()));
+    }
+    value = heap.append(*value, bytes);
+    if (!value) return std::unexpected(std::move(value.error()));
+    types::put_placed_slot(changed.data(), slot.content(), value->size, value->place.raw());
+    write_slot(table, change, at, changed);
+    return with_slot(at, changed);
+  }
+  std::vector<std::uint8_t> whole;
+  if (slot.is_placed()) {
+    auto content = read_compressed(table, at);
+    if (!content) return std::unexpected(std::move(content.error()));
+    whole = std::move(*content);
+    if (auto done = heap.erase(heap_value(slot)); !done) return std::unexpected(std::move(done.error()));
+  } else {
+    whole.assign(slot.content().begin(), slot.content().end());
+  }
+  whole.insert(whole.end(), bytes.begin(), bytes.end());
+  if (auto fits = check_length(table.shape(), at.column, whole.size()); !fits) {
+    return std::unexpected(std::move(fits.error()));
+  }
+  if (whole.size() <= types::most_in_slot) {
+    types::put_inside_slot(changed.data(), whole);
+  } else {
+    const auto place = heap.put(whole);
+    if (!place) return std::unexpected(place.error());
+    types::put_placed_slot(changed.data(), whole, whole.size(), place->raw());
+  }
+  write_slot(table, change, at, changed);
+  return with_slot(at, changed);
 }
 
 }  // namespace chimera::tables

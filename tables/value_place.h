@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "tables/change.h"
 #include "tables/heap.h"
@@ -41,9 +42,12 @@ struct ValuePlace {
                                      std::span<const std::uint8_t> bytes);
 /// What a placed slot leads to, also where it is too long for the slot to tell.
 [[nodiscard]] Result<HeapValue> value_of(OpenTable& table, const ValuePlace& at);
+/// All of a compressed value.
+[[nodiscard]] Result<std::vector<std::uint8_t>> read_compressed(OpenTable& table, const ValuePlace& at);
 /// `denied`: the row is locked, or the column is part of an index.
 [[nodiscard]] Result<> check_writable(const TableShape& shape, const ValuePlace& at);
 /// Plans the value with `bytes` at its end, of which there is one at least. What it is then.
+/// `too_large`: the column does not hold so many.
 [[nodiscard]] Result<ValuePlace> plan_append(OpenTable& table, Change& change, const ValuePlace& at,
                                              std::span<const std::uint8_t> bytes);
 /// Plans another slot in its place.

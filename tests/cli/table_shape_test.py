@@ -88,7 +88,8 @@ class Shape(table_test.Tables):
                                     ("lib/mian", "There is no database lib/mian; did you mean lib/main?"),
                                     ("shop/other", "There is no database shop/other. There is shop/main.")):
                     self.assertIn(words, self.refused("drop", target, name))
-                for name, words in (("lib/main/", "is no identifier"), ("lib/", "has to be NAMESPACE/DATABASE/TABLE")):
+                for name, words in (("lib/main/", '"lib/main/" has to be NAMESPACE/DATABASE/TABLE, '),
+                                    ("lib/", "NAMESPACE/DATABASE or NAMESPACE, each of these an identifier")):
                     self.assertIn(words, self.refused("drop", target, name, status=2))
                 for name in ("chimera", "chimera/catalogue"):
                     self.assertIn(f"{name} holds the catalogue's own tables", self.refused("drop", target, name, "--all"))
@@ -131,11 +132,20 @@ class Shape(table_test.Tables):
                 said = self.fails("check", target)
                 self.assertIn("chimera/catalogue/tables: the device of its header is not there.\n", said)
                 self.assertIn("`chimera table relist`", said)
+                self.assertNotIn("`insert`", said)
                 self.assertIn("create device", self.table("relist", target, "--explain"))
                 self.assertEqual(self.table("relist", target), f"{books}\n1 table listed that was not.\n")
                 self.assertEqual(self.table("relist", target), "0 tables listed that were not.\n")
                 self.assertEqual(self.names(target), names)
                 self.assertIn("Emma", self.content(target, books))
+                self.sound(target)
+                for part in ("namespaces", "databases"):
+                    self.chimera(run, target, "-", text=f'open device "chimera/catalogue/{part}"\ndelete device\n')
+                said = self.fails("check", target)
+                self.assertIn("2 problems were found", said)
+                self.assertIn("`chimera table relist`", said)
+                self.assertNotIn("`insert`", said)
+                self.table("relist", target)
                 self.sound(target)
 
     def test_a_table_that_is_dropped_leaves_no_device_of_a_put(self):
@@ -161,7 +171,7 @@ class Shape(table_test.Tables):
         at = (self.folder / "heap").read_bytes().index(b"note of 5")
         self.chimera("run", self.store, "-", text=f'open device "a/b/c:heap"\nwrite bytes @{at} "\\xff"\n')
         said = self.fails("check", self.store)
-        for words in ("`chimera table export --skip-damaged FILE`", "`chimera table\nscan --columns`"):
+        for words in ("`chimera table export --skip-damaged FILE`", "`chimera table scan --columns`"):
             self.assertIn(words, said)
         self.assertIn("note", self.refused("export", self.store, "a/b/c", "out"))
         self.assertFalse((self.folder / "out").exists())

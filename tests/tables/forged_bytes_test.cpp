@@ -1,6 +1,6 @@
 // Every number that stands in a header, a node or a list is looked at where it is read: the greatest that may be
-// passes, what is beyond is refused, in words of its own. What is refused where these belong together is in
-// damage_test.cpp.
+// passes, what is beyond is refused, in words of its own. What is refused where these do not belong together
+// is in forged_trees_test.cpp, forged_heaps_test.cpp and forged_tables_test.cpp.
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

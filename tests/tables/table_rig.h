@@ -94,6 +94,7 @@ using Snapshots = std::vector<std::pair<Uuid, Uuid>>;
   return snapshots;
 }
 
+/// Every device of the table goes back to its snapshot, all at one moment.
 inline void roll_back(Link& link, const Snapshots& snapshots) {
   Program program;
   program.begin();

@@ -52,7 +52,6 @@ TEST_CASE("many rows in several batches are all there, and many of them change a
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
-/// Every device of the table goes back to its snapshot, all at one moment.
 TEST_CASE("a session notices that a table was rolled back, also when as much has been changed since") {
   TableRig rig("relation t = struct { id: i64, name: string } key (id)");
   const std::string name(100, 'n');

@@ -193,6 +193,30 @@ TEST_CASE("pieces keep their order while others change the table, and end where 
   CHECK_EQ(wrong.add(piece_of("\xff")).error().status, Status::bad_text);
   ValueAppender half(rig.table, {i64(1)}, "what");
   CHECK_EQ(half.add(piece_of("\x12")).error().status, Status::bad_text);
+  CHECK_EQ(half.written(), 0);
+  // A function gets longer as a whole: many `sync`.
+  REQUIRE_OK(half.add(piece_of("\xfb\xfb")));
+  REQUIRE_OK(half.add(piece_of("\xfb")));
+  CHECK_EQ(half.written(), 3);
+  CHECK((rig.read(1, "what") == "\xfb\xfb\xfb"));
+}
+
+TEST_CASE("a change of a table that is read-only is neither committed nor sent") {
+  Rig rig;
+  const auto open = open_table(rig.link, false, std::string(rig_table));
+  REQUIRE_OK(open);
+  const TableHeader before = (*open)->header();
+  (*open)->is_read_only = true;
+  Change sent(rig.link, false), committed(rig.link, false);
+  sent.join(**open);
+  const auto ticket = sent.send();
+  REQUIRE(!ticket.has_value());
+  CHECK_EQ(ticket.error().status, Status::denied);
+  committed.join(**open);
+  const auto done = committed.commit();
+  REQUIRE(!done.has_value());
+  CHECK_EQ(done.error().status, Status::denied);
+  CHECK_EQ(read_header(**open)->version, before.version);
 }
 
 }  // namespace
