@@ -231,10 +231,17 @@ Result<> Catalogue::create_table(const std::string& name, const types::Relation&
   });
 }
 
+/// `not_found` where somebody has dropped it meanwhile.
 Result<> Catalogue::enter_table(const std::string& name) {
   const auto parts = parts_of(name, 3);
   if (!parts) return std::unexpected(parts.error());
-  return change([&](Tables& all, Change& to) { return plan_table(all, to, *parts); });
+  return change([&](Tables& all, Change& to) -> Result<> {
+    const auto table = open_table(*link_, options_.table.explained, name);
+    if (table) (*table)->version().check(to.script);
+    if (!table && !is_damage(table.error())) return std::unexpected(table.error());
+    if (auto left = table ? Result<>() : check_is_left(name); !left) return left;
+    return plan_table(all, to, *parts);
+  });
 }
 
 /// In its namespace and database, which are entered too where they are not there.

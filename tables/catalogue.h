@@ -68,6 +68,7 @@ class Catalogue {
   static void plan_all(Change& change);
   [[nodiscard]] Result<> plan_table(Tables& all, Change& to, const types::Row& parts);
   [[nodiscard]] Result<> enter_table(const std::string& name);
+  [[nodiscard]] Result<> check_is_left(const std::string& name);
   [[nodiscard]] Result<bool> is_whole();
   [[nodiscard]] Result<std::vector<std::string>> tables_by_devices();
   [[nodiscard]] Result<> plan_itself(Tables& all, Change& to);

@@ -199,8 +199,10 @@ class Binder {
     const std::optional<double> value = parse_real(literal.text);
     if (!value) return problem(literal, "this is no number");
     const Kind kind = relation_.columns[column].type.kind;
+    // An f32 is rounded to first, and what is nearer to the greatest one than to the next would be is that one.
     const double most = kind == Kind::f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-    if (std::abs(*value) > most) return behind_finite(column, comparison, std::copysign(most, *value));
+    const double behind = kind == Kind::f32 ? 0x1.ffffffp127 : std::numeric_limits<double>::infinity();
+    if (std::abs(*value) >= behind) return behind_finite(column, comparison, std::copysign(most, *value));
     return scalar(column, kind, comparison, Value::real(kind, *value));
   }
   /// A number between the last finite one that the column can hold, and infinity.

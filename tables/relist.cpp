@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "isa/answer.h"
 #include "tables/catalogue.h"
 #include "tables/change.h"
@@ -69,6 +71,17 @@ Result<std::vector<std::string>> Catalogue::tables_by_devices() {
   return found;
 }
 
+/// A table that cannot be opened is listed too, so that it can be dropped.
+Result<> Catalogue::check_is_left(const std::string& name) {
+  Script script(options_.table.explained);
+  Answers answers;
+  script.note([&] { return fmt::format("whether there is something of {}, which cannot be opened", name); });
+  script.add(Program().list_devices(name + ":", {}, 1));
+  if (auto done = link_->run(script, answers); !done) return done;
+  if (!devices_of(answers[0]).empty()) return {};
+  return std::unexpected(Failure{Status::not_found, fmt::format("There is no table {}.", name)});
+}
+
 Result<std::vector<std::string>> Catalogue::relist() {
   using Names = std::vector<std::string>;
   const auto whole = is_whole();
@@ -91,7 +104,9 @@ Result<std::vector<std::string>> Catalogue::relist() {
   Names added;
   for (std::string& name : *there) {
     if (std::ranges::find(*listed, name, &ListedTable::name) != listed->end()) continue;
-    if (auto done = enter_table(name); !done) return std::unexpected(std::move(done.error()));
+    auto done = enter_table(name);
+    if (!done && done.error().status == Status::not_found) continue;  // somebody has dropped it meanwhile
+    if (!done) return std::unexpected(std::move(done.error()));
     added.push_back(std::move(name));
   }
   return added;

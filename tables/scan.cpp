@@ -104,7 +104,8 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
     }
     if (!some) return some;
     if (!*some) break;
-    if (!is_near_unreadable_) most_ = std::min(most_ * 2, most_ever_);
+    narrow_ -= std::min(narrow_, finder_->looked_at());
+    if (narrow_ == 0) most_ = std::min(most_ * 2, most_ever_);
   }
   if (numbers_.empty()) {
     left_ = 0;  // whoever asks again is told so again
@@ -136,7 +137,7 @@ Result<> Scan::narrow(const RowFinder::Position& before, const Failure& why) {
     return std::unexpected(Failure{why.status, fmt::format("{}: {}", name, why.words), why.instruction});
   }
   most_ = wanted / 2;
-  is_near_unreadable_ = true;
+  narrow_ = std::max(narrow_, wanted);
   return {};
 }
 
@@ -152,7 +153,7 @@ Result<> Scan::pass_unreadable(const Failure& why) {
                               moment_ ? moment_->original().name() : table_->name());
   });
   if (!row) return std::unexpected(row.error());
-  is_near_unreadable_ = false;  // those behind it may be fine
+  narrow_ = 0;  // those behind it may be fine
   most_ = 1;
   if (!*row) return {};
   if (options_.unreadable) return options_.unreadable(**row);

@@ -54,7 +54,7 @@ class Scan {
   std::vector<std::uint32_t> picked_;
   std::size_t most_ = 0;  ///< rows to look at in the next chunk
   std::size_t most_ever_ = 0;
-  bool is_near_unreadable_ = false;  ///< a row of those that come cannot be read
+  std::size_t narrow_ = 0;  ///< of the next rows one could not be read: so many are read in small chunks
 };
 
 /// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.

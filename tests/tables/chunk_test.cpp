@@ -91,6 +91,46 @@ TEST_CASE("a chunk asks for no more than its budget, however long the values are
   CHECK_EQ(problems_of(link), "");
 }
 
+/// Answers one script, which reads rows, as if what it reads were damaged.
+class DamagedOnceLink final : public Link {
+ public:
+  explicit DamagedOnceLink(Link& under) : under_(under) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    auto done = under_.run(script, answers);
+    if (++scripts == damaged) done = std::unexpected(Failure{Status::corrupt, "The block is damaged.", 0});
+    return done;
+  }
+  Ticket send(Script script) override { return under_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return under_.receive(ticket, answers); }
+  std::size_t scripts = 0;
+  std::size_t damaged = 0;  ///< the script, counted from 1; none: 0
+
+ private:
+  Link& under_;
+};
+
+TEST_CASE("chunks that were made small grow again where what was damaged is no longer") {
+  TableRig rig("relation t = struct { id: i64 } key (id)");
+  std::vector<Row> some;
+  for (std::int64_t id = 0; id < 100'000; ++id) some.push_back({i64(id)});
+  REQUIRE_OK(rig.table.insert(std::move(some)));
+  const auto scripts = [&](std::size_t damaged) {
+    DamagedOnceLink link(rig.ground.link);
+    auto table = Table::open(link, rig_table);
+    REQUIRE_OK(table);
+    const std::size_t opened = link.scripts;
+    if (damaged > 0) link.damaged = opened + damaged;
+    CHECK_EQ(rows_of(*table, {.along = "rows"}).size(), 100'000);
+    return link.scripts - opened;
+  };
+  const std::size_t sound = scripts(0);
+  REQUIRE_GT(sound, 5);
+  for (std::size_t damaged = 1; damaged < sound; ++damaged) {
+    CAPTURE(damaged);
+    CHECK_LE(scripts(damaged), sound + 3);
+  }
+}
+
 TEST_CASE("a value that is larger than a chunk comes alone") {
   TableRig rig("relation t = struct { id: i64, body: string } key (id)");
   REQUIRE_OK(rig.table.insert({{i64(1), text("x")}, {i64(2), text("y")}, {i64(3), text("z")}}));

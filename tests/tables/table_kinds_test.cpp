@@ -197,6 +197,21 @@ TEST_CASE("numbers that no column holds are compared by their size") {
   CHECK_EQ(found("i > -1e999 and i in (7, 7.5, 1e999)"), "2");
 }
 
+TEST_CASE("the greatest f32 is found as it is printed") {
+  TableRig rig("relation t = struct { id: i64, f: f32 } key (id)");
+  const double most = std::numeric_limits<float>::max();
+  REQUIRE_OK(rig.table.insert({{i64(1), Value::real(types::Kind::f32, most)},
+                               {i64(2), Value::real(types::Kind::f32, -most)},
+                               {i64(3), Value::real(types::Kind::f32, std::numeric_limits<double>::infinity())}}));
+  const auto found = [&](const std::string& where) { return ids_of(rows_of(rig.table, {.where = where})); };
+  CHECK_EQ(found("f = 3.4028235e38"), "1");
+  CHECK_EQ(found("f >= 3.4028235e+38"), "1 3");
+  CHECK_EQ(found("f < 3.4028235e38"), "2");
+  CHECK_EQ(found("f = -3.4028235e38"), "2");
+  CHECK_EQ(found("f = 3.40282357e38"), "");  // nearer to what would be the next
+  CHECK_EQ(found("f > 3.40282357e38"), "3");
+}
+
 TEST_CASE("texts that are longer than a column's are compared with it, in its rows and in its indexes") {
   TableRig rig("relation t = struct { id: i64, s: string(4), n: string(4) nullable } key (id) index s (s) index n (n)");
   const auto row = [](std::int64_t id, const char* s, Value n) { return Row{i64(id), text(s), std::move(n)}; };
