@@ -21,9 +21,9 @@ std::string advice_for(const TablesReport& tables) {
     advice +=
         "Of a table that is not whole, first copy what can be read: `chimera table export --skip-damaged FILE`\n"
         "uses no index, goes on behind rows that cannot be read, and writes down in FILE what is left of these.\n"
-        "`chimera table scan --columns` leaves out a column. An index but the primary key is made anew by\n"
-        "`chimera table index drop` and `chimera table index add`. For all else: `chimera table drop`, `create`,\n"
-        "and `insert` what was exported.\n";
+        "`chimera table scan --columns` leaves out a column. An index but the primary key is\n"
+        "made anew by `chimera table index drop` and `chimera table index add`. For all else: `chimera table drop`,\n"
+        "`create`, and `insert` what was exported.\n";
   }
   return advice;
 }

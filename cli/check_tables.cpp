@@ -7,6 +7,7 @@
 #include "cli/link_session.h"
 #include "isa/answer.h"
 #include "isa/builder.h"
+#include "tables/all_devices.h"
 #include "tables/answers.h"
 #include "tables/catalogue.h"
 #include "tables/check_table.h"
@@ -64,24 +65,14 @@ bool has_lost_list(tables::Link& link) {
 
 /// Devices in which somebody was putting a column or a blob of a table that is not listed any more.
 std::uint64_t devices_of_no_table(tables::Link& link, const std::vector<tables::ListedTable>& all) {
-  constexpr std::uint32_t devices_a_page = 1000;
   std::uint64_t count = 0;
-  std::string last;
-  for (bool is_more = true; is_more;) {
-    tables::Script script;
-    tables::Answers answers;
-    script.add(Program().list_devices({}, last, devices_a_page));
-    if (!link.run(script, answers)) break;
-    const auto page = devices_of(answers[0]);
-    for (const ListedDevice& device : page) {
-      const std::string_view name = device.name;
-      const std::string_view table = name.substr(0, std::min(name.find(":filling/"), name.find(":stage/")));
-      if (table == name || !tables::parse_table_name(table)) continue;
-      if (std::ranges::find(all, table, &tables::ListedTable::name) == all.end()) ++count;
-    }
-    is_more = page.size() == devices_a_page;
-    if (is_more) last = page.back().name;
-  }
+  const auto look = [&](std::string_view name) {
+    const std::string_view table = name.substr(0, std::min(name.find(":filling/"), name.find(":stage/")));
+    if (table == name || !tables::parse_table_name(table)) return;
+    if (std::ranges::find(all, table, &tables::ListedTable::name) == all.end()) ++count;
+  };
+  // Nothing more is counted where they cannot be listed.
+  static_cast<void>(tables::for_each_device(link, false, {}, look));
   return count;
 }
 

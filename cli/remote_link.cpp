@@ -64,7 +64,9 @@ void RemoteLink::settle() {
 }
 
 void RemoteLink::post(const tables::Script& script) {
-  Sent sent{make_token(), is_transaction(script), {}, {}};
+  Sent sent;
+  sent.is_transaction = is_transaction(script);
+  if (sent.is_transaction) sent.token = make_token();
   if (sent.is_transaction && !witness_) keep_witness();
   if (!client_) {
     sent.fate = Fate::lost;

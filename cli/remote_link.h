@@ -66,8 +66,8 @@ class RemoteLink final : public tables::Link {
     lost,       ///< it was no transaction, or was never sent, as the server had not come back
   };
   struct Sent {
-    Token token;
-    bool is_transaction;
+    Token token{};  ///< of a transaction
+    bool is_transaction = false;
     std::optional<Fate> fate;
     std::string why;          ///< where that is unknown
     bool is_refused = false;  ///< a refusal was sent, of which nobody knows yet whether it has succeeded

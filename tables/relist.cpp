@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "isa/answer.h"
+#include "tables/all_devices.h"
 #include "tables/catalogue.h"
 #include "tables/change.h"
 #include "tables/check_table.h"
@@ -46,25 +47,15 @@ Result<bool> Catalogue::is_whole() {
 }
 
 Result<std::vector<std::string>> Catalogue::tables_by_devices() {
-  constexpr std::uint32_t devices_a_page = 1000;
   std::vector<std::string> found;
-  std::string last;
-  for (bool is_more = true; is_more;) {
-    Script script(options_.table.explained);
-    Answers answers;
-    script.note([] { return std::string("devices whose names say which tables there are"); });
-    script.add(Program().list_devices({}, last, devices_a_page));
-    if (auto done = link_->run(script, answers); !done) return std::unexpected(std::move(done.error()));
-    const auto page = devices_of(answers[0]);
-    for (const ListedDevice& device : page) {
-      const std::string_view table = table_of(device.name);
-      if (!table.empty() && std::ranges::find(catalogue_names, table) == std::end(catalogue_names)) {
-        found.emplace_back(table);
-      }
+  const auto take = [&](std::string_view device) {
+    const std::string_view table = table_of(device);
+    if (!table.empty() && std::ranges::find(catalogue_names, table) == std::end(catalogue_names)) {
+      found.emplace_back(table);
     }
-    is_more = page.size() == devices_a_page;
-    if (is_more) last = page.back().name;
-  }
+  };
+  auto done = for_each_device(*link_, options_.table.explained, "devices whose names say which tables there are", take);
+  if (!done) return std::unexpected(std::move(done.error()));
   std::ranges::sort(found);
   const auto twice = std::ranges::unique(found);
   found.erase(twice.begin(), twice.end());

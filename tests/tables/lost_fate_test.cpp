@@ -22,6 +22,15 @@ namespace {
 using Cut = CuttingProxy::Cut;
 using server::testing::RunningServer;
 
+/// A transaction.
+Script writing(const Uuid& device) {
+  Script script;
+  script.begin();
+  script.write_bytes(device, 0, bytes_of("abc"));
+  script.commit();
+  return script;
+}
+
 }  // namespace
 
 TEST_CASE("a server that stays away leaves a transaction in doubt, and what comes behind it undone") {
@@ -65,10 +74,7 @@ TEST_CASE("where the token of a lost transaction cannot be taken away it is in d
     script.add(Program().create_device("full/" + std::to_string(n), {}, {}, other).close_device(other));
   }
   REQUIRE_OK(link->run(script, answers));
-  script.clear();
-  script.begin();
-  script.write_bytes(device, 0, bytes_of("abc"));
-  script.commit();
+  script = writing(device);
   REQUIRE_OK(link->run(script, answers));
   line.proxy->cut({});
   const auto done = link->run(script, answers);
@@ -81,11 +87,8 @@ TEST_CASE("what has taken a token away goes, also where the server has not heard
   Line line;
   const auto link = line.connect();
   const Uuid device = create_device(*link, "d");
-  Script script;
+  Script script = writing(device);
   Answers answers;
-  script.begin();
-  script.write_bytes(device, 0, bytes_of("abc"));
-  script.commit();
   REQUIRE_OK(link->run(script, answers));
   const auto undone = [&](Link& on) {
     Script question;
@@ -148,11 +151,8 @@ TEST_CASE("a server that is shutting down is as one that has gone") {
     }
     return bytes;
   };
-  Script script;
+  Script script = writing(device);
   Answers answers;
-  script.begin();
-  script.write_bytes(device, 0, bytes_of("abc"));
-  script.commit();
   REQUIRE_OK(link->run(script, answers));
   line.proxy->cut({.last_words = answers_of(3)});
   const auto done = link->run(script, answers);
