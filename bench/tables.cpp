@@ -12,8 +12,8 @@
 #include "bench/subject.h"
 #include "bench/table_rows.h"
 #include "bench/workload.h"
-#include "cli/session_link.h"
 #include "isa/answer.h"
+#include "links/session_link.h"
 #include "tables/catalogue.h"
 #include "tables/scan.h"
 #include "tables/table.h"
@@ -90,7 +90,7 @@ class TableStore : public Subject {
 
   const std::uint64_t rows_;
   EmbeddedStore store_;
-  cli::SessionLink link_;
+  links::SessionLink link_;
   tables::Catalogue catalogue_;
 };
 

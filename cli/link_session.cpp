@@ -24,7 +24,7 @@ std::expected<LinkSession, std::string> LinkSession::open(const std::string& tar
   LinkSession session;
   session.read_only_ = options.read_only;
   if (is_address(target)) {
-    auto remote = RemoteLink::connect(target, reconnect_ms);
+    auto remote = links::RemoteLink::connect(target, reconnect_ms);
     if (!remote) return std::unexpected(remote.error());
     session.remote_ = std::move(*remote);
     return session;
@@ -32,7 +32,7 @@ std::expected<LinkSession, std::string> LinkSession::open(const std::string& tar
   auto embedded = open_machine(target, options);
   if (!embedded) return std::unexpected(embedded.error());
   session.embedded_ = std::move(*embedded);
-  session.local_ = std::make_unique<SessionLink>(*session.embedded_.machine);
+  session.local_ = std::make_unique<links::SessionLink>(*session.embedded_.machine);
   return session;
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "cli/embedded_endpoint.h"
-#include "cli/remote_link.h"
-#include "cli/session_link.h"
+#include "links/remote_link.h"
+#include "links/session_link.h"
 
 namespace chimera::cli {
 
@@ -18,7 +18,7 @@ class LinkSession {
   /// `reconnect_ms`: of a server, how long it is waited for when the connection has broken.
   [[nodiscard]] static std::expected<LinkSession, std::string> open(
       const std::string& target, const StoreOptions& options,
-      std::uint64_t reconnect_ms = RemoteLink::usual_patience_ms);
+      std::uint64_t reconnect_ms = links::RemoteLink::usual_patience_ms);
 
   [[nodiscard]] tables::Link& link() { return remote_ ? static_cast<tables::Link&>(*remote_) : *local_; }
   /// Ends the session. Unless it was opened for reading only, everything is durable when this returns without error.
@@ -28,8 +28,8 @@ class LinkSession {
   LinkSession() = default;
 
   EmbeddedMachine embedded_;
-  std::unique_ptr<SessionLink> local_;
-  std::unique_ptr<RemoteLink> remote_;  ///< or a machine and its link
+  std::unique_ptr<links::SessionLink> local_;
+  std::unique_ptr<links::RemoteLink> remote_;  ///< or a machine and its link
   bool read_only_ = false;
 };
 

@@ -53,7 +53,7 @@ void add_session_options(CLI::App& command, TableTarget& target) {
   add_store_options(command, target.store);
   add_time_option(command, "--reconnect", target.reconnect_ms,
                   fmt::format("How long to try to reach a server again whose connection has broken (default {}s)",
-                              RemoteLink::usual_patience_ms / 1000))
+                              links::RemoteLink::usual_patience_ms / 1000))
       .under("Machine");
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "cli/options.h"
-#include "cli/remote_link.h"
+#include "links/remote_link.h"
 #include "tables/link.h"
 #include "tables/table.h"
 
@@ -21,7 +21,7 @@ struct TableTarget {
   std::string target;  ///< a store or an address
   std::string table;   ///< NAMESPACE/DATABASE/TABLE
   StoreOptions store;
-  std::uint64_t reconnect_ms = RemoteLink::usual_patience_ms;  ///< how long a server is waited for that has gone
+  std::uint64_t reconnect_ms = links::RemoteLink::usual_patience_ms;  ///< how long a server is waited for that has gone
   bool explain = false;  ///< what changes something is not sent, and programs are printed in the place of results
 
   /// The same, opened to be written where the scan makes clones.

@@ -53,8 +53,8 @@ class Link {
   /// instruction).
   ///
   /// Scripts that change something should be one transaction, from `begin` to `commit`, and read nothing in it that the
-  /// caller uses. Then a link whose connection breaks can answer what is true all the same (cli/remote_link.h): it has
-  /// happened, or `conflict` without an instruction: it has not. Other scripts that change something may answer
+  /// caller uses. Then a link whose connection breaks can answer what is true all the same (links/remote_link.h): it
+  /// has happened, or `conflict` without an instruction: it has not. Other scripts that change something may answer
   /// `conflict` so though they have happened, or will; whoever sends them has to bear that.
   [[nodiscard]] virtual Result<> run(const Script& script, Answers& answers) = 0;
 

@@ -39,7 +39,7 @@ class SteppedLink final : public tables::Link {
   tables::Result<> receive(Ticket ticket, tables::Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
-  SessionLink link_;
+  links::SessionLink link_;
   bool is_there_ = false;
 };
 

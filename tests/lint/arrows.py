@@ -5,7 +5,8 @@ import re
 
 import sources
 
-EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "types", "tables", "nbd", "server", "include", "embed", "cli"}
+EVERYTHING = {"isa", "io", "assembler", "devices", "vm", "types", "tables", "nbd", "server", "links", "include", "embed",
+              "cli"}
 MAY_INCLUDE = {
     "isa": set(),
     "io": {"isa"},
@@ -16,6 +17,7 @@ MAY_INCLUDE = {
     "tables": {"isa", "types"},
     "nbd": {"isa", "io", "vm"},
     "server": {"isa", "io", "vm", "nbd"},
+    "links": {"isa", "io", "vm", "server", "tables"},
     "include": set(),
     "embed": {"isa", "io", "assembler", "devices", "vm", "server", "include"},
     "cli": EVERYTHING,

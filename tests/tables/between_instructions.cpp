@@ -142,7 +142,7 @@ std::string ask(const std::function<std::string(Table&)>& question, bool changes
     REQUIRE_OK(table);
     static_cast<void>(question(*table));  // so that something is in memory
     const std::function<void()> change = prepare(rig);
-    cli::SessionLink own(rig.ground.machine);
+    links::SessionLink own(rig.ground.machine);
     auto other = Table::open(own, rig_table);
     REQUIRE_OK(other);
     const std::string before = question(*other);

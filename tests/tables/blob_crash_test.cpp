@@ -128,7 +128,7 @@ class CrashedBlobs {
     for (const io::DiskImage& image : images_->since()) {
       ++judged;
       devices::testing::PoolRig crashed(image);
-      cli::SessionLink link(*crashed.machine);
+      links::SessionLink link(*crashed.machine);
       auto table = Table::open(link, rig_table);
       if (!table) return "an image cannot be opened: " + table.error().words;
       if (std::string problems = problems_of(link); !problems.empty()) return "an image: " + problems;
@@ -179,7 +179,7 @@ class CrashedBlobs {
 
   io::SeededRandom random_;
   devices::testing::PoolRig rig_;
-  cli::SessionLink link_;
+  links::SessionLink link_;
   std::optional<Table> table_;
   Model model_;
   std::vector<Model> between_;  ///< what there is while a value is appended to in pieces

@@ -109,7 +109,7 @@ TEST_CASE("of a value that is given up nothing stays, whether its writer says so
   CHECK_EQ(heap_of(rig.ground.link).second, before.second);
   CHECK_EQ(problems_of(rig.ground.link), "");
   // A session that ends in its midst, like a client that is killed.
-  std::optional<cli::SessionLink> link(rig.ground.machine);
+  std::optional<links::SessionLink> link(rig.ground.machine);
   auto other = Table::open(*link, rig_table);
   REQUIRE_OK(other);
   // Never destroyed, since nobody is left to be told.
@@ -140,7 +140,7 @@ TEST_CASE("of a value that is given up nothing stays, whether its writer says so
 TEST_CASE("a device of somebody who ended before he put anything, or when all was put, is deleted by the next") {
   TableRig rig(schema);
   REQUIRE_OK(rig.table.insert({{i64(1), Value::blob("old"), text("one")}}));
-  std::optional<cli::SessionLink> link(rig.ground.machine);
+  std::optional<links::SessionLink> link(rig.ground.machine);
   static_cast<void>(create_device(*link, std::string(rig_table) + ":stage/0123456789abcdef"));
   REQUIRE_OK(BlobWriter::begin(rig.table, {i64(1)}, "data"));
   CHECK_EQ(owners_there(rig.ground.link), 1);
@@ -199,7 +199,7 @@ class CountedLink final : public Link {
   std::size_t most = 0, failures = 0;
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
   std::size_t under_way_ = 0;
 };
 

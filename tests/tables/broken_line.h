@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "cli/remote_link.h"
+#include "links/remote_link.h"
 #include "tests/server/running.h"
 #include "tests/tables/cutting_proxy.h"
 
@@ -46,13 +46,13 @@ class Line {
     std::filesystem::rename(image, setup_.store_file);
     restart();
   }
-  [[nodiscard]] std::unique_ptr<cli::RemoteLink> connect(std::uint64_t patience_ms = 20'000) const {
-    auto link = cli::RemoteLink::connect(proxy->address(), patience_ms);
+  [[nodiscard]] std::unique_ptr<links::RemoteLink> connect(std::uint64_t patience_ms = 20'000) const {
+    auto link = links::RemoteLink::connect(proxy->address(), patience_ms);
     REQUIRE(link);
     return std::move(*link);
   }
-  [[nodiscard]] std::unique_ptr<cli::RemoteLink> connect_past_proxy() const {
-    auto link = cli::RemoteLink::connect(to_string(server_->address()));
+  [[nodiscard]] std::unique_ptr<links::RemoteLink> connect_past_proxy() const {
+    auto link = links::RemoteLink::connect(to_string(server_->address()));
     REQUIRE(link);
     return std::move(*link);
   }

@@ -128,7 +128,7 @@ TEST_CASE("a table that cannot be opened is dropped with everything that is left
   for (const char* const lost : {"shop/main/orders", "shop/main/orders:key", "shop/main/orders/name", ""}) {
     CAPTURE(std::string(lost));
     MemoryGround ground;
-    cli::SessionLink link(ground.machine);
+    links::SessionLink link(ground.machine);
     Catalogue catalogue(ground.link);
     REQUIRE_OK(catalogue.create_table("shop/main/orders", relation_of(schema)));
     auto table = Table::open(link, "shop/main/orders");  // somebody else has it open
@@ -185,7 +185,7 @@ TEST_CASE("a table without its header is not renamed, which is said as it is") {
 TEST_CASE("a table that is dropped or renamed takes with it who was putting a value") {
   for (const bool is_dropped : {true, false}) {
     MemoryGround ground;
-    cli::SessionLink link(ground.machine);
+    links::SessionLink link(ground.machine);
     Catalogue catalogue(ground.link);
     REQUIRE_OK(catalogue.create_table("a/b/c", relation_of("relation t = struct { id: i64, d: blob } key (id)")));
     auto table = Table::open(link, "a/b/c", {.blob_piece_bytes = 16});
@@ -302,7 +302,7 @@ TEST_CASE("a table that is changed again while its new columns are looked at is 
 
 TEST_CASE("who has a table open notices that it is dropped, made again, or renamed") {
   MemoryGround ground;
-  cli::SessionLink link(ground.machine);
+  links::SessionLink link(ground.machine);
   Catalogue catalogue(ground.link), other(link);
   Table table = make_table(ground.link, schema, "a/b/c");
   auto same = Table::open(link, "a/b/c");

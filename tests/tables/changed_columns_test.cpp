@@ -29,7 +29,7 @@ struct Sessions {
   }
 
   TableRig rig;
-  cli::SessionLink link;
+  links::SessionLink link;
   std::optional<Table> before;
 };
 

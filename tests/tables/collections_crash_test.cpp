@@ -52,7 +52,7 @@ struct CollectionsUser {
     return all;
   }
 
-  cli::SessionLink link;
+  links::SessionLink link;
   std::optional<SavedMap> map;
   std::optional<SavedQueue> queue;
 };

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/remote_link.h"
+#include "links/remote_link.h"
 #include "tables/collections/counter.h"
 #include "tables/collections/map.h"
 #include "tables/collections/sequence.h"
@@ -34,12 +34,12 @@ struct Two {
   Two() {
     SUBCASE("embedded") {
       ground = std::make_unique<MemoryGround>();
-      for (auto& link : links) link = std::make_unique<cli::SessionLink>(ground->machine);
+      for (auto& link : links) link = std::make_unique<links::SessionLink>(ground->machine);
     }
     SUBCASE("through a server") {
       server = std::make_unique<server::testing::RunningServer>(
           server::testing::RunningServer::Setup{.kind = io::LoopKind::posix});
-      for (auto& link : links) link = std::move(*cli::RemoteLink::connect(to_string(server->address())));
+      for (auto& link : links) link = std::move(*links::RemoteLink::connect(to_string(server->address())));
     }
     for (auto& link : links) {
       if (link) both.push_back(open(*link));

@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "cli/session_link.h"
 #include "io/seeded_random.h"
+#include "links/session_link.h"
 #include "tests/devices/pool_rig.h"
 #include "tests/tables/heap_rig.h"
 #include "tests/tables/memory_ground.h"
@@ -127,7 +127,7 @@ class Indexed {
 void judge(const io::DiskImage& image, const Version& begun, const Uuid& tree, const Uuid& heap,
            const std::vector<Indexed::State>& states, std::uint64_t durable) {
   PoolRig rig(image);
-  cli::SessionLink link(*rig.machine);
+  links::SessionLink link(*rig.machine);
   Script script;
   Answers answers;
   script.read_bytes(begun.device, begun.offset, sizeof(std::uint64_t));
@@ -151,7 +151,7 @@ TEST_CASE("a crash leaves tree and heap as some commit left them, none that was 
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     CAPTURE(seed);
     PoolRig rig(devices::smallest_store_blocks, seed);
-    cli::SessionLink link(*rig.machine);
+    links::SessionLink link(*rig.machine);
     const Version begun = create_version(link, "version");
     const Uuid tree = create_device(link, "tree");
     const Uuid heap = create_device(link, "heap");

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "cli/remote_link.h"
 #include "isa/limits.h"
+#include "links/remote_link.h"
 #include "tables/create.h"
 #include "tests/tables/broken_line.h"
 #include "tests/tables/table_rig.h"
@@ -170,7 +170,7 @@ TEST_CASE("a server that is shutting down is as one that has gone") {
 TEST_CASE("a server whose computer has gone is not waited for for hours, whichever connection it is") {
   const RunningServer server({.kind = io::LoopKind::posix, .listen = "tcp:127.0.0.1:0"});
   REQUIRE(server.is_running());
-  auto link = cli::RemoteLink::connect(to_string(server.address()));
+  auto link = links::RemoteLink::connect(to_string(server.address()));
   REQUIRE(link);
   // The only descriptor of ours whose other end is where the server listens.
   const auto connection = [&] {

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "cli/session_link.h"
 #include "devices/store.h"
 #include "io/loop.h"
+#include "links/session_link.h"
 #include "tables/answers.h"
 #include "tables/script.h"
 #include "tables/version.h"
@@ -62,7 +62,7 @@ struct MemoryGround {
 
   QuietLoop loop;
   vm::Machine machine;
-  cli::SessionLink link;
+  links::SessionLink link;
 };
 
 }  // namespace chimera::tables::testing

@@ -69,7 +69,7 @@ class Writer {
   }
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
   Table table_;
   Model& rows_;
   std::mt19937 random_;
@@ -127,7 +127,7 @@ TEST_CASE("a scan of one moment gives the rows of its begin, whatever others wri
 TEST_CASE("columns that change between learning the devices and cloning them are learnt again") {
   TableRig rig(moment_schema);
   REQUIRE_OK(rig.table.insert({{i64(1), i64(2), text("x")}}));
-  cli::SessionLink other(rig.ground.machine);
+  links::SessionLink other(rig.ground.machine);
   auto changer = Table::open(other, rig_table);
   REQUIRE_OK(changer);
   int scripts = 0, column = 0;
@@ -166,14 +166,14 @@ class MortalLink final : public Link {
   Result<> receive(Ticket ticket, Answers& answers) override { return link_->receive(ticket, answers); }
 
  private:
-  std::optional<cli::SessionLink> link_;
+  std::optional<links::SessionLink> link_;
 };
 
 TEST_CASE("clones that somebody has left are deleted by the next scan of one moment, and those in use are not") {
   TableRig rig(moment_schema);
   REQUIRE_OK(rig.table.insert({{i64(1), i64(2), text("x")}, {i64(2), i64(3), text(std::string(100, 'y'))}}));
   MortalLink mortal(rig.ground.machine);
-  cli::SessionLink living(rig.ground.machine);
+  links::SessionLink living(rig.ground.machine);
   auto theirs = Table::open(mortal, rig_table), others = Table::open(living, rig_table);
   auto left = theirs->scan({.snapshot = true}), in_use = others->scan({.snapshot = true}),
        ours = rig.table.scan({.snapshot = true});
@@ -188,7 +188,7 @@ TEST_CASE("clones that somebody has left are deleted by the next scan of one mom
   REQUIRE_OK(rig.table.truncate());
   {
     // Whoever reads them all, a check perhaps, does not keep them from being deleted by who has made them.
-    cli::SessionLink reader(rig.ground.machine);
+    links::SessionLink reader(rig.ground.machine);
     const auto moments = list_moments(reader);
     for (const ListedMoment& moment : *moments) {
       for (const Uuid& device : moment.devices) {
@@ -241,7 +241,7 @@ class FailingLink final : public Link {
   bool has_failed = false;
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
 };
 
 TEST_CASE("clones that cannot be deleted keep nobody from his own scan, nor others from being deleted") {

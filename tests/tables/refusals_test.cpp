@@ -70,7 +70,7 @@ class ForestalledLink final : public Link {
   Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
   std::function<void()> first_;
 };
 

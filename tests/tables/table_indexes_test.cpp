@@ -49,7 +49,7 @@ class EndingLink final : public Link {
   Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
   unsigned left_;
 };
 
@@ -160,7 +160,7 @@ TEST_CASE("what a refused index leaves is dropped, and not what somebody else ha
     Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
    private:
-    cli::SessionLink link_;
+    links::SessionLink link_;
     std::function<void()> confirmed_;
   };
   const NewIndex wanted{"name", true, {"name"}};
@@ -271,7 +271,7 @@ TEST_CASE("a handle whose look at the new columns failed does not go on with the
     Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
    private:
-    cli::SessionLink link_;
+    links::SessionLink link_;
     unsigned& failures_;
   } failing(rig.ground.machine, failures);
   Table table = open_table(failing);

@@ -55,7 +55,7 @@ TEST_CASE("an append table finds a range of time by few reads, and refuses what 
 
 TEST_CASE("the order of an append table is that of what is there, also where others append or an insert fails") {
   TableRig rig("relation log = struct { id: i64, at: i64 } key (id) append by at");
-  cli::SessionLink link(rig.ground.machine);
+  links::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
   REQUIRE_OK(other);
   REQUIRE_OK(rig.table.insert({{i64(1), i64(1)}}));

@@ -367,11 +367,11 @@ std::string compare_whole(Table& table, const ModelTable& model) {
 
 std::string run_model(std::uint64_t seed, std::size_t writers, std::size_t steps) {
   MemoryGround ground;
-  std::vector<std::unique_ptr<cli::SessionLink>> links;
+  std::vector<std::unique_ptr<links::SessionLink>> links;
   std::vector<Table> tables;
   tables.push_back(make_table(ground.link, model_schema));
   for (std::size_t n = 1; n < writers; ++n) {
-    links.push_back(std::make_unique<cli::SessionLink>(ground.machine));
+    links.push_back(std::make_unique<links::SessionLink>(ground.machine));
     auto table = Table::open(*links.back(), rig_table);
     REQUIRE_OK(table);
     tables.push_back(std::move(*table));

@@ -33,7 +33,7 @@ TEST_CASE("a column is put as a whole, with its index and its long values") {
 
 TEST_CASE("what an open table knows of rows may be of long ago when a column is put") {
   TableRig rig("relation t = struct { id: i64, n: u8 } key (id)");
-  cli::SessionLink link(rig.ground.machine);
+  links::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
   REQUIRE_OK(other);
   REQUIRE_OK(rig.table.insert({{i64(1), Value::of(std::uint8_t{0})}, {i64(2), Value::of(std::uint8_t{0})}}));
@@ -50,7 +50,7 @@ TEST_CASE("rows that come while a column is put, and values that do not fit, end
   std::vector<Row> rows;
   for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), Value::of(std::uint8_t{0})});
   REQUIRE_OK(rig.table.insert(std::move(rows)));
-  cli::SessionLink link(rig.ground.machine);
+  links::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
   REQUIRE_OK(other);
   std::int64_t given = 0;
@@ -80,7 +80,7 @@ TEST_CASE("a row that has come in the place of one that went does not get the va
       std::vector<Row> rows;
       for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), Value::of(std::uint8_t{0})});
       REQUIRE_OK(rig.table.insert(rows));
-      cli::SessionLink link(rig.ground.machine);
+      links::SessionLink link(rig.ground.machine);
       auto other = Table::open(link, rig_table);
       REQUIRE_OK(other);
       // What the header counts is as it was.
@@ -110,7 +110,7 @@ TEST_CASE("a column that has got the name of one that is being put gets nothing 
   std::vector<Row> rows;
   for (std::int64_t id = 0; id < count; ++id) rows.push_back({i64(id), Value()});
   REQUIRE_OK(rig.table.insert(rows));
-  cli::SessionLink link(rig.ground.machine);
+  links::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
   REQUIRE_OK(other);
   const auto put = [&](const std::function<void()>& meanwhile) {
@@ -163,7 +163,7 @@ class MeasuringLink final : public Link {
   std::size_t longest = 0;
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
 };
 
 TEST_CASE("long values are put, and given to many rows, about 8 MiB at a time") {

@@ -119,7 +119,7 @@ class WatchedLink final : public Link {
   Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
   std::function<void()> after_;
 };
 

@@ -58,13 +58,13 @@ TEST_CASE("a session notices that a table was rolled back, also when as much has
   REQUIRE_OK(rig.table.insert({{i64(1), text(name)}}));
   const Snapshots snapshots = snapshots_of(rig.ground.link, rig.table);
   // What this session keeps in memory is of a history that ends here.
-  cli::SessionLink link(rig.ground.machine);
+  links::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
   REQUIRE_OK(other);
   REQUIRE_OK(other->insert({{i64(2), text(name)}}));
   roll_back(rig.ground.link, snapshots);
   // One change in either history; the new one's is by whoever comes next.
-  cli::SessionLink next(rig.ground.machine);
+  links::SessionLink next(rig.ground.machine);
   auto third = Table::open(next, rig_table);
   REQUIRE_OK(third);
   REQUIRE_OK(third->insert({{i64(3), text(name)}}));

@@ -74,7 +74,7 @@ TEST_CASE("a string is overwritten by whole characters, and stays one") {
 
 TEST_CASE("columns are added, renamed and dropped with rows in the table, and others notice") {
   TableRig rig("relation t = struct { id: i64, name: string indexed } key (id)");
-  cli::SessionLink link(rig.ground.machine);
+  links::SessionLink link(rig.ground.machine);
   auto other = Table::open(link, rig_table);
   REQUIRE_OK(other);
   for (std::int64_t id = 0; id < 100; ++id) {
@@ -126,7 +126,7 @@ class HookedLink final : public Link {
   Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
 
  private:
-  cli::SessionLink link_;
+  links::SessionLink link_;
   Before before_;
   After after_;
 };
@@ -203,7 +203,7 @@ std::vector<Uuid> fillings_left(Link& link) {
 
 /// What a session that has ended has left.
 void leave_filling(MemoryGround& ground, const std::string& name) {
-  cli::SessionLink link(ground.machine);
+  links::SessionLink link(ground.machine);
   static_cast<void>(create_device(link, name));
 }
 

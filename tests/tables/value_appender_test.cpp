@@ -59,7 +59,7 @@ class NarrowLink final : public Link {
     return std::unexpected(Failure{Status::too_large, "Too large: commit in smaller ones.", 2});
   }
 
-  cli::SessionLink link_;
+  links::SessionLink link_;
   std::map<Ticket, std::optional<Ticket>> tickets_;
   Ticket last_ = 0;
 };
@@ -157,7 +157,7 @@ TEST_CASE("what does not fit a transaction is halved, put or appended, of texts 
 
 TEST_CASE("pieces keep their order while others change the table, and end where they may not go on") {
   Rig rig;
-  cli::SessionLink other_link(rig.ground.machine);
+  links::SessionLink other_link(rig.ground.machine);
   auto other = Table::open(other_link, rig_table);
   REQUIRE_OK(other);
   io::SeededRandom random(3);

@@ -17,7 +17,7 @@
 #include "tables/script.h"
 #include "tables/under_way.h"
 
-namespace chimera::cli {
+namespace chimera::links {
 
 /// A connection of its own. Scripts go out at once, their answers are taken as they come.
 ///
@@ -105,4 +105,4 @@ class RemoteLink final : public tables::Link {
   std::vector<std::uint8_t> program_;
 };
 
-}  // namespace chimera::cli
+}  // namespace chimera::links

@@ -1,4 +1,4 @@
-#include "cli/remote_link.h"
+#include "links/remote_link.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "server/address.h"
 #include "tables/answers.h"
 
-namespace chimera::cli {
+namespace chimera::links {
 namespace {
 
 /// What has come upon a break so many times is not sent again: that is no longer bad luck.
@@ -124,7 +124,7 @@ tables::Result<> RemoteLink::collect(const tables::Script& script, tables::Answe
       unanswered_.pop_front();
       tables::Result<> outcome = answers.outcome(script);
       if (outcome && sent.is_transaction) witness_ = sent.token;
-      if (!outcome && outcome.error().is_in_doubt) outcome.error().words += " " + how_to_ask(sent.token);
+      if (!outcome && outcome.error().is_in_doubt) outcome.error().words.append(" ").append(how_to_ask(sent.token));
       return outcome;
     }
     connect_again(arrived.error());
@@ -167,4 +167,4 @@ void RemoteLink::close() {
   }
 }
 
-}  // namespace chimera::cli
+}  // namespace chimera::links

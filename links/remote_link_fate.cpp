@@ -7,12 +7,12 @@
 #include <cstring>
 #include <thread>
 
-#include "cli/remote_link.h"
 #include "isa/opcodes.h"
+#include "links/remote_link.h"
 #include "server/address.h"
 #include "tables/answers.h"
 
-namespace chimera::cli {
+namespace chimera::links {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -181,4 +181,4 @@ tables::Result<> RemoteLink::tell_fate(const Sent& sent, const tables::Script& s
   return failure;
 }
 
-}  // namespace chimera::cli
+}  // namespace chimera::links

@@ -8,7 +8,7 @@
 #include "tables/under_way.h"
 #include "vm/machine.h"
 
-namespace chimera::cli {
+namespace chimera::links {
 
 /// A session of its own, on a machine that must outlive it. The caller's thread drives the machine while it waits.
 class SessionLink final : public tables::Link {
@@ -28,4 +28,4 @@ class SessionLink final : public tables::Link {
   tables::UnderWay under_way_;
 };
 
-}  // namespace chimera::cli
+}  // namespace chimera::links

@@ -1,8 +1,8 @@
-#include "cli/session_link.h"
+#include "links/session_link.h"
 
 #include "tables/answers.h"
 
-namespace chimera::cli {
+namespace chimera::links {
 namespace {
 
 /// Unread input at which the machine begins to run it, while the caller makes the next script.
@@ -47,4 +47,4 @@ tables::Result<> SessionLink::collect(const tables::Script& script, tables::Answ
   return answers.outcome(script);
 }
 
-}  // namespace chimera::cli
+}  // namespace chimera::links
