@@ -80,7 +80,10 @@ void print_banner(const ServeOptions& options, const EmbeddedMachine& opened, co
   fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
              grouped(options.server.most_connections));
   fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server, listening.serves_nbd).text());
-  for (const std::string& address : listening.addresses) fmt::print("listening on {}\n", address);
+  for (const std::string& address : listening.addresses) {
+    const bool is_plain = address.find(" on ") == std::string::npos;
+    fmt::print("listening {}{}\n", is_plain ? "on " : "for ", address);
+  }
   // Whoever started this waits for these lines.
   std::fflush(stdout);
 }
@@ -118,16 +121,17 @@ int run_serve(ServeOptions& options) {
   fit_connections(options.server);
   auto server = server::Server::make(*opened->machine, *opened->loop, options.server);
   if (!server) return fail(server.error());
+  (*server)->store_failed = [](const std::string& why) { fmt::print(stderr, "chimera: {}\n", why); };
   const auto listening = listen_everywhere(**server, std::move(*inherited), options);
   if (!listening) return fail(listening.error());
   print_banner(options, *opened, *listening);
   manager->tell(fmt::format("READY=1\nSTATUS=serving {}, {}", options.store, joined(listening->addresses, ", ")));
   const Status status = (*server)->run(stop_signals, std::move(*manager));
   if (status == Status::ok) return exit_done;
+  const std::string why = opened->machine->failure();
   return fail(
-      fmt::format("What was written last could not be made durable: {}. The disk has failed, or is full; what was "
-                  "answered as durable is in the store.",
-                  status_text(status)));
+      fmt::format("What was written last could not be made durable: {}. What was answered as durable is in the store.",
+                  why.empty() ? std::string(status_text(status)) : why));
 }
 
 std::string check_address(const std::string& text) {

@@ -88,12 +88,14 @@ bool Checkpoint::settle_ahead() {
   return false;
 }
 
-void Checkpoint::set_failed() {
-  if (!std::exchange(failed_, true)) source_.stop_journal();
+void Checkpoint::set_failed(int error) {
+  if (std::exchange(failed_, true)) return;
+  error_ = error;
+  source_.stop_journal();
 }
 
 bool Checkpoint::give_up() {
-  set_failed();
+  set_failed(0);
   blocks_.wake_waiting();
   return false;
 }
@@ -217,7 +219,7 @@ void Checkpoint::write_more() {
 void Checkpoint::finished(Write& write) {
   --(write.ahead ? ahead_in_flight_ : in_flight_);
   idle_writes_.push_back(&write);
-  if (write.error != 0) set_failed();
+  if (write.error != 0) set_failed(write.error);
   if (failed_) {
     // What was not written stays frozen in memory, where it can still be read.
     if (at_rest()) blocks_.wake_waiting();
@@ -240,8 +242,8 @@ void Checkpoint::finished(Write& write) {
 
 unsigned Checkpoint::next_place() const { return safeguards::superblocks_alternate ? 1 - place_ : place_; }
 
-void Checkpoint::fail() {
-  set_failed();
+void Checkpoint::fail(int error) {
+  set_failed(error);
   blocks_.wake_waiting();
 }
 

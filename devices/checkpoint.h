@@ -66,8 +66,10 @@ class Checkpoint {
   [[nodiscard]] bool refused() const { return refused_; }
   /// A write or a flush has failed, or what should be written contradicts itself: nothing more is written, ever.
   [[nodiscard]] bool failed() const { return failed_; }
-  /// Somebody else's write has.
-  void fail();
+  /// The errno of that write or flush; 0 where none has failed.
+  [[nodiscard]] int error() const { return error_; }
+  /// Somebody else's write has, with this errno.
+  void fail(int error);
   /// The journal has come further: perhaps this can too.
   void go_on();
   [[nodiscard]] std::uint64_t count() const { return count_; }
@@ -85,7 +87,7 @@ class Checkpoint {
   bool settle_ahead();
   bool freeze();
   bool give_up();
-  void set_failed();
+  void set_failed(int error);
   bool write_ahead();
   [[nodiscard]] std::size_t idle_count() const;
   Write& next_write(io::DiskRequest::Kind kind, std::uint64_t first_block);
@@ -104,6 +106,7 @@ class Checkpoint {
   bool wanted_ = false;
   bool forced_ = false;
   bool failed_ = false;
+  int error_ = 0;
   bool refused_ = false;
   std::uint64_t refusals_ = 0;
   std::optional<std::uint64_t> bitmap_failures_;  ///< when the present attempt began

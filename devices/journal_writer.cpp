@@ -165,7 +165,7 @@ void JournalWriter::finished(Request& request) {
   if (request.error != 0) has_failed_ = true;
   if (has_failed_) {
     // What was not written stays as it is in memory, where it can still be read.
-    failed();
+    failed(request.error);
     return;
   }
   for (const FrameId frame : request.frames) cache_.written(frame);

@@ -58,9 +58,10 @@ class JournalWriter {
   /// A checkpoint has been published: records before this block are not needed any more.
   void pass(std::uint64_t tail) { tail_ = tail; }
 
-  /// Called from Loop::step when records have been written or become durable, and when a write or flush has failed.
+  /// Called from Loop::step when records have been written or become durable, and when a write or flush has failed
+  /// (with its errno).
   std::function<void()> progressed = [] {};
-  std::function<void()> failed = [] {};
+  std::function<void(int)> failed = [](int) {};
 
  private:
   class Request;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
+#include <cstring>
 
 #include "devices/reference_counts.h"
 
@@ -37,7 +39,7 @@ Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
     checkpoint_.go_on();
     wake_record_waiters();
   };
-  journal_.writer().failed = [this] { checkpoint_.fail(); };
+  journal_.writer().failed = [this](int error) { checkpoint_.fail(error); };
   blocks_.want_checkpoint = [this] { checkpoint_.want(); };
   blocks_.can_clean = [this] { return may_change() && !checkpoint_.refused(); };
   blocks_.checkpoint_needs = [this] { return manifest_.most_blocks_needed(); };
@@ -159,10 +161,18 @@ Outcome Pool::check_health(Waiter& waiter) const {
     return Outcome::fail(Status::corrupt);
   }
   if (!failed()) return Outcome::ready();
-  waiter.message =
-      "the disk has failed, or the file system of the store's file is full; "
-      "the store takes no more writes until it is opened again";
+  waiter.message = failure();
   return Outcome::fail(Status::io_error);
+}
+
+std::string Pool::failure() const {
+  if (!failed()) return {};
+  if (blocks_.contradictory()) return "the maps of this store contradict each other";
+  const int error = checkpoint_.error();
+  const bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  return fmt::format("{} ({}); the store takes no more writes until it is opened again{}",
+                     is_full ? "there is no room for the store's file" : "the disk has failed", std::strerror(error),
+                     is_full ? " with room for it" : "");
 }
 
 /// Of those that are held nothing can be freed before whoever holds them lets go.

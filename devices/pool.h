@@ -113,6 +113,8 @@ class Pool final : private Checkpoint::Source {
   [[nodiscard]] Journal& journal() { return journal_; }
   [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] bool failed() const { return checkpoint_.failed(); }
+  /// What has failed, and what to do, for people; empty while nothing has.
+  [[nodiscard]] std::string failure() const;
   [[nodiscard]] io::Loop& loop() { return loop_; }
   [[nodiscard]] io::Disk& disk() { return disk_; }
   [[nodiscard]] std::size_t grave_count() const { return graves_.size(); }

@@ -249,8 +249,19 @@ void Server::remove(Connection& connection) {
 
 // The main loop.
 
+/// Clients are told by their answers; whoever looks after the computer is not among them.
+void Server::look_at_store() {
+  if (has_told_failure_) return;
+  const std::string why = machine_.failure();
+  if (why.empty()) return;
+  has_told_failure_ = true;
+  manager_.tell("STATUS=" + why);
+  store_failed(why);
+}
+
 void Server::turn() {
   const bool is_machine_busy = machine_.run_ready();
+  look_at_store();
   advance_changed(is_machine_busy);
   remove_gone();
   if (phase_ == Phase::finishing && connections_.empty()) leave();

@@ -51,6 +51,9 @@ class Server final : private Connection::Host, private Listener::Host, private v
 
   [[nodiscard]] std::size_t connection_count() const noexcept { return connections_.size(); }
 
+  /// Called once, within `run`, when the disk has failed and only reads go on: with words for people.
+  std::function<void(const std::string& why)> store_failed = [](const std::string&) {};
+
  private:
   enum class Phase : std::uint8_t { serving, finishing, leaving };
 
@@ -65,6 +68,7 @@ class Server final : private Connection::Host, private Listener::Host, private v
 
   void advance_changed(bool is_machine_busy);
   void remove_gone();
+  void look_at_store();
   void remove(Connection& connection);
   void turn();
   void finish();
@@ -89,6 +93,7 @@ class Server final : private Connection::Host, private Listener::Host, private v
   Socket signals_;
   ServiceManager manager_;
   Phase phase_ = Phase::serving;
+  bool has_told_failure_ = false;
   std::vector<std::unique_ptr<Listener>> listeners_;
   vm::TransferBudget transfers_;  ///< must outlive the connections
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -117,7 +117,7 @@ std::optional<std::string> make_way(const std::string& path, const std::function
   switch (look_patiently(path, waits)) {
     case Found::nothing: return std::nullopt;
     case Found::no_socket: return "there is a file of that name which is not a socket";
-    case Found::living: return "another process does already";
+    case Found::living: return "somebody listens there already";
     case Found::killed: return "a process that has ended still does, and the kernel does not let go of it";
     case Found::stale:
       if (::unlink(path.c_str()) == 0) return std::nullopt;

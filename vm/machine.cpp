@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "devices/pool.h"
 #include "isa/limits.h"
 #include "vm/machine_core.h"
 #include "vm/session.h"
@@ -154,6 +155,11 @@ Status Machine::sync() { return implementation_->sync(); }
 std::vector<Measurement> Machine::measure() const { return implementation_->measure(); }
 void Machine::add_source(const MeasurementSource& source) { implementation_->add_source(source); }
 void Machine::remove_source(const MeasurementSource& source) { implementation_->remove_source(source); }
+std::string Machine::failure() const {
+  const devices::Pool* const pool = implementation_->store().pool();
+  return pool == nullptr ? std::string() : pool->failure();
+}
+
 devices::Store& Machine::store() { return implementation_->store(); }
 io::Loop& Machine::loop() { return implementation_->loop(); }
 

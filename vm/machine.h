@@ -125,6 +125,8 @@ class Machine {
   void remove_source(const MeasurementSource& source);
 
   [[nodiscard]] devices::Store& store();
+  /// What has failed of the store's disk, and what to do, for people; empty while nothing has.
+  [[nodiscard]] std::string failure() const;
   [[nodiscard]] io::Loop& loop();
 
  private:

@@ -51,7 +51,7 @@ class ConfigurationFile(ChimeraTest):
                     if not line:
                         raise AssertionError("the server did not start: " + self.process.communicate()[1])
                     self.banner.append(line)
-                    if line.startswith("listening on "):
+                    if line.startswith("listening "):
                         self.addresses.append(line.split()[-1])
 
         server = Configured()

@@ -19,6 +19,9 @@ from harness import ChimeraTest, create_device, open_device, read_bytes_at, writ
 CHUNK = 64 << 10
 FLUSH = b"\xcc"
 LOOPS = ["auto", "posix"]
+NO_MORE = "the store takes no more writes until it is opened again"
+NO_ROOM = f"there is no room for the store's file ({{}}); {NO_MORE} with room for it"
+FAILED = f"the disk has failed (Input/output error); {NO_MORE}"
 
 
 def chunk(number):
@@ -81,14 +84,16 @@ class DiskFault(ChimeraTest):
         writer.connection.close()
         self.assertEqual(server.stop(), (0, ""))
 
-    def end(self, server, writer, how):
-        """An end that cannot make anything durable says so."""
+    def end(self, server, writer, how, why):
+        """The server has said once why the store has failed, and an end that cannot make anything durable says so."""
         writer.connection.close()
         if how == "kill":
             return server.kill_and_let_go(self.store)
         status, errors = server.stop()
         self.assertEqual(status, 1)
-        self.assertIn("could not be made durable", errors)
+        when_it_failed, at_the_end = errors.splitlines()
+        self.assertEqual(when_it_failed, f"chimera: {why}")
+        self.assertIn(f"could not be made durable: {why}", at_the_end)
 
 
 class FullFileSystem(DiskFault):
@@ -125,7 +130,7 @@ class FullFileSystem(DiskFault):
             for how in ("kill", "stop"):
                 with self.subTest(loop=loop, how=how):
                     server, writer, count = self.fill(loop)
-                    self.end(server, writer, how)
+                    self.end(server, writer, how, NO_ROOM.format("No space left on device"))
                     namespaces.mount_memory(self.disk, 400 << 20, namespaces.MS_REMOUNT)
                     self.verify_reopened(count)
                     self.store.unlink()
@@ -133,7 +138,7 @@ class FullFileSystem(DiskFault):
 
     def test_while_it_is_full_the_store_can_be_opened_and_read(self):
         server, writer, count = self.fill("auto")
-        self.end(server, writer, "kill")
+        self.end(server, writer, "kill", NO_ROOM.format("No space left on device"))
         server = self.serve()
         Writer(self, server).verify(count)
         server.kill_and_let_go(self.store)
@@ -257,7 +262,7 @@ class FailingWrites(DiskFault):
                     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE,
                                      (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
                     writer.verify_failed(count)
-                    self.end(server, writer, how)
+                    self.end(server, writer, how, NO_ROOM.format("File too large"))
                     self.verify_reopened(count)
                     self.store.unlink()
 
@@ -280,7 +285,7 @@ class FailingFlush(DiskFault):
                 flushes.fails = False
                 writer.verify_failed(20)
                 self.assertEqual(self.state(server), "failed")
-                self.end(server, writer, how)
+                self.end(server, writer, how, FAILED)
                 self.assertEqual(flushes.failed, 1)
                 self.verify_reopened(20)
                 self.store.unlink()

@@ -84,7 +84,7 @@ class Server:
                 _, errors = self.process.communicate()
                 raise AssertionError("the server did not start: " + errors)
             self.banner.append(line)
-            if line.startswith("listening on "):
+            if line.startswith("listening "):
                 self.addresses.append(line.split()[-1])
 
     def stop(self, number=signal.SIGTERM):

@@ -143,7 +143,7 @@ class Package(BoundedTest):
         (self.root / "etc/chimera/disks.conf").write_text("store = disks.img\ncache = 128M\n")
         server = self.serve()
         self.send('create device "disk" "" "size=1M"\nwrite bytes @0 "kept"\nflush device\n')
-        self.assertIn(f"NBD on unix:{SOCKETS[1]}", self.stop(server))
+        self.assertIn(f"listening for NBD on unix:{SOCKETS[1]}", self.stop(server))
 
         # An upgrade, and what has been removed and is installed again, find the store as it was left.
         self.install("libchimera0", "chimera")

@@ -64,8 +64,8 @@ class ServiceTest(ChimeraTest):
         """Where it says that it listens, so many lines."""
         lines = []
         while len(lines) < count and (line := process.stdout.readline()):
-            if line.startswith("listening on "):
-                lines.append(line.removeprefix("listening on ").rstrip())
+            if line.startswith("listening "):
+                lines.append(line.removeprefix("listening ").rstrip())
         return lines
 
 
@@ -78,7 +78,8 @@ class Sockets(ServiceTest):
         (nbd, nbd_path), (stream, stream_path) = self.listening("nbd.socket"), self.listening("socket")
         metrics, metrics_path = self.listening("metrics.socket")
         process, listening = self.serve_on(nbd, stream, metrics, names="nbd:instructions:metrics")
-        self.assertEqual(listening, [f"NBD on unix:{nbd_path}", f"unix:{stream_path}", f"metrics on unix:{metrics_path}"])
+        self.assertEqual(listening, [f"for NBD on unix:{nbd_path}", f"on unix:{stream_path}",
+                                     f"for metrics on unix:{metrics_path}"])
         asking = socket.socket(socket.AF_UNIX)
         self.addCleanup(asking.close)
         asking.connect(str(metrics_path))
@@ -108,9 +109,9 @@ class Sockets(ServiceTest):
     def test_addresses_are_served_beside_them(self):
         stream, path = self.listening("socket")
         _, listening = self.serve_on(stream, names="instructions", options=["--listen", f"unix:{self.folder}/other"])
-        self.assertEqual(listening, [f"unix:{path}", f"unix:{self.folder}/other"])
+        self.assertEqual(listening, [f"on unix:{path}", f"on unix:{self.folder}/other"])
         for address in listening:
-            self.chimera("send", address, "-", text=HELLO)
+            self.chimera("send", address.removeprefix("on "), "-", text=HELLO)
 
     def test_a_tcp_socket_that_does_not_wait_is_made_to(self):
         made = socket.socket()
@@ -119,9 +120,9 @@ class Sockets(ServiceTest):
         made.listen(8)
         made.setblocking(False)
         _, listening = self.serve_on(made)
-        self.assertEqual(listening, [f"tcp:127.0.0.1:{made.getsockname()[1]}"])
+        self.assertEqual(listening, [f"on tcp:127.0.0.1:{made.getsockname()[1]}"])
         self.assertFalse(fcntl.fcntl(made, fcntl.F_GETFL) & os.O_NONBLOCK)
-        self.chimera("send", listening[0], "-", text=HELLO)
+        self.chimera("send", listening[0].removeprefix("on "), "-", text=HELLO)
 
     def test_what_is_meant_for_another_process_is_left_alone(self):
         stream, _ = self.listening("socket")
@@ -169,7 +170,7 @@ class Sockets(ServiceTest):
         # The first client is what it is started for.
         done = wait_until(say_hello, "somebody to listen", process)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(self.banner(process, 2), [f"unix:{paths[0]}", f"NBD on unix:{paths[1]}"])
+        self.assertEqual(self.banner(process, 2), [f"on unix:{paths[0]}", f"for NBD on unix:{paths[1]}"])
 
 
 class Telling(ServiceTest):

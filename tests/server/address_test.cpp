@@ -64,7 +64,7 @@ TEST_CASE(
 
   const auto second = listen_on(address, 0600);
   REQUIRE(!second);
-  CHECK(second.error() == "Cannot listen on unix:" + path + ": another process does already.");
+  CHECK(second.error() == "Cannot listen on unix:" + path + ": somebody listens there already.");
   first->socket.close();  // as a crash leaves it
   CHECK(!connect_to(address));
   auto third = listen_on(address, 0660);

@@ -122,7 +122,7 @@ void check_failing(io::DiskRequest::Kind kind, std::size_t blocks) {
   for (const std::size_t other : {0, 2, 4}) CHECK(replies[other].ok());
   for (const std::size_t flush : {1, 3, 5}) {
     CHECK_EQ(replies[flush].status, Status::io_error);
-    CHECK_NE(replies[flush].message.find("the disk has failed"), std::string::npos);
+    CHECK_NE(replies[flush].message.find("the disk has failed (Input/output error)"), std::string::npos);
   }
   CHECK_EQ(rig.run(Program().sync()).front().status, Status::io_error);
 }
