@@ -27,29 +27,6 @@ struct Options {
   [[nodiscard]] bool names_space() const { return at.table.find('/') == std::string::npos; }
 };
 
-/// How much has been dropped of what is in a place.
-struct Dropped {
-  std::uint64_t tables = 0, databases = 0;
-};
-
-std::expected<Dropped, std::string> drop_contents(Catalogue& catalogue, const Options& options,
-                                                  const std::vector<tables::ListedTable>& within) {
-  Dropped dropped;
-  for (const tables::ListedTable& table : within) {
-    if (const auto done = catalogue.drop_table(table.name); !done) return words_of(done);
-    ++dropped.tables;
-  }
-  // What is only shown is still there, and what it is in cannot be dropped.
-  if (!options.names_space() || (options.at.explain && dropped.tables > 0)) return dropped;
-  const auto databases = catalogue.databases(options.at.table);
-  if (!databases) return words_of(databases);
-  for (const std::string& database : *databases) {
-    if (const auto done = catalogue.drop_database(database); !done) return words_of(done);
-    ++dropped.databases;
-  }
-  return dropped;
-}
-
 Done drop_place(Catalogue& catalogue, const Options& options) {
   const std::string& name = options.at.table;
   if (auto there = check_is_there(catalogue, name); !there) return there;
@@ -64,20 +41,19 @@ Done drop_place(Catalogue& catalogue, const Options& options) {
                                        within->size() == 1 ? "There is" : "There are", counted(within->size(), "table"),
                                        name));
   }
-  Dropped contents;
   if (options.all) {
-    const auto dropped = drop_contents(catalogue, options, *within);
-    if (!dropped) return std::unexpected(dropped.error());
-    contents = *dropped;
+    const auto dropped = catalogue.drop_all(name);
+    if (!dropped) return words_of(dropped);
+    if (options.at.explain) return {};
+    fmt::print("{}: dropped{}.\n", name, dropped->tables == 0 ? "" : ", with " + counted(dropped->tables, "table"));
+    return {};
   }
-  if (options.at.explain && (contents.tables > 0 || contents.databases > 0)) return {};
   const auto dropped = options.names_space() ? catalogue.drop_namespace(name) : catalogue.drop_database(name);
-  if (!dropped && dropped.error().status == Status::denied && !options.all) {
+  if (!dropped && dropped.error().status == Status::denied) {
     return std::unexpected(dropped.error().words + " --all drops all that is in it too.");
   }
   if (!dropped) return words_of(dropped);
-  if (options.at.explain) return {};
-  fmt::print("{}: dropped{}.\n", name, contents.tables == 0 ? "" : ", with " + counted(contents.tables, "table"));
+  if (!options.at.explain) fmt::print("{}: dropped.\n", name);
   return {};
 }
 
@@ -85,7 +61,8 @@ int drop(const Options& options) {
   return with_link(options.at, [&](tables::Link& link) -> Done {
     Catalogue catalogue(link, {.table = {.explained = options.at.explain}, .now = {}});
     if (!options.names_table()) return drop_place(catalogue, options);
-    if (const auto dropped = catalogue.drop_table(options.at.table); !dropped) return words_of(dropped);
+    const auto dropped = catalogue.drop_table(options.at.table);
+    if (!dropped) return std::unexpected(words_of_table(link, options.at.table, dropped.error()));
     if (!options.at.explain) fmt::print("{}: dropped.\n", options.at.table);
     return {};
   });
@@ -105,13 +82,14 @@ std::string wrong_with_name(const std::string& name) {
 }  // namespace
 
 Command make_table_drop_command(CLI::App& group) {
-  CLI::App& command =
-      add_command(group, "drop", "Delete a table with all that is in it, or a database or namespace",
-                  "  chimera table drop store.img shop/main/orders\n"
-                  "  chimera table drop store.img shop/main\n"
-                  "  chimera table drop unix:chimera.socket shop --all\n"
-                  "\nA database or a namespace is dropped where nothing is in it, or with --all. That drops one\n"
-                  "table after another, each as a whole; if it is interrupted it can be done again.");
+  CLI::App& command = add_command(
+      group, "drop", "Delete a table with all that is in it, or a database or namespace",
+      "  chimera table drop store.img shop/main/orders\n"
+      "  chimera table drop store.img shop/main\n"
+      "  chimera table drop unix:chimera.socket shop --all\n"
+      "\nA database or a namespace is dropped where nothing is in it, or with --all: all of it at once, or\n"
+      "where that is too much for one transaction, some tables after others, each as a whole; if it is\n"
+      "interrupted it can be done again.");
   auto options = std::make_shared<Options>();
   add_target_operand(command, options->at);
   add_operand(command, "NAME", options->at.table, "NAMESPACE/DATABASE/TABLE, NAMESPACE/DATABASE or NAMESPACE")

@@ -142,7 +142,7 @@ int truncate(const TablesOptions& options) {
 int rename(const TablesOptions& options) {
   return with_link(options.at, [&](tables::Link& link) -> Done {
     const auto renamed = catalogue_of(link, options).rename_table(options.at.table, options.other);
-    if (!renamed) return words_of(renamed);
+    if (!renamed) return std::unexpected(words_of_table(link, options.at.table, renamed.error()));
     return say(options, "{}: renamed, now {}.\n", options.at.table, options.other);
   });
 }

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/explanation.h"
 #include "cli/link_session.h"
+#include "cli/table_places.h"
 #include "tables/names.h"
 #include "tables/recording.h"
 
@@ -73,7 +74,7 @@ int with_link(const TableTarget& target, const std::function<Done(tables::Link&)
 int with_table(const TableTarget& target, const std::function<Done(tables::Table&)>& what) {
   return with_link(target, [&](tables::Link& link) -> Done {
     auto table = tables::Table::open(link, target.table, {.explained = target.explain});
-    if (!table) return words_of(table);
+    if (!table) return std::unexpected(words_of_table(link, target.table, table.error()));
     return what(*table);
   });
 }

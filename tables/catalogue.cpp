@@ -4,24 +4,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <thread>
 
-#include "tables/attempt.h"
+#include "tables/catalogue_rows.h"
 #include "tables/change.h"
 #include "tables/create.h"
-#include "tables/encoded_rows.h"
-#include "tables/insert.h"
 #include "tables/names.h"
-#include "tables/remove.h"
 #include "tables/scan.h"
-#include "types/key.h"
 
 namespace chimera::tables {
 namespace {
 
 using types::Row;
-using types::Value;
 
 constexpr std::string_view schema_text = R"(
 relation namespaces = struct {
@@ -43,107 +37,7 @@ relation tables = struct {
 } key (namespace, database, table)
 )";
 
-/// The rows of a listing's key, and all of it in one string.
-std::string joined(const Row& row, std::size_t parts) {
-  std::string text;
-  for (std::size_t i = 0; i < parts; ++i) text += (i == 0 ? "" : "/") + row[i].as_bytes();
-  return text;
-}
-
-/// Nobody else makes a table beside the catalogue's own, nor renames or drops one of these.
-Result<> check_not_its_own(std::string_view name, bool is_new) {
-  if (is_new ? !name.starts_with("chimera/catalogue/") : !is_catalogues_own(name)) return {};
-  return std::unexpected(
-      Failure{Status::denied, fmt::format("{}: chimera/catalogue is for the catalogue's own tables.", name)});
-}
-
-Failure bad_name(std::string words) { return {Status::bad_text, std::move(words)}; }
-
-/// `NAMESPACE`, `NAMESPACE/DATABASE` or all three parts, as many as are wanted.
-Result<Row> parts_of(std::string_view name, std::size_t count) {
-  Row parts;
-  for (std::string_view rest = name;;) {
-    const std::string_view part = rest.substr(0, rest.find('/'));
-    if (!is_name_part(part)) {
-      return std::unexpected(bad_name(fmt::format("\"{}\" in \"{}\" is no identifier.", part, name)));
-    }
-    parts.push_back(Value::string(std::string(part)));
-    if (part.size() == rest.size()) break;
-    rest.remove_prefix(part.size() + 1);
-  }
-  if (parts.size() == count) return parts;
-  return std::unexpected(
-      bad_name(fmt::format("\"{}\" has {} parts, and {} were expected.", name, parts.size(), count)));
-}
-
-Result<> plan_row(OpenTable& table, Change& change, Row row) {
-  std::vector<Row> rows;
-  rows.push_back(std::move(row));
-  const auto encoded = EncodedRows::make(table.shape(), std::move(rows));
-  if (!encoded) return std::unexpected(encoded.error());
-  const std::uint32_t places[] = {0};
-  return plan_insert(table, change, *encoded, places);
-}
-
-Result<bool> is_there(OpenTable& table, Row key) {
-  const auto row = find_row(table, key);
-  if (!row) return std::unexpected(row.error());
-  return row->has_value();
-}
-
-/// Enters what is not there yet.
-Result<> plan_entry(OpenTable& table, Change& change, const Row& key, std::int64_t created) {
-  const auto there = is_there(table, key);
-  if (!there) return std::unexpected(there.error());
-  if (*there) {
-    change.join(table);
-    return {};
-  }
-  Row row = key;
-  row.push_back(Value::datetime(created));
-  return plan_row(table, change, std::move(row));
-}
-
-Result<> plan_removal(OpenTable& table, Change& change, Row key, std::string_view what) {
-  const std::string name = joined(key, key.size());
-  const auto row = find_row(table, key);
-  if (!row) return std::unexpected(row.error());
-  if (!*row) return std::unexpected(Failure{Status::not_found, fmt::format("There is no {} {}.", what, name)});
-  const std::uint64_t numbers[] = {**row};
-  return plan_remove(table, change, numbers, WhatIsGone::refused);
-}
-
-Row front_of(const Row& row, std::size_t count) {
-  return {row.begin(), row.begin() + static_cast<std::ptrdiff_t>(count)};
-}
-
-/// Of a table that is listed: one of its devices, its header or its schema cannot be read, or is not there.
-bool is_damage(const Failure& failure) {
-  return failure.status == Status::corrupt || failure.status == Status::not_found || failure.status == Status::bad_text;
-}
-
-/// Whether there is a row whose key begins with these values.
-Result<bool> has_below(OpenTable& table, const Row& parts) {
-  std::vector<std::uint8_t> prefix;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const types::Column& column = table.shape().relation.columns[i];
-    types::append_key(parts[i], column.type, column.nullable, prefix);
-  }
-  const KeyRange range = keys_with_prefix(std::move(prefix));
-  BTree::Range within;
-  within.low = range.low;
-  if (range.high) within.high = *range.high;
-  Entries found;
-  if (auto done = table.tree(primary_key).range(within, 1, found); !done)
-    return std::unexpected(std::move(done.error()));
-  return !found.empty();
-}
-
 }  // namespace
-
-struct Catalogue::Tables {
-  std::unique_ptr<OpenTable> spaces, databases, tables;
-};
 
 std::int64_t Catalogue::now() const {
   if (options_.now) return options_.now();
@@ -190,8 +84,7 @@ Result<> Catalogue::plan_itself(Tables& all, Change& to) {
   return {};
 }
 
-template <typename Plan>
-Result<> Catalogue::change(Plan plan) {
+Result<> Catalogue::change(const std::function<Result<>(Tables&, Change&)>& plan) {
   for (unsigned tries = 1;; ++tries) {
     auto all = open_all();
     Result<> done = {};
@@ -238,7 +131,7 @@ Result<> Catalogue::enter_table(const std::string& name) {
   return change([&](Tables& all, Change& to) -> Result<> {
     const auto table = open_table(*link_, options_.table.explained, name);
     if (table) (*table)->version().check(to.script);
-    if (!table && !is_damage(table.error())) return std::unexpected(table.error());
+    if (!table && !is_damaged_table(table.error())) return std::unexpected(table.error());
     if (auto left = table ? Result<>() : check_is_left(name); !left) return left;
     return plan_table(all, to, *parts);
   });
@@ -250,20 +143,6 @@ Result<> Catalogue::plan_table(Tables& all, Change& to, const Row& parts) {
   if (auto done = plan_entry(*all.spaces, to, front_of(parts, 1), created); !done) return done;
   if (auto done = plan_entry(*all.databases, to, front_of(parts, 2), created); !done) return done;
   return plan_entry(*all.tables, to, parts, created);
-}
-
-Result<> Catalogue::drop_table(const std::string& name) {
-  const auto parts = parts_of(name, 3);
-  if (!parts) return std::unexpected(parts.error());
-  if (auto others = check_not_its_own(name, false); !others) return others;
-  return change([&](Tables& all, Change& to) -> Result<> {
-    if (auto done = plan_removal(*all.tables, to, *parts, "table"); !done) return done;
-    const auto table = open_table(*link_, options_.table.explained, name);
-    if (!table && is_damage(table.error())) return plan_drop_by_name(*link_, to, name);
-    if (!table) return std::unexpected(table.error());
-    (*table)->version().check(to.script);
-    return plan_drop(*link_, to, (*table)->shape());
-  });
 }
 
 Result<> Catalogue::rename_table(const std::string& from, const std::string& to_name) {
@@ -303,30 +182,6 @@ Result<> Catalogue::create_database(std::string_view name) {
   return change([&](Tables& all, Change& to) -> Result<> {
     if (auto done = plan_entry(*all.spaces, to, front_of(*parts, 1), now()); !done) return done;
     return plan_entry(*all.databases, to, *parts, now());
-  });
-}
-
-Result<> Catalogue::drop_namespace(std::string_view space) {
-  const auto parts = parts_of(space, 1);
-  if (!parts) return std::unexpected(parts.error());
-  return change([&](Tables& all, Change& to) -> Result<> {
-    const auto below = has_below(*all.databases, *parts);
-    if (!below) return std::unexpected(below.error());
-    if (*below) return std::unexpected(Failure{Status::denied, fmt::format("There are databases in {}.", space)});
-    to.join(*all.databases);
-    return plan_removal(*all.spaces, to, *parts, "namespace");
-  });
-}
-
-Result<> Catalogue::drop_database(std::string_view name) {
-  const auto parts = parts_of(name, 2);
-  if (!parts) return std::unexpected(parts.error());
-  return change([&](Tables& all, Change& to) -> Result<> {
-    const auto below = has_below(*all.tables, *parts);
-    if (!below) return std::unexpected(below.error());
-    if (*below) return std::unexpected(Failure{Status::denied, fmt::format("There are tables in {}.", name)});
-    to.join(*all.tables);
-    return plan_removal(*all.databases, to, *parts, "database");
   });
 }
 

@@ -47,6 +47,14 @@ class Catalogue {
   [[nodiscard]] Result<> drop_namespace(std::string_view space);
   /// `denied`: there are tables in it.
   [[nodiscard]] Result<> drop_database(std::string_view name);
+  /// How much has gone with a place.
+  struct Dropped {
+    std::uint64_t tables = 0, databases = 0;
+  };
+  /// Deletes a `NAMESPACE` or `NAMESPACE/DATABASE` with all that is in it, in one transaction; where that would be too
+  /// large in several, each of which drops whole tables, and the last of which the place: interrupted it can be done
+  /// again. `denied`: it holds the catalogue's own tables.
+  [[nodiscard]] Result<Dropped> drop_all(std::string_view within);
 
   /// Lists all tables that are there and are not listed, by the names of their devices; before that, where one of the
   /// catalogue's own tables is damaged or is not there, all three are made anew: the times at which tables were created
@@ -67,13 +75,15 @@ class Catalogue {
   [[nodiscard]] Result<> make_all();
   static void plan_all(Change& change);
   [[nodiscard]] Result<> plan_table(Tables& all, Change& to, const types::Row& parts);
+  [[nodiscard]] Result<> plan_devices_go(Change& to, const std::string& name);
+  [[nodiscard]] Result<Dropped> plan_drop_all(Tables& all, Change& to, const types::Row& parts, std::uint64_t most);
+  [[nodiscard]] Result<> plan_drop_place(Tables& all, Change& to, const types::Row& parts, Dropped& dropped);
   [[nodiscard]] Result<> enter_table(const std::string& name);
   [[nodiscard]] Result<> check_is_left(const std::string& name);
   [[nodiscard]] Result<bool> is_whole();
   [[nodiscard]] Result<std::vector<std::string>> tables_by_devices();
   [[nodiscard]] Result<> plan_itself(Tables& all, Change& to);
-  template <typename Plan>
-  [[nodiscard]] Result<> change(Plan plan);
+  [[nodiscard]] Result<> change(const std::function<Result<>(Tables&, Change&)>& plan);
   [[nodiscard]] std::int64_t now() const;
 
   Link* link_;

@@ -2,6 +2,7 @@
 """chimera table index and column: what tables with rows get and lose, on a store and against a server."""
 
 import json
+import re
 import unittest
 
 import table_test
@@ -93,7 +94,11 @@ class Shape(table_test.Tables):
                     self.assertIn(words, self.refused("drop", target, name, status=2))
                 for name in ("chimera", "chimera/catalogue"):
                     self.assertIn(f"{name} holds the catalogue's own tables", self.refused("drop", target, name, "--all"))
-                self.assertIn("delete device", self.table("drop", target, "lib", "--all", "--explain"))
+                program = self.table("drop", target, "lib", "--all", "--explain")
+                for what in ("everything of lib/main/two goes", "everything of lib/old/three goes",
+                             "the header of chimera/catalogue/databases:", "the header of chimera/catalogue/namespaces:"):
+                    self.assertIn(what, program)
+                self.assertEqual(re.findall(r"^(begin|commit)\b", program, re.MULTILINE), ["begin", "commit"])
                 self.assertEqual(self.table("list", target), before)
                 self.table("drop", target, "lib/old/three")
                 self.table("drop", target, "shop/main/four")

@@ -278,7 +278,10 @@ class Refused(Tables):
         for arguments, said in (
                 (["get", self.store, books, "x"], "Column id: 'x' "),
                 (["get", self.store, books, "1", "2"], "The key of lib/main/books is (id): 1 values, and 2 are given."),
-                (["get", self.store, "lib/main/boks", "1"], "lib/main/boks"),
+                (["get", self.store, "lib/main/boks", "1"], "There is no table lib/main/boks; did you mean lib/main/books?"),
+                (["count", self.store, "lib/main/other"], "There is no table lib/main/other. There is lib/main/books."),
+                (["column", "drop", self.store, "lib/mian/books", "id"], "There is no database lib/mian; did you mean lib/main?"),
+                (["rename", self.store, "lob/main/books", "a/b/c"], "There is no namespace lob; did you mean lib?"),
                 (["scan", self.store, books, "--where", "prise > 1"], 'where:1:1: books has no column "prise"; did you mean "price"?'),
                 (["scan", self.store, books, "--columns", "id,what"], "has no column what"),
                 (["scan", self.store, books, "--index", "what", "--from", "1"], "has no index what"),
@@ -290,7 +293,7 @@ class Refused(Tables):
                 (["column", "add", self.store, books, "x: strang"], '"x: strang" is no column: '),
                 (["column", "add", self.store, books, "x: u8"], "There are rows: column x has to be nullable"),
                 (["column", "drop", self.store, books, "id"], "id"),
-                (["drop", self.store, "lib/main/boks"], "lib/main/boks"),
+                (["drop", self.store, "lib/main/boks"], "There is no table lib/main/boks; did you mean lib/main/books?"),
                 (["export", self.store, books, "books.csv"], "books.csv exists already: with --force")):
             with self.subTest(arguments):
                 self.assertIn(said, self.refused(*arguments))

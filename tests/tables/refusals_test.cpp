@@ -93,6 +93,18 @@ TEST_CASE("a namespace or database is not dropped under a table that comes meanw
   const auto databases = catalogue.databases("bare");
   REQUIRE_OK(databases);
   CHECK_EQ(databases->size(), 2);
+  // What comes while all goes, goes too.
+  ForestalledLink fourth(rig.ground.machine, make("bare/late/t"));
+  const auto dropped = Catalogue(fourth).drop_all("bare");
+  REQUIRE_OK(dropped);
+  CHECK_EQ(dropped->tables, 3);
+  CHECK_EQ(dropped->databases, 3);
+  REQUIRE_OK(catalogue.create_database("bare/empty"));
+  ForestalledLink fifth(rig.ground.machine, make("bare/empty/t"));
+  CHECK_EQ(Catalogue(fifth).drop_all("bare/empty")->tables, 1);
+  ForestalledLink sixth(rig.ground.machine, [&] { REQUIRE_OK(catalogue.create_database("bare/late")); });
+  CHECK_EQ(Catalogue(sixth).drop_all("bare")->databases, 1);
+  CHECK_EQ(catalogue.namespaces()->size(), 3);
 }
 
 TEST_CASE("parts of values that cannot be written") {
