@@ -55,7 +55,7 @@ class Fio:
         rw = {"random": "rand", "sequential": ""}[row.order] + row.way
         options = {"name": "row", "ioengine": "nbd", "uri": server.uri, "thread": 1, "rw": rw, "bs": row.block,
                    "iodepth": row.depth, "size": span, "runtime": seconds, "time_based": 1, "norandommap": 1,
-                   "randseed": seed, "percentile_list": "50:99"}
+                   "randrepeat": 0, "randseed": seed, "percentile_list": "50:99"}
         if row.way == "write":
             options["end_fsync"] = 1
         if row.flush_every:

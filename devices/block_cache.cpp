@@ -146,12 +146,14 @@ void BlockCache::insert(FrameId id, const Slot& slot) {
     frame.next = bucket;
   });
   bucket = id;
+  if (holds_node(id)) ++node_count_;
 }
 
 void BlockCache::remove(FrameId id) {
   FrameId* link = &buckets_[bucket_of(frames_[id].address)];
   while (*link != id) link = &frames_[*link].next;
   *link = frames_[id].next;
+  if (holds_node(id)) --node_count_;
   change(id, [](Frame& frame) {
     frame.address = 0;
     frame.next = no_frame;
@@ -191,16 +193,19 @@ FrameId BlockCache::take() {
     --evictable_;
     return never_used_++;
   }
-  for (;; hand_ = (hand_ + 1) % static_cast<FrameId>(frames_.size())) {
+  // Where little else may go, nobody is to wait until it is a node's turn.
+  constexpr unsigned most_spared = 4096;
+  for (unsigned spared = 0;; hand_ = (hand_ + 1) % static_cast<FrameId>(frames_.size())) {
     Frame& frame = frames_[hand_];
     if (!frame.evictable()) continue;
     if ((frame.flags & Frame::was_used) != 0) {
-      frame.flags &= static_cast<std::uint16_t>(~(Frame::was_used | Frame::was_spared));
+      frame.flags &= static_cast<std::uint16_t>(~Frame::was_used);
+      frame.rounds = 0;
       continue;
     }
-    // A node leads to 256 blocks, so it may stay for another round.
-    if ((frame.flags & (Frame::is_node | Frame::was_spared)) == Frame::is_node) {
-      frame.flags |= Frame::was_spared;
+    if (holds_node(hand_) && frame.rounds < node_rounds() && spared < most_spared) {
+      ++frame.rounds;
+      ++spared;
       continue;
     }
     const FrameId id = hand_;

@@ -142,7 +142,7 @@ class BlockCache {
   struct Frame {
     static constexpr std::uint16_t is_loading = 1, is_dirty = 2, is_frozen = 4, is_doomed = 8, was_used = 16,
                                    is_ahead = 32, is_writing = 64, is_written = 128, is_node = 256, has_unsettled = 512,
-                                   was_spared = 1024, is_named = 2048;
+                                   is_named = 1024;
     std::uint64_t address = 0;
     FrameId next = no_frame;  ///< in its bucket
     std::uint32_t place = 0;  ///< dirty: index in dirty_; loading: index in loads_
@@ -150,6 +150,7 @@ class BlockCache {
     std::uint32_t pins = 0;
     std::uint32_t birth = 0;  ///< its block's generation, the lower half
     std::uint16_t flags = 0;
+    std::uint8_t rounds = 0;  ///< that it was spared for, being a node that nobody had used since the one before
 
     [[nodiscard]] bool evictable() const {
       return address != 0 && pins == 0 && (flags & (is_loading | is_dirty | is_frozen | is_doomed | is_writing)) == 0;
@@ -163,6 +164,10 @@ class BlockCache {
     return (address + (address / group_blocks) * 0x9E3779B97F4A7C15ull) & (buckets_.size() - 1);
   }
   void map_arena(std::size_t bytes);
+  /// So often the hand passes a node that nobody uses before it has to go. A node leads to 256 blocks, and while it is
+  /// missing each of them takes a read more: one pass over much data, a backup for instance, is not to cost others
+  /// their maps. Where nodes take much of the cache they may stay for one round.
+  [[nodiscard]] unsigned node_rounds() const { return node_count_ <= frames_.size() / 4 ? 64 : 1; }
   FrameId take();
   void insert(FrameId id, const Slot& slot);
   void remove(FrameId id);
@@ -185,6 +190,7 @@ class BlockCache {
   std::vector<FrameId> dirty_;
   std::deque<Placed> settled_;  ///< in the order in which they became dirty; some have been freed since
   std::size_t frozen_count_ = 0;
+  std::size_t node_count_ = 0;
   std::vector<std::unique_ptr<Hints>> hints_;
   std::vector<std::uint32_t> free_hints_;
   std::size_t most_hints_ = 0;
