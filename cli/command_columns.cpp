@@ -89,27 +89,29 @@ Command make_table_column_command(CLI::App& program) {
   CLI::App& group = add_group(program, "column", "Columns of a table: add, drop, rename, get, put, compress",
                               "Whoever has the table open meanwhile goes on with what it is then.");
   return group_of(
-      group, {add_subcommand(group, "add", "Add a column behind all others",
-                             "  chimera table column add store.img shop/main/orders \"note: string nullable\"\n"
-                             "  chimera table column add store.img shop/main/orders \"paid: bool default false\"\n"
-                             "\nThe rows that are there get its default, or null.",
-                             "COLUMN", "The column as a schema writes it, NAME: TYPE and so on", add),
-              add_subcommand(group, "drop", "Drop a column with its values",
-                             "  chimera table column drop store.img shop/main/orders note\n"
-                             "\nThe indexes that it is part of go too. A column of the primary key stays.",
-                             "COLUMN", "The column's name", drop),
-              add_subcommand(group, "rename", "Give a column another name",
-                             "  chimera table column rename store.img shop/main/orders note remark\n", "COLUMN",
-                             "The column's name", rename),
-              make_column_get_command(group), make_column_put_command(group),
-              add_subcommand(group, "compress", "Keep the long values of a column compressed",
-                             "  chimera table column compress store.img shop/main/orders note\n"
-                             "\nThose that are there too, in place, while others go on. Values of more than 12 bytes,\n"
-                             "one by one, with zstd. A column of a fixed width is not compressed.",
-                             "COLUMN", "The column's name", compress),
-              add_subcommand(group, "decompress", "Keep the long values of a column as they are",
-                             "  chimera table column decompress store.img shop/main/orders note\n", "COLUMN",
-                             "The column's name", decompress)});
+      group,
+      {add_subcommand(group, "add", "Add a column behind all others",
+                      "  chimera table column add store.img shop/main/orders \"note: string nullable\"\n"
+                      "  chimera table column add store.img shop/main/orders \"paid: bool default false\"\n"
+                      "\nThe rows that are there get its default, or null.",
+                      "COLUMN", "The column as a schema writes it, NAME: TYPE and so on", add),
+       add_subcommand(group, "drop", "Drop a column with its values",
+                      "  chimera table column drop store.img shop/main/orders note\n"
+                      "\nThe indexes that it is part of go too. A column of the primary key stays.",
+                      "COLUMN", "The column's name", drop),
+       add_subcommand(group, "rename", "Give a column another name",
+                      "  chimera table column rename store.img shop/main/orders note remark\n", "COLUMN",
+                      "The column's name", rename),
+       make_column_get_command(group), make_column_put_command(group),
+       add_subcommand(group, "compress", "Keep the values of a column compressed",
+                      "  chimera table column compress store.img shop/main/orders note\n"
+                      "\nThose that are there too, in place, while others go on, with zstd: long values one by one,\n"
+                      "a column of a fixed width in pieces of 64 KiB. Where such a one has been changed here and\n"
+                      "there, do it again.",
+                      "COLUMN", "The column's name", compress),
+       add_subcommand(group, "decompress", "Keep the values of a column as they are",
+                      "  chimera table column decompress store.img shop/main/orders note\n", "COLUMN",
+                      "The column's name", decompress)});
 }
 
 }  // namespace chimera::cli

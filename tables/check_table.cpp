@@ -12,6 +12,7 @@
 #include "tables/cover.h"
 #include "tables/encoded_rows.h"
 #include "tables/heap_check.h"
+#include "tables/packed_check.h"
 #include "tables/row_numbers.h"
 #include "tables/row_reader.h"
 #include "tables/row_writes.h"
@@ -29,8 +30,8 @@ class Check {
       : table_(table), shape_(table.shape()), tell_(tell) {}
 
   Result<TableReport> run() {
-    for (auto part : {&Check::check_lengths, &Check::check_trees, &Check::begin_heaps, &Check::check_rows,
-                      &Check::finish_heaps, &Check::check_free_rows}) {
+    for (auto part : {&Check::check_lengths, &Check::check_packed, &Check::check_trees, &Check::begin_heaps,
+                      &Check::check_rows, &Check::finish_heaps, &Check::check_free_rows}) {
       if (auto done = (this->*part)(); !done) return std::unexpected(std::move(done.error()));
     }
     if (report_.rows != table_.header().live) {
@@ -67,7 +68,18 @@ class Check {
       const std::uint64_t needed = table_.header().tail * shape_.columns[column].width;
       if (length >= needed) continue;
       problem(fmt::format("column {} has {} bytes, and needs {}", shape_.column_name(column), length, needed));
-      is_short_ = true;
+      are_unreadable_ = true;
+    }
+    return {};
+  }
+
+  Result<> check_packed() {
+    if (are_unreadable_) return {};
+    for (std::uint32_t column = 0; column < shape_.columns.size(); ++column) {
+      if (shape_.columns[column].is_variable()) continue;
+      const auto readable = check_pieces(table_, column, [this](const std::string& words) { problem(words); });
+      if (!readable) return std::unexpected(readable.error());
+      are_unreadable_ = are_unreadable_ || !*readable;
     }
     return {};
   }
@@ -111,7 +123,7 @@ class Check {
   }
 
   Result<> check_rows() {
-    if (is_short_) return {};
+    if (are_unreadable_) return {};
     all_columns_.resize(shape_.columns.size());
     std::iota(all_columns_.begin(), all_columns_.end(), 0u);
     RowReader reader(table_);
@@ -264,7 +276,7 @@ class Check {
 
   Result<> check_free_rows() {
     const TableHeader& header = table_.header();
-    if (shape_.keeps_order() || is_short_) return {};
+    if (shape_.keeps_order() || are_unreadable_) return {};
     if (header.live + header.free != header.tail) {
       problem(fmt::format("{} rows and {} free ones are not {}", header.live, header.free, header.tail));
     }
@@ -293,7 +305,7 @@ class Check {
   const TableShape& shape_;
   const std::function<void(std::string)>& tell_;
   TableReport report_;
-  bool is_short_ = false;
+  bool are_unreadable_ = false;  ///< the entries of some rows
   std::vector<std::uint32_t> all_columns_;
   std::uint64_t unfinished_size_ = 0, unfinished_rows_ = 0;  ///< of the index that is being added
   /// Rows that are there, or listed as free. The header may name a tail that no memory could hold a bit each for.

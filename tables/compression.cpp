@@ -32,6 +32,12 @@ types::Result<std::vector<std::uint8_t>> decompress(std::span<const std::uint8_t
   return content;
 }
 
+bool decompress_into(std::span<const std::uint8_t> bytes, std::span<std::uint8_t> to) {
+  const std::size_t frame = ZSTD_findFrameCompressedSize(bytes.data(), bytes.size());
+  if (ZSTD_isError(frame) != 0 || ZSTD_getFrameContentSize(bytes.data(), frame) != to.size()) return false;
+  return ZSTD_decompress(to.data(), to.size(), bytes.data(), frame) == to.size();
+}
+
 types::Result<types::Value> value_of_compressed(std::span<const std::uint8_t> bytes, std::uint64_t size,
                                                 const types::Type& type) {
   const types::Result<std::vector<std::uint8_t>> content = decompress(bytes, size);

@@ -21,6 +21,9 @@ inline constexpr std::uint64_t largest_content = 256 << 20;
 [[nodiscard]] types::Result<std::vector<std::uint8_t>> decompress(std::span<const std::uint8_t> bytes,
                                                                   std::uint64_t size);
 
+/// The same of a frame whose content fills `to`. False: it is none, and `to` is anything then.
+[[nodiscard]] bool decompress_into(std::span<const std::uint8_t> bytes, std::span<std::uint8_t> to);
+
 [[nodiscard]] types::Result<types::Value> value_of_compressed(std::span<const std::uint8_t> bytes, std::uint64_t size,
                                                               const types::Type& type);
 

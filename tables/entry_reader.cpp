@@ -40,10 +40,49 @@ void EntryReader::plan(std::span<const std::uint64_t> rows) {
   }
 }
 
+/// Which of the columns have packed pieces where something is to be read.
+Result<> EntryReader::find_packed(std::span<const std::uint32_t> columns) {
+  for (const std::uint32_t column : columns) {
+    unpacked_[column].is_read = false;
+    if (table_.packed(column) == nullptr) continue;
+    const auto found = pieces_.are_packed(column, ranges_of(column));
+    if (!found) return std::unexpected(found.error());
+    unpacked_[column].is_read = *found;
+  }
+  return {};
+}
+
+Result<> EntryReader::read_packed(std::span<const std::uint32_t> columns) {
+  for (const std::uint32_t column : columns) {
+    if (!is_packed(column)) continue;
+    if (auto done = pieces_.read(column, ranges_of(column), unpacked_[column].bytes); !done) return done;
+  }
+  return {};
+}
+
+std::span<const ByteRange> EntryReader::ranges_of(std::uint32_t column) {
+  const std::uint32_t width = table_.shape().columns[column].width;
+  ranges_.clear();
+  for (const Span& span : spans_) ranges_.push_back({span.first * width, span.count * width});
+  return ranges_;
+}
+
+/// Reads the spans.
+Result<> EntryReader::run(std::span<const std::uint32_t> columns, bool with_states) {
+  if (!unpacked_.empty()) {
+    if (auto done = find_packed(columns); !done) return done;
+  }
+  Reading reading(table_.script, table_.version());
+  ask(columns, with_states);
+  if (auto done = reading.run(table_.link(), answers_); !done) return done;
+  return unpacked_.empty() ? Result<>() : read_packed(columns);
+}
+
 void EntryReader::ask(std::span<const std::uint32_t> columns, bool with_states) {
   Script& script = table_.script;
   const TableShape& shape = table_.shape();
   for (const std::uint32_t column : columns) {
+    if (is_packed(column)) continue;
     const std::uint32_t width = shape.columns[column].width;
     for (const Span& span : spans_) {
       script.note([&] {
@@ -65,9 +104,7 @@ Result<> EntryReader::read(std::span<const std::uint64_t> rows, std::span<const 
                            bool with_states) {
   count_ = rows.size();
   plan(rows);
-  Reading reading(table_.script, table_.version());
-  ask(columns, with_states);
-  if (auto done = reading.run(table_.link(), answers_); !done) return done;
+  if (auto done = run(columns, with_states); !done) return done;
   gather(rows, columns, with_states);
   return {};
 }
@@ -76,13 +113,12 @@ Result<> EntryReader::read_run(std::uint64_t first, std::size_t count, std::span
                                bool with_states) {
   count_ = count;
   spans_.assign(1, {first, count});
-  Reading reading(table_.script, table_.version());
-  ask(columns, with_states);
-  if (auto done = reading.run(table_.link(), answers_); !done) return done;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    columns_[columns[i]] = answers_.bytes(first_answer + i).data();
+  if (auto done = run(columns, with_states); !done) return done;
+  std::size_t answer = first_answer;
+  for (const std::uint32_t column : columns) {
+    columns_[column] = is_packed(column) ? unpacked_[column].bytes.data() : answers_.bytes(answer++).data();
   }
-  if (with_states) states_ = answers_.bytes(first_answer + columns.size()).data();
+  if (with_states) states_ = answers_.bytes(answer).data();
   return {};
 }
 
@@ -90,26 +126,36 @@ void EntryReader::gather(std::span<const std::uint64_t> rows, std::span<const st
                          bool with_states) {
   gathered_.resize(columns_.size());
   std::size_t answer = first_answer;
+  const auto answered = [&](std::size_t span) { return answers_.bytes(answer + span).data(); };
   for (const std::uint32_t column : columns) {
-    columns_[column] = gather_one(rows, answer, table_.shape().columns[column].width, gathered_[column]);
+    const std::size_t width = table_.shape().columns[column].width;
+    if (is_packed(column)) {
+      std::size_t at_span = 0, begin = 0;  // spans are asked for in their order
+      const auto unpacked = [&](std::size_t span) {
+        for (; at_span < span; ++at_span) begin += spans_[at_span].count * width;
+        return unpacked_[column].bytes.data() + begin;
+      };
+      columns_[column] = gather_one(rows, width, gathered_[column], unpacked);
+      continue;
+    }
+    columns_[column] = gather_one(rows, width, gathered_[column], answered);
     answer += spans_.size();
   }
-  if (with_states) states_ = gather_one(rows, answer, 1, gathered_states_);
+  if (with_states) states_ = gather_one(rows, 1, gathered_states_, answered);
 }
 
-const std::uint8_t* EntryReader::gather_one(std::span<const std::uint64_t> rows, std::size_t answer, std::size_t width,
-                                            std::vector<std::uint8_t>& into) {
+/// `bytes_of`: where those of a span begin.
+template <typename BytesOf>
+const std::uint8_t* EntryReader::gather_one(std::span<const std::uint64_t> rows, std::size_t width,
+                                            std::vector<std::uint8_t>& into, const BytesOf& bytes_of) {
   const bool as_it_stands =
       spans_.size() == 1 && spans_[0].count == rows.size() && std::ranges::is_sorted(rows, std::ranges::less_equal());
-  if (as_it_stands) return answers_.bytes(answer).data();
+  if (as_it_stands) return bytes_of(0);
   into.resize(rows.size() * width);
   std::size_t span = 0;
-  const std::uint8_t* bytes = rows.empty() ? nullptr : answers_.bytes(answer).data();
+  const std::uint8_t* bytes = rows.empty() ? nullptr : bytes_of(0);
   for (const std::uint32_t place : order_) {
-    while (rows[place] >= spans_[span].first + spans_[span].count) {
-      ++span;
-      bytes = answers_.bytes(answer + span).data();
-    }
+    while (rows[place] >= spans_[span].first + spans_[span].count) bytes = bytes_of(++span);
     std::memcpy(&into[place * width], bytes + (rows[place] - spans_[span].first) * width, width);
   }
   return into.data();

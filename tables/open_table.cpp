@@ -38,8 +38,20 @@ OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> sha
   for (BTree& tree : trees_) {
     if (explained) tree.explain();
   }
+  make_packed();
   for (Heap& heap : heaps_) {
     if (explained) heap.explain();
+  }
+}
+
+void OpenTable::make_packed() {
+  if (header_.format != TableHeader::format_with_packed || !shape_->has_packed_columns()) return;
+  packed_.resize(shape_->columns.size());
+  for (std::uint32_t column = 0; column < packed_.size(); ++column) {
+    const ColumnFile& file = shape_->columns[column];
+    if (file.is_variable() || !shape_->relation.columns[column].compressed) continue;
+    packed_[column] =
+        std::make_unique<PackedPieces>(link_, version_, file.device, shape_->column_name(column), explained_);
   }
 }
 
@@ -51,12 +63,17 @@ std::uint64_t OpenTable::planned_version() {
 void OpenTable::emit(Script& into) {
   for (const BTree& tree : trees_) tree.emit(into);
   for (const Heap& heap : heaps_) heap.emit(into);
+  for (const auto& pieces : packed_) {
+    if (pieces) pieces->emit(into);
+  }
   planned_version();
   into.note([&] {
     return fmt::format("the header of {}: version {}, {} rows", shape_->name, planned_.version, planned_.live);
   });
   const TableHeader::Bytes bytes = planned_.bytes();
-  const std::size_t first = planned_.gone == header_.gone ? TableHeader::version_offset : TableHeader::gone_offset;
+  const std::size_t first = planned_.format != header_.format ? TableHeader::format_offset
+                            : planned_.gone != header_.gone   ? TableHeader::gone_offset
+                                                              : TableHeader::version_offset;
   into.write_bytes(shape_->header, first, std::span(bytes).subspan(first));
   if (planned_.entered == header_.entered) return;
   into.note([&] { return fmt::format("rows below {} are in the index that is being added", planned_.entered); });
@@ -78,6 +95,9 @@ void OpenTable::keep() {
   version_.number = header_.version;
   for (BTree& tree : trees_) tree.keep();
   for (Heap& heap : heaps_) heap.keep();
+  for (const auto& pieces : packed_) {
+    if (pieces) pieces->keep();
+  }
   last_in_order = planned_last_in_order;
 }
 
@@ -87,6 +107,9 @@ void OpenTable::abandon() {
   planned_ = header_;
   for (BTree& tree : trees_) tree.abandon();
   for (Heap& heap : heaps_) heap.abandon();
+  for (const auto& pieces : packed_) {
+    if (pieces) pieces->abandon();
+  }
   planned_last_in_order = last_in_order;
 }
 
@@ -97,6 +120,9 @@ void OpenTable::renew(const TableHeader& header) {
     if (safeguards::old_nodes_are_forgotten) tree.forget();
   }
   for (Heap& heap : heaps_) heap.forget();
+  for (const auto& pieces : packed_) {
+    if (pieces && safeguards::old_pieces_are_forgotten) pieces->forget();
+  }
   last_in_order.reset();
   planned_last_in_order.reset();
 }

@@ -14,6 +14,7 @@
 #include "tables/btree.h"
 #include "tables/heap.h"
 #include "tables/link.h"
+#include "tables/packed_pieces.h"
 #include "tables/script.h"
 #include "tables/table_header.h"
 #include "tables/table_shape.h"
@@ -46,6 +47,9 @@ class OpenTable {
   [[nodiscard]] const Version& version() const { return version_; }
   [[nodiscard]] BTree& tree(std::size_t index) { return trees_[index]; }
   [[nodiscard]] Heap& heap(std::size_t number) { return heaps_[number]; }
+  /// Of a column that may have packed pieces: which they are. Null of all others.
+  [[nodiscard]] PackedPieces* packed(std::uint32_t column) { return packed_.empty() ? nullptr : packed_[column].get(); }
+  [[nodiscard]] bool has_packed_columns() const { return !packed_.empty(); }
   [[nodiscard]] Link& link() { return link_; }
   [[nodiscard]] bool is_explained() const { return explained_; }
 
@@ -84,6 +88,7 @@ class OpenTable {
   bool has_given_back = false;
 
  private:
+  void make_packed();
   std::uint64_t planned_version();
 
   Link& link_;
@@ -95,6 +100,7 @@ class OpenTable {
   bool forgets_ = false;
   std::deque<BTree> trees_;
   std::deque<Heap> heaps_;
+  std::vector<std::unique_ptr<PackedPieces>> packed_;  ///< by column; empty where none may have packed pieces
 };
 
 /// Reads the shape and header of a table; `not_found` if there is no table of that name.

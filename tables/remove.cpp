@@ -127,7 +127,10 @@ Result<> plan_truncate(OpenTable& table, Change& change) {
   const TableShape& shape = table.shape();
   change.script.note([] { return std::string("every column is empty"); });
   Program program;
-  for (const ColumnFile& column : shape.columns) program.write_length(column.device, 0);
+  for (std::uint32_t column = 0; column < shape.columns.size(); ++column) {
+    program.write_length(shape.columns[column].device, 0);
+    if (table.packed(column) != nullptr) program.clear_metadata(shape.columns[column].device, 0, packed::most_pieces);
+  }
   program.write_length(shape.free, 0);
   program.clear_metadata(shape.header, 0, most_rows);
   change.script.add(program);

@@ -9,6 +9,7 @@
 
 #include "isa/bytes.h"
 #include "tables/contents.h"
+#include "tables/packed_writes.h"
 #include "tables/predicate.h"
 #include "tables/row_numbers.h"
 #include "types/key.h"
@@ -43,14 +44,24 @@ Result<> write_column(OpenTable& table, Change& change, const EncodedRows& rows,
     if (auto done = place_contents(table, column, encoded.longs, placing.places, filled); !done) return done;
     entries = filled;
   }
+  const std::vector<RowRun> runs = runs_of(placing.numbers);
+  const bool may_be_packed = table.packed(column) != nullptr;
+  if (may_be_packed) {
+    if (auto done = plan_plain_under(table, change, column, runs); !done) return done;
+  }
   std::vector<std::uint8_t> scratch;
-  for (const RowRun& run : runs_of(placing.numbers)) {
+  for (const RowRun& run : runs) {
     change.script.note([&] {
       return fmt::format("column {}, rows {} to {}", table.shape().column_name(column), run.row,
                          run.row + run.count - 1);
     });
-    change.script.write_bytes(file.device, run.row * file.width,
-                              entries_at(entries, file.width, placing.places.subspan(run.first, run.count), scratch));
+    const std::span<const std::uint8_t> written =
+        entries_at(entries, file.width, placing.places.subspan(run.first, run.count), scratch);
+    if (may_be_packed) {
+      write_entries(table, change, column, run.row * file.width, written);
+    } else {
+      change.script.write_bytes(file.device, run.row * file.width, written);
+    }
   }
   return {};
 }

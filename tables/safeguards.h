@@ -24,6 +24,8 @@ CHIMERA_SAFEGUARD openings_are_checked = true;
 CHIMERA_SAFEGUARD answers_are_confirmed = true;
 /// Trees and heaps forget what they have read when somebody else has changed the table.
 CHIMERA_SAFEGUARD old_nodes_are_forgotten = true;
+/// So is forgotten which pieces of columns were packed.
+CHIMERA_SAFEGUARD old_pieces_are_forgotten = true;
 
 #undef CHIMERA_SAFEGUARD
 

@@ -180,9 +180,10 @@ class Table {
   [[nodiscard]] Result<> put_column(std::string_view column, std::uint64_t count,
                                     const std::function<Result<types::Value>()>& next);
 
-  /// Keeps the long values of a variable column compressed from now on, or no longer, and rewrites those that are
-  /// there, piece by piece, while others go on. Interrupted it leaves some of each kind, which all can be read: do it
-  /// again. `unsupported`: the column is of a fixed width.
+  /// Keeps a column compressed from now on, or no longer, and rewrites what is there, piece by piece, while others go
+  /// on: of a variable column the long values, one by one; of one of a fixed width pieces of 64 KiB. Interrupted it
+  /// leaves some of each kind, which all can be read: do it again. `busy`: somebody else has done the opposite
+  /// meanwhile.
   [[nodiscard]] Result<> compress_column(std::string_view column, bool compressed);
 
   static constexpr std::size_t most_batch_rows = 65536;
@@ -220,6 +221,9 @@ class Table {
   [[nodiscard]] Result<> drop_column_once(std::string_view column);
   [[nodiscard]] Result<> release_column(std::string_view name);
   [[nodiscard]] Result<> empty_column(std::string_view column);
+  [[nodiscard]] Result<> rewrite_values(std::string_view column, bool compressed);
+  [[nodiscard]] Result<> pack_column(std::string_view column);
+  [[nodiscard]] Result<> unpack_column(std::string_view column);
   [[nodiscard]] Result<Aggregate> aggregate_once(std::string_view column, std::string_view where);
 
   Link* link_;

@@ -15,17 +15,18 @@ namespace {
 /// Rows of one transaction, and bytes of their values, about.
 constexpr std::size_t most_at_once = 1024;
 
-Result<std::uint32_t> variable_column(const TableShape& shape, std::string_view name) {
+Result<std::uint32_t> column_named(const TableShape& shape, std::string_view name) {
   const auto column = shape.relation.find(name);
-  if (!column)
-    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
-  if (shape.columns[*column].is_variable()) return static_cast<std::uint32_t>(*column);
-  return std::unexpected(
-      Failure{Status::unsupported,
-              fmt::format("Column {} is of a fixed width: where a value stands follows from its row's number, so it "
-                          "cannot take less room. What is compressed is the long values of strings, blobs, arrays and "
-                          "the like.",
-                          name)});
+  if (column) return static_cast<std::uint32_t>(*column);
+  return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
+}
+
+/// The column's place; `busy`: another one has its name by now.
+Result<std::uint32_t> variable_column(const TableShape& shape, std::string_view name) {
+  const auto column = column_named(shape, name);
+  if (!column || shape.columns[*column].is_variable()) return column;
+  return std::unexpected(Failure{
+      Status::busy, fmt::format("Another column of {} has got the name {} meanwhile: do it again.", shape.name, name)});
 }
 
 /// Plans that the long values of some rows are put anew, in the other form.
@@ -75,6 +76,17 @@ Result<> plan_rewrite(OpenTable& table, Change& change, RowReader& reader, std::
 }  // namespace
 
 Result<> Table::compress_column(std::string_view name, bool compressed) {
+  const auto is_variable = retry<bool>([&](OpenTable& table) -> Result<bool> {
+    const auto column = column_named(table.shape(), name);
+    if (!column) return std::unexpected(column.error());
+    return table.shape().columns[*column].is_variable();
+  });
+  if (!is_variable) return std::unexpected(is_variable.error());
+  if (*is_variable) return rewrite_values(name, compressed);
+  return compressed ? pack_column(name) : unpack_column(name);
+}
+
+Result<> Table::rewrite_values(std::string_view name, bool compressed) {
   const auto make = [&](const OpenTable& table) -> Result<types::Relation> {
     const auto column = variable_column(table.shape(), name);
     if (!column) return std::unexpected(column.error());

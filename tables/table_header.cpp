@@ -11,7 +11,6 @@ namespace chimera::tables {
 namespace {
 
 constexpr std::array<std::uint8_t, 8> magic = {'c', 'h', 'i', 'm', 'T', 'a', 'b', 'l'};
-constexpr std::uint32_t format = 1;
 
 void store(TableHeader::Bytes& bytes, std::size_t at, std::uint64_t value) {
   std::memcpy(&bytes[at], &value, sizeof value);
@@ -22,7 +21,7 @@ void store(TableHeader::Bytes& bytes, std::size_t at, std::uint64_t value) {
 TableHeader::Bytes TableHeader::bytes() const {
   Bytes bytes{};
   std::ranges::copy(magic, bytes.begin());
-  std::memcpy(&bytes[8], &format, sizeof format);
+  std::memcpy(&bytes[format_offset], &format, sizeof format);
   std::memcpy(&bytes[gone_offset], &gone, sizeof gone);
   store(bytes, version_offset, version);
   store(bytes, shape_offset, shape);
@@ -37,12 +36,14 @@ std::expected<TableHeader, std::string> TableHeader::parse(std::span<const std::
   if (bytes.size() != size || !std::ranges::equal(bytes.first(magic.size()), magic)) {
     return std::unexpected("There is no table's header at the beginning of the device.");
   }
-  if (const auto given = load<std::uint32_t>(&bytes[8]); given != format) {
-    return std::unexpected(
-        fmt::format("The table has format {}, and this program knows format {} alone.", given, format));
+  if (const auto given = load<std::uint32_t>(&bytes[format_offset]);
+      given < first_format || given > format_with_packed) {
+    return std::unexpected(fmt::format("The table has format {}, and this program knows formats {} and {} alone.",
+                                       given, first_format, format_with_packed));
   }
   const auto at = [&bytes](std::size_t place) { return load<std::uint64_t>(&bytes[place]); };
-  const TableHeader header{.version = at(version_offset),
+  const TableHeader header{.format = load<std::uint32_t>(&bytes[format_offset]),
+                           .version = at(version_offset),
                            .shape = at(shape_offset),
                            .gone = load<std::uint32_t>(&bytes[gone_offset]),
                            .tail = at(32),

@@ -31,8 +31,16 @@ struct TableHeader {
   /// is.
   static constexpr std::size_t entered_offset = size;
   static constexpr std::size_t size_with_entered = size + 8;
+  static constexpr std::size_t format_offset = 8;  ///< of the format, 4 bytes
+  /// Columns of a fixed width may have packed pieces, where they are `compressed` (packed_pieces.h). Of the first
+  /// format none have, whatever the schema says.
+  static constexpr std::uint32_t first_format = 1, format_with_packed = 2;
+  [[nodiscard]] static constexpr std::uint32_t format_of(bool has_packed_columns) {
+    return has_packed_columns ? format_with_packed : first_format;
+  }
   using Bytes = std::array<std::uint8_t, size>;
 
+  std::uint32_t format = first_format;
   std::uint64_t version = 1;   ///< another one with every change of anything in the table
   std::uint64_t shape = 1;     ///< the version at which columns, indexes or names changed last
   std::uint32_t gone = 0;      ///< the low half of the version at which rows went last; 0 where none ever have

@@ -107,7 +107,7 @@ class ColumnPut {
                                                                  column_, shape.name)});
     }
     TableHeader rows = table.header();
-    rows.version = rows.shape = rows.entered = 0;
+    rows.version = rows.shape = rows.entered = rows.format = 0;
     if (!rows_) {
       // What is kept of an open table may be of long ago: the rows are those that there are now.
       if (auto now = table.confirm(); !now) return std::unexpected(std::move(now.error()));

@@ -78,6 +78,13 @@ TableShape::TableShape(types::Relation of, std::optional<types::Relation> to_be)
   }
 }
 
+bool TableShape::has_packed_columns() const {
+  for (std::size_t column = 0; column < columns.size(); ++column) {
+    if (!columns[column].is_variable() && relation.columns[column].compressed) return true;
+  }
+  return false;
+}
+
 BTreeShape TableShape::tree_shape(const IndexFile& index) const {
   BTreeShape shape;
   shape.value_width = index.unique ? sizeof(std::uint64_t) : 0;

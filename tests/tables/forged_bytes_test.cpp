@@ -277,7 +277,7 @@ TEST_CASE("what the header of a table is refused for") {
   const std::string no_header = "There is no table's header at the beginning of the device.";
   const std::vector<Forgery> all{
       {{{0, 1, 'X'}}, no_header},
-      {{{8, 4, 2}}, "The table has format 2, and this program knows format 1 alone."},
+      {{{8, 4, 3}}, "The table has format 3, and this program knows formats 1 and 2 alone."},
       {{{32, 8, most_rows}}, ""},
       {{{32, 8, most_rows + 1}}, cannot_be(12, 8, most_rows + 1)},
       {{{40, 8, 21}}, cannot_be(21, 8, 20)},

@@ -30,6 +30,7 @@ const devices::testing::Mutant mutants[] = {
      read_between_changes},
     {"an answer comes from memory that is old", safeguards::answers_are_confirmed, compare_with_model},
     {"nodes that are old stay in memory", safeguards::old_nodes_are_forgotten, compare_with_model},
+    {"which pieces were packed stays in memory", safeguards::old_pieces_are_forgotten, compare_with_model},
 };
 
 TEST_CASE("a test notices when a safeguard of tables is missing") { devices::testing::check_all(mutants); }

@@ -19,13 +19,27 @@ using types::Value;
 
 constexpr std::int64_t most_ids = 60;
 
+/// Of an even number the array can be packed well, of an odd one hardly.
+Value wide_value(const std::optional<std::uint64_t>& wide) {
+  if (!wide) return {};
+  constexpr std::size_t elements = 250;
+  std::vector<Value> items;
+  types::U128 element = *wide + 1;
+  while (items.size() < elements) {
+    items.push_back(Value::unsigned_integer(types::Kind::u128, element));
+    if (*wide % 2 != 0) element = (element * 6364136223846793005u + 1442695040888963407u) * (element | 1);
+  }
+  return Value::array(std::move(items));
+}
+
 Row row_of(std::int64_t id, const ModelRow& row) {
   return {Value::of(id),
           Value::of(row.group),
           Value::string(row.name),
           row.amount ? Value::of(*row.amount) : Value(),
           row.code ? Value::string(*row.code) : Value(),
-          Value::string(row.note)};
+          Value::string(row.note),
+          wide_value(row.wide)};
 }
 
 std::string random_text(io::SeededRandom& random, std::uint64_t longest) {
@@ -43,6 +57,7 @@ ModelRow random_row(io::SeededRandom& random) {
   row.name = random_text(random, 900);
   row.note = random_text(random, 9000);
   if (random.chance(80)) row.amount = static_cast<std::int64_t>(random.below(40)) - 20;
+  if (random.chance(80)) row.wide = random.below(10) * (random.chance(70) ? 2 : 1);
   if (random.chance(40)) row.code = fmt::format("code{}", random.below(100));
   return row;
 }
@@ -100,8 +115,16 @@ RandomCondition random_condition(io::SeededRandom& random) {
 }
 
 std::string shown(const ModelRow& row) {
-  return fmt::format("(group {}, name of {} bytes, amount {}, code {})", row.group, row.name.size(),
-                     row.amount ? fmt::to_string(*row.amount) : "null", row.code.value_or("null"));
+  return fmt::format("(group {}, name of {} bytes, amount {}, code {}, wide {})", row.group, row.name.size(),
+                     row.amount ? fmt::to_string(*row.amount) : "null", row.code.value_or("null"),
+                     row.wide ? fmt::to_string(*row.wide) : "null");
+}
+
+/// Nothing that could be one where the array is none that was given.
+std::optional<std::uint64_t> wide_of(const Value& value) {
+  if (value.is_null()) return {};
+  const std::uint64_t wide = value.items().at(0).low_bits() - 1;
+  return value == wide_value(wide) ? wide : ~std::uint64_t{0};
 }
 
 std::optional<ModelRow> model_row(const Row& row) {
@@ -111,6 +134,7 @@ std::optional<ModelRow> model_row(const Row& row) {
   if (!row[3].is_null()) of.amount = static_cast<std::int64_t>(row[3].as_signed());
   if (!row[4].is_null()) of.code = row[4].as_bytes();
   of.note = row[5].as_bytes();
+  of.wide = wide_of(row[6]);
   return of;
 }
 
@@ -139,6 +163,12 @@ std::string toggle_index(io::SeededRandom& random, Table& table) {
   const auto added = table.add_index(index);
   if (added || added.error().status != Status::exists) return words("add an index", added);
   return words("drop an index", table.drop_index(index.name));
+}
+
+/// Compresses a column, or decompresses it, whatever it was.
+std::string compress_some(io::SeededRandom& random, Table& table) {
+  const char* const column = random.chance(70) ? "wide" : "note";
+  return words("compress", table.compress_column(column, random.chance(60)));
 }
 
 std::string insert_some(io::SeededRandom& random, Table& table, ModelTable& model) {
@@ -193,7 +223,8 @@ std::string update_one(io::SeededRandom& random, Table& table, ModelTable& model
   const std::int64_t id = random_id(random), to = random.chance(30) ? random_id(random) : id;
   const ModelRow row = random_row(random);
   std::vector<Assignment> assignments = {{"name", Value::string(row.name)},
-                                         {"amount", row.amount ? Value::of(*row.amount) : Value()}};
+                                         {"amount", row.amount ? Value::of(*row.amount) : Value()},
+                                         {"wide", wide_value(row.wide)}};
   if (to != id) assignments.push_back({"id", Value::of(to)});
   const auto done = table.update({Value::of(id)}, assignments);
   const auto found = model.find(id);
@@ -212,6 +243,7 @@ std::string update_one(io::SeededRandom& random, Table& table, ModelTable& model
   ModelRow changed = found->second;
   changed.name = row.name;
   changed.amount = row.amount;
+  changed.wide = row.wide;
   model.erase(found);
   model[to] = changed;
   return {};
@@ -316,7 +348,7 @@ std::string scan_some(io::SeededRandom& random, Table& table, const ModelTable& 
 }  // namespace
 
 std::string random_operation(io::SeededRandom& random, Table& table, ModelTable& model) {
-  switch (random.below(13)) {
+  switch (random.below(14)) {
     case 0:
     case 1:
     case 2: return insert_some(random, table, model);
@@ -333,6 +365,7 @@ std::string random_operation(io::SeededRandom& random, Table& table, ModelTable&
       model.clear();
       return {};
     case 11: return random.chance(50) ? toggle_index(random, table) : get_one(random, table, model);
+    case 12: return random.chance(70) ? compress_some(random, table) : scan_some(random, table, model);
     default: return scan_some(random, table, model);
   }
 }

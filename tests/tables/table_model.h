@@ -1,6 +1,7 @@
 #pragma once
-// What a table of `id: i64, group: u16, name: string, amount: i64 nullable` with indexes holds, as a map; and random
-// operations that are done to both.
+// What a table of `id: i64, group: u16, name: string, amount: i64 nullable` and others with indexes holds, as a map;
+// its few rows are wide enough for several pieces of a column of a fixed width; and random operations that are done to
+// both.
 
 #include <cstdint>
 #include <map>
@@ -16,7 +17,8 @@ namespace chimera::tables::testing {
 
 inline constexpr std::string_view model_schema =
     "relation t = struct { id: i64, group: u16 indexed, name: string, amount: i64 nullable, "
-    "code: string nullable unique, note: string } key (id) index by_name (name, amount)";
+    "code: string nullable unique, note: string, wide: array(u128, 250) nullable } key (id) index by_name (name, "
+    "amount)";
 
 struct ModelRow {
   std::uint16_t group = 0;
@@ -24,6 +26,7 @@ struct ModelRow {
   std::string note;
   std::optional<std::int64_t> amount;
   std::optional<std::string> code;
+  std::optional<std::uint64_t> wide;  ///< what the elements of the array follow from
   bool locked = false;
   friend bool operator==(const ModelRow&, const ModelRow&) = default;
 };

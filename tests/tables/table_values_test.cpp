@@ -337,7 +337,6 @@ TEST_CASE("a column is compressed and decompressed in place, and found either wa
     CHECK_EQ(rig.table.relation().columns[1].compressed, compressed);
     CHECK_EQ(problems_of(rig.ground.link), "");
   }
-  CHECK_EQ(rig.table.compress_column("id", true).error().status, Status::unsupported);
   REQUIRE_OK(rig.table.remove({i64(77)}));
   CHECK_EQ(problems_of(rig.ground.link), "");
 }

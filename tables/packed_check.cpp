@@ -1,0 +1,100 @@
+#include "tables/packed_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tables/piece_reader.h"
+
+namespace chimera::tables {
+namespace {
+
+class PieceCheck {
+ public:
+  PieceCheck(OpenTable& table, std::uint32_t column, const std::function<void(const std::string&)>& tell)
+      : table_(table), column_(column), tell_(tell), reader_(table) {}
+
+  Result<bool> run() {
+    // Where nobody looks for packed pieces there are none.
+    const std::uint64_t end = table_.packed(column_) == nullptr ? 0 : whole_pieces(table_, column_);
+    if (auto done = check_packed(end); !done) return std::unexpected(std::move(done.error()));
+    if (auto done = check_no_others(end); !done) return std::unexpected(std::move(done.error()));
+    return are_readable_;
+  }
+
+ private:
+  Result<> check_packed(std::uint64_t end) {
+    PackedPieces* const pieces = table_.packed(column_);
+    std::vector<std::uint8_t> bytes;
+    for (std::uint64_t piece = 0; piece < end; ++piece) {
+      if (auto done = pieces->learn(piece, piece + 1); !done) return done;
+      if (pieces->blocks(piece) == 0) continue;
+      const ByteRange range[] = {bytes_of_piece(piece)};
+      auto done = reader_.read(column_, range, bytes);
+      if (done) continue;
+      if (done.error().status != Status::corrupt) return done;
+      std::string words = done.error().words;
+      const std::string name = table_.shape().name + ", ";
+      if (words.starts_with(name)) words.erase(0, name.size());
+      if (words.ends_with('.')) words.pop_back();
+      tell_(words);
+      are_readable_ = false;
+    }
+    return {};
+  }
+
+  /// From this piece on.
+  Result<> check_no_others(std::uint64_t first) {
+    const Uuid& device = table_.shape().columns[column_].device;
+    while (first < packed::most_pieces) {
+      Reading extents(table_.script, table_.version());
+      table_.script.add(Program().read_metadata_extents(device, first, packed::most_pieces - first));
+      if (auto done = extents.run(table_.link(), table_.answers); !done) return done;
+      const auto found = extents_of(table_.answers[1]);
+      if (found.empty()) return {};
+      for (const Extent& extent : std::vector<Extent>(found.begin(), found.end())) {
+        const std::uint64_t end = first + extent.length;
+        if ((extent.flags & extent_flags::hole) == 0) {
+          const auto is_sound = are_zeros(device, first, end);
+          if (!is_sound) return std::unexpected(is_sound.error());
+          if (!*is_sound) return {};
+        }
+        first = end;
+      }
+    }
+    return {};
+  }
+
+  /// False: it has been told that they are not.
+  Result<bool> are_zeros(const Uuid& device, std::uint64_t first, std::uint64_t end) {
+    constexpr std::uint64_t at_once = 1 << 20;
+    for (; first < end; first += std::min(at_once, end - first)) {
+      Reading reading(table_.script, table_.version());
+      table_.script.read_metadata_bytes(device, first, static_cast<std::uint32_t>(std::min(at_once, end - first)));
+      if (auto done = reading.run(table_.link(), table_.answers); !done)
+        return std::unexpected(std::move(done.error()));
+      const Answers::Bytes states = table_.answers.bytes(1);
+      const auto other = std::ranges::find_if(states, [](std::uint8_t state) { return state != 0; });
+      if (other == states.end()) continue;
+      tell_(fmt::format("column {} has piece {} marked as packed, which cannot be", table_.shape().column_name(column_),
+                        first + static_cast<std::uint64_t>(other - states.begin())));
+      return false;
+    }
+    return true;
+  }
+
+  OpenTable& table_;
+  std::uint32_t column_;
+  const std::function<void(const std::string&)>& tell_;
+  PieceReader reader_;
+  bool are_readable_ = true;
+};
+
+}  // namespace
+
+Result<bool> check_pieces(OpenTable& table, std::uint32_t column, const std::function<void(const std::string&)>& tell) {
+  return PieceCheck(table, column, tell).run();
+}
+
+}  // namespace chimera::tables
