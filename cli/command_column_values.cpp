@@ -11,15 +11,14 @@
 
 #include "cli/commands.h"
 #include "cli/format_options.h"
-#include "cli/output.h"
+#include "cli/image_file.h"
 #include "cli/render.h"
 #include "cli/row_printer.h"
 #include "cli/row_source.h"
+#include "cli/scan_export.h"
 #include "cli/table_commands.h"
 #include "cli/table_session.h"
 #include "cli/text_source.h"
-#include "cli/text_target.h"
-#include "tables/scan.h"
 #include "types/check.h"
 #include "types/json.h"
 
@@ -29,8 +28,7 @@ namespace {
 struct Options {
   TableTarget at;
   FormatOptions format;
-  std::string column, file = "-";
-  bool force = false;
+  std::string column, file;
 
   [[nodiscard]] RowFormat row_format() const { return format.of(file, RowFormat::Kind::json); }
 };
@@ -43,44 +41,29 @@ std::expected<const types::Column*, std::string> column_of(const types::Relation
 
 // ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-std::expected<std::uint64_t, std::string> write_values(tables::Table& table, const Options& options, TextTarget& to) {
-  auto scan = table.scan({.columns = {options.column}, .where = {}, .along = "rows"});
-  if (!scan) return words_of(scan);
-  const types::Relation relation = table.relation();
-  const types::Type& type = relation.columns[scan->columns().front()].type;
-  const RowFormat format = options.row_format();
-  RowPrinter printer(format, relation, scan->columns());
-  std::string text;
-  printer.append_header(text);
-  std::uint64_t count = 0;
-  for (std::vector<types::Row> rows;;) {
-    const auto written = to.append(text);
-    if (!written) return std::unexpected(written.error());
-    if (!*written) return count;
-    const auto some = scan->next(rows);
-    if (!some) return words_of(some);
-    if (!*some) return count;
-    text.clear();
-    for (const types::Row& row : rows) {
-      // A value alone is JSON too, and shorter than an object with one field.
-      if (format.kind == RowFormat::Kind::json) text += types::to_json(row[0], type) + '\n';
-      if (format.kind == RowFormat::Kind::csv) printer.append_row(row, text);
-    }
-    count += rows.size();
-  }
-}
+struct GetOptions : ScanExport {
+  FormatOptions format;
+  std::string column;
+};
 
-int get(const Options& options) {
-  return with_table(options.at, [&](tables::Table& table) -> Done {
-    if (const auto column = column_of(table.relation(), options); !column) return std::unexpected(column.error());
-    auto target = TextTarget::open(options.file, options.force, options.at.explain);
-    if (!target) return std::unexpected(target.error());
-    const auto count = write_values(table, options, *target);
-    Done done = count ? target->keep() : Done(std::unexpected(count.error()));
-    if (!done) target->discard();
-    if (!done || output_is_closed() || options.at.explain) return done;
-    fmt::print(target->report(), "{}: {} of column {}.\n", options.at.table, counted(*count, "value"), options.column);
-    return {};
+int get(const GetOptions& options) {
+  ScanExport all = options;
+  all.scan.columns = {options.column};
+  all.scan.along = "rows";
+  const RowFormat format = options.format.of(options.file, RowFormat::Kind::json);
+  const auto begin = [&](const types::Relation& relation, std::span<const std::uint32_t> columns,
+                         std::string& front) -> RowText {
+    // A value alone is JSON too, and shorter than an object with one field.
+    if (format.kind == RowFormat::Kind::json) {
+      const types::Type& type = relation.columns[columns[0]].type;
+      return [&type](const types::Row& row, std::string& text) { text += types::to_json(row[0], type) + '\n'; };
+    }
+    auto printer = std::make_shared<RowPrinter>(format, relation, columns);
+    printer->append_header(front);
+    return [printer](const types::Row& row, std::string& text) { printer->append_row(row, text); };
+  };
+  return export_scan(all, begin, [&](std::uint64_t values) {
+    return fmt::format("{} of column {}", counted(values, "value"), options.column);
   });
 }
 
@@ -219,16 +202,20 @@ constexpr const char* column_format = "without: as the file's name ends, .csv, e
 }  // namespace
 
 Command make_column_get_command(CLI::App& group) {
-  CLI::App& command = add_command(group, "get", "Write all values of a column, a line of JSON each, or as CSV",
-                                  "  chimera table column get store.img shop/main/orders price prices.jsonl\n"
-                                  "  chimera table column get store.img shop/main/orders price prices.csv\n"
-                                  "\nIn the order of the rows, which `put` takes them in too.");
-  auto options = std::make_shared<Options>();
+  CLI::App& command =
+      add_command(group, "get", "Write all values of a column, a line of JSON each, or as CSV",
+                  "  chimera table column get store.img shop/main/orders price prices.jsonl\n"
+                  "  chimera table column get store.img shop/main/orders price prices.csv\n"
+                  "\nIn the order of the rows, which `put` takes them in too, one for each row.\n"
+                  "\nAt a value that cannot be read, since the store is damaged, it ends, says which row\n"
+                  "that is and how many values are in FILE.partial; --skip-damaged goes on behind it.");
+  auto options = std::make_shared<GetOptions>();
+  options->at.store.read_only = true;
   add_table_operands(command, options->at);
   add_operand(command, "COLUMN", options->column, "The column's name").required();
   add_operand(command, "FILE", options->file, "Where to, - for standard output (default)");
   add_format_options(command, options->format, column_format);
-  add_flag(command, "--force", options->force, "Overwrite the file");
+  add_export_options(command, *options);
   add_session_options(command, options->at);
   return {&command, [options] { return get(*options); }};
 }

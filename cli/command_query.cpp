@@ -96,7 +96,7 @@ int scan(const Options& options) {
     wanted.columns = names_in(options.columns);
     wanted.limit = options.limit;
     UnreadableRows unreadable(options.skip_damaged);
-    if (auto fresh = unreadable.pass_over(wanted); !fresh) return fresh;
+    if (auto fresh = unreadable.pass_over(wanted.unreadable); !fresh) return fresh;
     Done done = print_rows(table, options, wanted, unreadable);
     if (auto closed = unreadable.close(); done) done = std::move(closed);
     const std::string report = unreadable.report();

@@ -7,17 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/format_options.h"
-#include "cli/output.h"
 #include "cli/render.h"
 #include "cli/row_printer.h"
+#include "cli/scan_export.h"
 #include "cli/table_commands.h"
 #include "cli/table_insert.h"
 #include "cli/table_session.h"
 #include "cli/table_words.h"
-#include "cli/text_target.h"
-#include "cli/unreadable_rows.h"
-#include "tables/scan.h"
-#include "tables/unreadable_row.h"
 
 namespace chimera::cli {
 namespace {
@@ -25,11 +21,9 @@ namespace {
 struct Options {
   TableTarget at;
   InsertOptions insert;
-  tables::ScanOptions scan;
   FormatOptions format;
-  std::string file, columns, skip_damaged;
+  std::string file;
   std::size_t skip = 0;
-  bool force = false;
   bool json = false;
 };
 
@@ -62,68 +56,21 @@ int insert(const Options& options) {
 
 // ── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-struct Exported {
-  std::uint64_t rows = 0;
-  Done done;
-  bool is_cut_short = false;  ///< at a row that cannot be read
+struct ExportOptions : ScanExport {
+  FormatOptions format;
+  std::string columns;
 };
 
-Exported export_rows(tables::Table& table, const Options& options, UnreadableRows& unreadable, TextTarget& to) {
-  Exported result;
-  tables::ScanOptions wanted = options.scan;
-  wanted.columns = names_in(options.columns);
-  if (result.done = unreadable.pass_over(wanted); !result.done) return result;
-  auto scan = table.scan(wanted);
-  if (!scan) return {.rows = 0, .done = words_of(scan)};
-  const types::Relation relation = table.relation();
-  RowPrinter printer(options.format.of(options.file, RowFormat::Kind::csv), relation, scan->columns());
-  std::string text;
-  printer.append_header(text);
-  std::vector<types::Row> rows;
-  for (;;) {
-    const auto written = to.append(text);
-    if (!written) result.done = std::unexpected(written.error());
-    if (!written || !*written) return result;
-    const auto some = scan->next(rows);
-    if (!some) {
-      result.done = std::unexpected(unreadable.words_of(some.error()));
-      result.is_cut_short = tables::is_of_its_place(some.error());
-    }
-    if (!some || !*some) return result;
-    text.clear();
-    for (const types::Row& row : rows) printer.append_row(row, text);
-    result.rows += rows.size();
-  }
-}
-
-/// What was exported before a row that cannot be read stays.
-Done leave_rows(const Exported& exported, TextTarget& target) {
-  const auto left = target.leave();
-  if (!left) return std::unexpected(left.error());
-  return std::unexpected(fmt::format("{}\n{} exported{}{}, and nothing of what follows.", exported.done.error(),
-                                     rows_are(exported.rows), left->empty() ? "" : " to ", *left));
-}
-
-int export_table(const Options& options) {
-  if (options.skip_damaged == options.file) {
-    return fail(options.file + " cannot hold both the rows and what is left out of them.");
-  }
-  return with_table(options.at.to_scan(options.scan), [&](tables::Table& table) -> Done {
-    auto target = TextTarget::open(options.file, options.force, options.at.explain);
-    if (!target) return std::unexpected(target.error());
-    UnreadableRows unreadable(options.skip_damaged);
-    Exported exported = export_rows(table, options, unreadable, *target);
-    const Done closed = unreadable.close();
-    if (exported.is_cut_short && !options.at.explain) return leave_rows(exported, *target);
-    Done done = exported.done ? closed : exported.done;
-    if (done) done = target->keep();
-    if (!done) target->discard();
-    if (!done || output_is_closed() || options.at.explain) return done;
-    const std::string left_out = unreadable.report();
-    fmt::print(target->report(), "{}: {} exported{}{}.\n", options.at.table, counted(exported.rows, "row"),
-               left_out.empty() ? "" : ", ", left_out);
-    return {};
-  });
+int export_table(const ExportOptions& options) {
+  ScanExport all = options;
+  all.scan.columns = names_in(options.columns);
+  const auto begin = [&](const types::Relation& relation, std::span<const std::uint32_t> columns, std::string& front) {
+    auto printer =
+        std::make_shared<RowPrinter>(options.format.of(options.file, RowFormat::Kind::csv), relation, columns);
+    printer->append_header(front);
+    return [printer](const types::Row& row, std::string& text) { printer->append_row(row, text); };
+  };
+  return export_scan(all, begin, [](std::uint64_t rows) { return counted(rows, "row") + " exported"; });
 }
 
 }  // namespace
@@ -162,7 +109,7 @@ Command make_table_export_command(CLI::App& group) {
       "may be in it or not, unless it is told --snapshot. To standard output the report goes to standard error.\n"
       "\nAt a row that cannot be read, since the store is damaged, it ends, says which row and column that is and\n"
       "how many rows are in FILE.partial; --skip-damaged goes on behind such rows.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   options->at.store.read_only = true;
   add_table_operands(command, options->at);
   add_operand(command, "FILE", options->file, "Where to, - for standard output").required();
@@ -170,8 +117,7 @@ Command make_table_export_command(CLI::App& group) {
   add_option(command, "--where", "CONDITION", options->scan.where, "Only rows for which this is true");
   add_option(command, "--columns", "NAMES", options->columns, "These alone, in this order, with commas between");
   add_snapshot_option(command, options->scan);
-  add_skip_damaged_option(command, options->skip_damaged);
-  add_flag(command, "--force", options->force, "Overwrite a file that exists");
+  add_export_options(command, *options);
   add_session_options(command, options->at);
   return {&command, [options] { return export_table(*options); }};
 }

@@ -38,9 +38,9 @@ std::string line_of(const tables::UnreadableRow& row) {
 
 }  // namespace
 
-Aside::Done UnreadableRows::pass_over(tables::ScanOptions& scan) {
+Aside::Done UnreadableRows::pass_over(tables::OnUnreadable& by) {
   if (!aside_.is_wanted()) return {};
-  scan.unreadable = [this](const tables::UnreadableRow& row) -> tables::Result<> {
+  by = [this](const tables::UnreadableRow& row) -> tables::Result<> {
     const auto added = aside_.add(line_of(row), row.words);
     if (added) return {};
     return std::unexpected(tables::Failure{Status::no_space, added.error()});
@@ -61,8 +61,8 @@ std::string UnreadableRows::words_of(const tables::Failure& failure) const {
          "read, and writes down in FILE what is left out.";
 }
 
-void add_skip_damaged_option(CLI::App& command, std::string& path) {
-  add_option(
+Option add_skip_damaged_option(CLI::App& command, std::string& path) {
+  return add_option(
       command, "--skip-damaged", "FILE", path,
       "Go on behind rows that cannot be read; this new file gets a line of JSON for each: its number, what can be read "
       "of it, and what cannot and why");

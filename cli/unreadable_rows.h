@@ -18,12 +18,13 @@ class UnreadableRows {
   UnreadableRows(const UnreadableRows&) = delete;
   UnreadableRows& operator=(const UnreadableRows&) = delete;
 
-  /// Has the scan pass over them, if that is wanted: a line of JSON each, with the row's number, what can be read of it
-  /// (of the columns that are scanned, and the key's), and what cannot, with the reasons. The error is that the file
-  /// exists.
-  [[nodiscard]] Aside::Done pass_over(tables::ScanOptions& scan);
+  /// Has a scan or a change of many rows pass over them, if that is wanted: a line of JSON each, with the row's number,
+  /// what can be read of it (of the columns that are scanned, and the key's), and what cannot, with the reasons. The
+  /// error is that the file exists.
+  [[nodiscard]] Aside::Done pass_over(tables::OnUnreadable& by);
   /// Makes the file durable, whatever has become of the scan.
   [[nodiscard]] Aside::Done close() { return aside_.close(); }
+  [[nodiscard]] std::uint64_t count() const { return aside_.count(); }
   /// "3 rows left out, written down in FILE", or nothing.
   [[nodiscard]] std::string report() const;
   /// A scan's failure, and what can be done where it is that a row cannot be read.
@@ -34,6 +35,6 @@ class UnreadableRows {
 };
 
 /// `--skip-damaged FILE`.
-void add_skip_damaged_option(CLI::App& command, std::string& path);
+Option add_skip_damaged_option(CLI::App& command, std::string& path);
 
 }  // namespace chimera::cli

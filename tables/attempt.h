@@ -20,10 +20,10 @@ Result<Value> Table::retry(const std::function<Result<Value>(OpenTable&)>& attem
 }
 
 template <typename Attempt>
-auto Table::with_names(Attempt attempt, const bool* has_changed) -> decltype(attempt()) {
+auto Table::with_names(Attempt attempt, const bool* has_begun) -> decltype(attempt()) {
   for (unsigned tries = 1;; ++tries) {
     auto result = attempt();
-    if (result || tries >= options_.most_tries || (has_changed != nullptr && *has_changed)) return result;
+    if (result || tries >= options_.most_tries || (has_begun != nullptr && *has_begun)) return result;
     const Failure& failure = result.error();
     const bool names_nothing = failure.instruction == Failure::nowhere &&
                                (failure.status == Status::not_found || failure.status == Status::bad_text);

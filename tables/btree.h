@@ -73,7 +73,7 @@ class BTree {
   [[nodiscard]] Result<> insert(std::span<const Entry> sorted);
   /// Sets the values of keys, whether they are there or not.
   [[nodiscard]] Result<> put(std::span<const Entry> sorted);
-  /// `not_found` if a key is not there. Values are not looked at.
+  /// `not_found` if a key is not there, or has another value than the entry's, where that has one.
   [[nodiscard]] Result<> erase(std::span<const Entry> sorted);
 
   /// Blocks that `emit` would write to.

@@ -128,7 +128,8 @@ Result<> BTreeChange::merge_entries(const BTreeView& leaf, Part part) {
     if (kind_ == BTreeChangeKind::insert && is_there) {
       return std::unexpected(Failure{Status::exists, "There is such a key already.", i});
     }
-    if (kind_ == BTreeChangeKind::erase && !is_there) {
+    const bool is_meant = is_there && (change.value.empty() || std::ranges::equal(change.value, leaf.value(to)));
+    if (kind_ == BTreeChangeKind::erase && !is_meant) {
       return std::unexpected(Failure{Status::not_found, "There is no such key.", i});
     }
     if (kind_ != BTreeChangeKind::erase) entries_.push_back(change);

@@ -85,8 +85,8 @@ Result<> Scan::bind(const OpenTable& table) {
   columns_ = std::move(*columns);
   finder_ = std::make_unique<RowFinder>(std::move(*plan), *predicate_);
   mark_ = table.reading_mark();
-  most_ever_ = rows_in_chunk(shape, columns_);
-  most_ = std::min<std::uint64_t>(most_ever_, std::max<std::uint64_t>(options_.limit, least_chunk_rows));
+  const std::size_t most = rows_in_chunk(shape, columns_);
+  size_ = ChunkSize(std::min<std::uint64_t>(most, std::max<std::uint64_t>(options_.limit, least_chunk_rows)), most);
   return {};
 }
 
@@ -104,8 +104,7 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
     }
     if (!some) return some;
     if (!*some) break;
-    narrow_ -= std::min(narrow_, finder_->looked_at());
-    if (narrow_ == 0) most_ = std::min(most_ * 2, most_ever_);
+    size_.pass(finder_->looked_at());
   }
   if (numbers_.empty()) {
     left_ = 0;  // whoever asks again is told so again
@@ -118,8 +117,7 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
   return true;
 }
 
-/// Behind a chunk that could not be read: half as many rows from where it began, until the row is alone that is why. So
-/// all rows before it are given.
+/// Behind a chunk that could not be read.
 Result<> Scan::narrow(const RowFinder::Position& before, const Failure& why) {
   numbers_.clear();
   const std::size_t count = finder_->reached();
@@ -130,15 +128,8 @@ Result<> Scan::narrow(const RowFinder::Position& before, const Failure& why) {
   }
   finder_->put_back(before);
   // Where they have no numbers the way itself is damaged: an index is read as far as it goes.
-  const std::size_t wanted = count == 0 ? most_ : count;
-  if (wanted <= 1) {
-    const std::string& name = table_->name();
-    if (why.words.contains(name)) return std::unexpected(why);
-    return std::unexpected(Failure{why.status, fmt::format("{}: {}", name, why.words), why.instruction});
-  }
-  most_ = wanted / 2;
-  narrow_ = std::max(narrow_, wanted);
-  return {};
+  if (size_.halve(count)) return {};
+  return std::unexpected(named(why, table_->name()));
 }
 
 /// The one row that could not be read, behind which the finder stands.
@@ -153,8 +144,7 @@ Result<> Scan::pass_unreadable(const Failure& why) {
                               moment_ ? moment_->original().name() : table_->name());
   });
   if (!row) return std::unexpected(row.error());
-  narrow_ = 0;  // those behind it may be fine
-  most_ = 1;
+  size_.pass_one();
   if (!*row) return {};
   if (options_.unreadable) return options_.unreadable(**row);
   return std::unexpected(Failure{why.status, (*row)->words, why.instruction});
@@ -168,7 +158,7 @@ Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
   RowReader& reader = table_->reader();
   const bool at_once = predicate_->is_everything();
   const RowFinder::Position before = finder_->position();
-  std::size_t most = at_once ? static_cast<std::size_t>(std::min<std::uint64_t>(most_, left_)) : most_;
+  std::size_t most = at_once ? static_cast<std::size_t>(std::min<std::uint64_t>(size_.most(), left_)) : size_.most();
   for (;;) {
     const auto some = finder_->next(table, reader, at_once ? columns_ : std::span<const std::uint32_t>(), most);
     if (!some || !*some) return some;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "isa/uuid.h"
+#include "tables/chunk_size.h"
 #include "tables/moment.h"
 #include "tables/row_finder.h"
 #include "tables/table.h"
@@ -52,9 +53,7 @@ class Scan {
   bool is_bound_to_columns_ = false;
   std::vector<std::uint64_t> numbers_;
   std::vector<std::uint32_t> picked_;
-  std::size_t most_ = 0;  ///< rows to look at in the next chunk
-  std::size_t most_ever_ = 0;
-  std::size_t narrow_ = 0;  ///< of the next rows one could not be read: so many are read in small chunks
+  ChunkSize size_;
 };
 
 /// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.

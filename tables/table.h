@@ -52,6 +52,10 @@ struct Assignment {
   types::Value value;
 };
 
+/// Called for each row that cannot be read, or for which a condition cannot be told; what is done to many goes on
+/// behind it. None: such a row ends it. With it no index is used that is not asked for by its name.
+using OnUnreadable = std::function<Result<>(const UnreadableRow&)>;
+
 struct ScanOptions {
   std::vector<std::string> columns;  ///< in the order in which they are wanted; empty: all
   std::string where;                 ///< a condition, docs/tables.md; empty: all rows
@@ -62,9 +66,7 @@ struct ScanOptions {
   /// All rows are of the moment at which the scan is begun (moment.h); without, those of each chunk are of one.
   bool snapshot = false;
   std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
-  /// Called for each row that cannot be read, or for which the condition cannot be told; the scan goes on behind it.
-  /// Without, such a row ends the scan. With it, no index is used unless `along` names it.
-  std::function<Result<>(const UnreadableRow&)> unreadable = {};
+  OnUnreadable unreadable = {};
 };
 
 /// Of the values of a column that are not null, in the rows that were looked for.
@@ -114,12 +116,15 @@ class Table {
   [[nodiscard]] Result<std::optional<types::Row>> get(types::Row key);
   /// Changes columns of the row with that key. False if there is none. `denied`: it is locked.
   [[nodiscard]] Result<bool> update(types::Row key, std::vector<Assignment> assignments);
-  /// Changes columns of all rows for which the condition is true; how many.
-  [[nodiscard]] Result<std::uint64_t> update_where(std::string_view where, std::vector<Assignment> assignments);
+  /// Changes columns of all rows for which the condition is true; how many. Where one cannot be changed since something
+  /// is damaged that has to be read for that, those on the way before it are; `unreadable` is called for it, or the
+  /// failure says which it is and how many have been changed.
+  [[nodiscard]] Result<std::uint64_t> update_where(std::string_view where, std::vector<Assignment> assignments,
+                                                   const OnUnreadable& unreadable = {});
   /// Deletes the row with that key. False if there is none. `denied`: it is locked.
   [[nodiscard]] Result<bool> remove(types::Row key);
-  /// Deletes all rows for which the condition is true (empty: all); how many.
-  [[nodiscard]] Result<std::uint64_t> remove_where(std::string_view where);
+  /// Deletes all rows for which the condition is true (empty: all); how many. As above.
+  [[nodiscard]] Result<std::uint64_t> remove_where(std::string_view where, const OnUnreadable& unreadable = {});
   /// Sets and clears bits of the row's state (row_state, but `active`). False if there is none.
   [[nodiscard]] Result<bool> mark(types::Row key, std::uint8_t set, std::uint8_t clear);
   /// Deletes everything in one step.
@@ -209,12 +214,13 @@ class Table {
   [[nodiscard]] Result<> reopen();
   /// Does what is bound to columns by their names, again where these have been changed before it has done anything.
   template <typename Attempt>
-  [[nodiscard]] auto with_names(Attempt attempt, const bool* has_changed = nullptr) -> decltype(attempt());
+  [[nodiscard]] auto with_names(Attempt attempt, const bool* has_begun = nullptr) -> decltype(attempt());
   /// Whether what was kept of the columns is old; it is new then, unless a race for it was lost.
   [[nodiscard]] bool has_new_shape();
   [[nodiscard]] Result<std::uint64_t> update_where_once(std::string_view where, std::span<const Assignment> assignments,
-                                                        bool& has_changed);
-  [[nodiscard]] Result<std::uint64_t> remove_where_once(std::string_view where, bool& has_changed);
+                                                        const OnUnreadable& unreadable, bool& has_begun);
+  [[nodiscard]] Result<std::uint64_t> remove_where_once(std::string_view where, const OnUnreadable& unreadable,
+                                                        bool& has_begun);
   [[nodiscard]] Result<> change_shape(const std::function<Result<types::Relation>(const OpenTable&)>& make,
                                       const std::function<Result<>(OpenTable&, Change&, TableShape&)>& plan,
                                       std::string_view dropped_index = {});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "tables/attempt.h"
@@ -11,6 +12,7 @@
 #include "tables/remove.h"
 #include "tables/row_finder.h"
 #include "tables/scan.h"
+#include "tables/unreadable_row.h"
 #include "tables/update.h"
 
 namespace chimera::tables {
@@ -33,37 +35,41 @@ class ChangeWhere {
  public:
   /// `done`: what is done to the rows, as a word for who is told how many it were.
   ChangeWhere(Table& table, const Predicate& predicate, FindPlan plan, std::size_t most, std::string_view done,
-              Planner planner)
-      : table_(table), finder_(std::move(plan), predicate), planner_(std::move(planner)), most_(most), done_(done) {}
+              const OnUnreadable& unreadable, Planner planner)
+      : table_(table),
+        mark_(table.opened().reading_mark()),
+        finder_(std::move(plan), predicate),
+        planner_(std::move(planner)),
+        unreadable_(unreadable),
+        size_(most, most),
+        done_(done) {}
 
-  /// `shape_changed` only where nothing has been changed yet. What has begun must not be done again from its front, or
-  /// it would count too few.
-  Result<std::uint64_t> run(bool& has_changed) {
-    const std::uint64_t mark = table_.opened().reading_mark();
-    std::uint64_t changed = 0;
+  /// `shape_changed` only where nothing has been changed or told yet. What has begun must not be done again from its
+  /// front, or it would count too few.
+  Result<std::uint64_t> run(bool& has_begun) {
     for (;;) {
       const RowFinder::Position before = finder_.position();
       const auto some = table_.retry<std::optional<std::size_t>>([&](OpenTable& table) {
         finder_.put_back(before);
-        return chunk(table, mark);
+        return chunk(table);
       });
-      if (!some && some.error().status == Status::too_large && most_ > 1) {
-        most_ /= 2;
-        finder_.put_back(before);
-        continue;
+      if (some && !*some) return changed_;
+      if (some) {
+        size_.pass(finder_.looked_at());
+        changed_ += **some;
+      } else if (auto passed = make_less(before, some.error()); !passed) {
+        return std::unexpected(in_the_midst(std::move(passed.error())));
       }
-      if (!some) return std::unexpected(changed > 0 ? in_the_midst(some.error(), changed) : some.error());
-      if (!*some) return changed;
-      changed += **some;
-      has_changed = changed > 0;
+      has_begun = changed_ > 0 || has_passed_;
     }
   }
 
  private:
   /// How many were changed; nothing at the end.
-  Result<std::optional<std::size_t>> chunk(OpenTable& table, std::uint64_t mark) {
-    if (table.reading_mark() != mark) return std::unexpected(shape_changed(table.shape()));
-    const auto some = finder_.next(table, table_.reader(), {}, most_);
+  Result<std::optional<std::size_t>> chunk(OpenTable& table) {
+    is_committing_ = false;
+    if (table.reading_mark() != mark_) return std::unexpected(shape_changed(table.shape()));
+    const auto some = finder_.next(table, table_.reader(), {}, size_.most());
     if (!some) return std::unexpected(some.error());
     if (!*some) return std::optional<std::size_t>();
     std::vector<std::uint64_t> numbers = finder_.found_numbers();
@@ -71,59 +77,96 @@ class ChangeWhere {
     std::ranges::sort(numbers);
     Change change(table_.link(), table_.options().explained);
     if (auto planned = planner_(table, change, numbers); !planned) return std::unexpected(std::move(planned.error()));
+    is_committing_ = true;
     if (auto done = change.commit(); !done) return std::unexpected(std::move(done.error()));
     return std::optional<std::size_t>(numbers.size());
   }
 
+  /// Behind a chunk that was not changed: whether fewer rows may be, or one is passed over that cannot be.
+  Result<> make_less(const RowFinder::Position& before, const Failure& why) {
+    // A store that does not write any more is not damaged in some of its rows.
+    const bool cannot_write = is_committing_ && why.status == Status::io_error;
+    const std::size_t reached = finder_.reached();
+    if (is_of_its_place(why) && !cannot_write && reached == 1) return pass_over(finder_.number(0), why);
+    finder_.put_back(before);
+    if (is_of_its_place(why) && !cannot_write) {
+      return size_.halve(reached) ? Result<>() : std::unexpected(named(why, table_.name()));
+    }
+    return why.status == Status::too_large && size_.shrink() ? Result<>() : std::unexpected(why);
+  }
+
+  Result<> pass_over(std::uint64_t number, const Failure& why) {
+    using Row = std::optional<UnreadableRow>;
+    const auto row = table_.retry<Row>([&](OpenTable& table) -> Result<Row> {
+      if (table.reading_mark() != mark_) return std::unexpected(shape_changed(table.shape()));
+      std::vector<std::uint32_t> columns(table.shape().columns.size());
+      std::iota(columns.begin(), columns.end(), 0);
+      return look_at_unreadable(table, table_.reader(), number, std::move(columns), why, table_.name());
+    });
+    if (!row) return std::unexpected(row.error());
+    size_.pass_one();
+    if (!*row) return {};
+    if (!unreadable_) return std::unexpected(Failure{why.status, (*row)->words, why.instruction});
+    has_passed_ = true;
+    return unreadable_(**row);
+  }
+
   /// A failure behind chunks that have been changed already.
-  [[nodiscard]] Failure in_the_midst(Failure failure, std::uint64_t changed) const {
-    if (is_shape_changed(failure)) failure.status = Status::conflict;
-    if (!table_.options().explained) {
-      failure.words += fmt::format("\nUp to then {} row{} been {}, and stay{} so.", changed,
-                                   changed == 1 ? " has" : "s have", done_, changed == 1 ? "s" : "");
+  [[nodiscard]] Failure in_the_midst(Failure failure) const {
+    if (is_shape_changed(failure) && (changed_ > 0 || has_passed_)) failure.status = Status::conflict;
+    if (changed_ > 0 && !table_.options().explained) {
+      failure.words += fmt::format("\nUp to then {} row{} been {}, and stay{} so.", changed_,
+                                   changed_ == 1 ? " has" : "s have", done_, changed_ == 1 ? "s" : "");
     }
     return failure;
   }
 
   Table& table_;
+  std::uint64_t mark_;
   RowFinder finder_;
   Planner planner_;
-  std::size_t most_;  ///< rows that one transaction changes
+  const OnUnreadable& unreadable_;
+  ChunkSize size_;
   std::string_view done_;
+  std::uint64_t changed_ = 0;
+  bool has_passed_ = false;
+  bool is_committing_ = false;  ///< the last chunk had got so far
 };
 
 }  // namespace
 
-Result<std::uint64_t> Table::remove_where(std::string_view where) {
-  bool has_changed = false;
-  return with_names([&] { return remove_where_once(where, has_changed); }, &has_changed);
+Result<std::uint64_t> Table::remove_where(std::string_view where, const OnUnreadable& unreadable) {
+  bool has_begun = false;
+  return with_names([&] { return remove_where_once(where, unreadable, has_begun); }, &has_begun);
 }
 
-Result<std::uint64_t> Table::update_where(std::string_view where, std::vector<Assignment> assignments) {
-  bool has_changed = false;
-  return with_names([&] { return update_where_once(where, assignments, has_changed); }, &has_changed);
+Result<std::uint64_t> Table::update_where(std::string_view where, std::vector<Assignment> assignments,
+                                          const OnUnreadable& unreadable) {
+  bool has_begun = false;
+  return with_names([&] { return update_where_once(where, assignments, unreadable, has_begun); }, &has_begun);
 }
 
-Result<std::uint64_t> Table::remove_where_once(std::string_view where, bool& has_changed) {
+Result<std::uint64_t> Table::remove_where_once(std::string_view where, const OnUnreadable& unreadable,
+                                               bool& has_begun) {
   const auto predicate = parse_where(open_->shape(), where);
   if (!predicate) return std::unexpected(predicate.error());
-  auto plan = plan_find(open_->shape(), *predicate, {}, false);
+  auto plan = plan_find(open_->shape(), *predicate, unreadable ? "rows" : "", false);
   if (!plan) return std::unexpected(std::move(plan.error()));
-  return ChangeWhere(*this, *predicate, std::move(*plan), most_changed, "deleted",
+  return ChangeWhere(*this, *predicate, std::move(*plan), most_changed, "deleted", unreadable,
                      [](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_remove(table, change, numbers, WhatIsGone::refused);
                      })
-      .run(has_changed);
+      .run(has_begun);
 }
 
 Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span<const Assignment> assignments,
-                                               bool& has_changed) {
+                                               const OnUnreadable& unreadable, bool& has_begun) {
   const TableShape& shape = open_->shape();
   const auto predicate = parse_where(shape, where);
   if (!predicate) return std::unexpected(predicate.error());
   const auto bound = bind_assignments(shape, assignments);
   if (!bound) return std::unexpected(bound.error());
-  auto plan = plan_find(shape, *predicate, {}, false);
+  auto plan = plan_find(shape, *predicate, unreadable ? "rows" : "", false);
   if (!plan) return std::unexpected(std::move(plan.error()));
   // A row whose key grows would be found again along that index.
   const auto moves = [&](const auto& assignment) { return shape.indexes[plan->index].covers(assignment.first); };
@@ -131,11 +174,11 @@ Result<std::uint64_t> Table::update_where_once(std::string_view where, std::span
     plan = plan_find(shape, *predicate, "rows", false);
     if (!plan) return std::unexpected(std::move(plan.error()));
   }
-  return ChangeWhere(*this, *predicate, std::move(*plan), most_updated(shape, *bound), "updated",
+  return ChangeWhere(*this, *predicate, std::move(*plan), most_updated(shape, *bound), "updated", unreadable,
                      [&](OpenTable& table, Change& change, std::span<const std::uint64_t> numbers) {
                        return plan_update(table, change, numbers, *bound);
                      })
-      .run(has_changed);
+      .run(has_begun);
 }
 
 Result<bool> Table::update(types::Row key, std::vector<Assignment> assignments) {

@@ -49,6 +49,11 @@ bool is_of_its_place(const Failure& failure) noexcept {
   }
 }
 
+Failure named(Failure failure, const std::string& table) {
+  if (!failure.words.contains(table)) failure.words = fmt::format("{}: {}", table, failure.words);
+  return failure;
+}
+
 Result<std::optional<UnreadableRow>> look_at_unreadable(OpenTable& table, RowReader& reader, std::uint64_t number,
                                                         std::vector<std::uint32_t> columns, const Failure& failure,
                                                         std::string_view name) {

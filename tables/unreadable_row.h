@@ -34,6 +34,9 @@ struct UnreadableRow {
 /// too long to be read as a whole. Others of the table may still be read.
 [[nodiscard]] bool is_of_its_place(const Failure& failure) noexcept;
 
+/// The failure, with the table's name in its words.
+[[nodiscard]] Failure named(Failure failure, const std::string& table);
+
 /// Looks at the columns (places in the table's relation, in any order) of a row one by one, behind a failure in reading
 /// them, and at those of its primary key. `name`: what the table is called in the words. None: there is no row of that
 /// number.

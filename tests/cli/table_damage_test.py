@@ -145,6 +145,23 @@ class Damage(table_test.Tables):
             values = {"id": i, "n": 3 * i, "note": note_of(i) or None, "long": f"long {i}"}
             self.assertEqual(row["values"], {column: values[column] for column in columns if column not in lost[i]})
 
+    def test_of_a_column_what_can_be_read_is_kept(self):
+        self.make()
+        self.look()
+        block, rows = sorted(self.notes_by_block().items())[5]
+        self.damage(f"{TABLE}:heap", block)
+        first = min(rows)
+        lines = [json.dumps(note_of(i) or None) + "\n" for i in range(COUNT)]
+        said = self.refused("column", "get", self.store, TABLE, "note", "notes.jsonl")
+        self.assertIn(f"{TABLE}, row {first} (id = {first}), column note: ", said)
+        self.assertIn(f"\n{first} rows are exported to notes.jsonl.partial, and nothing of what", said)
+        self.assertEqual((self.folder / "notes.jsonl.partial").read_text(), "".join(lines[:first]))
+        self.assertFalse((self.folder / "notes.jsonl").exists())
+        said = self.table("column", "get", self.store, TABLE, "note", "notes.jsonl", "--skip-damaged", "lost")
+        self.assertEqual(said, f"{TABLE}: {COUNT - len(rows):,} values of column note, {len(rows)} rows left out, written down in lost.\n")
+        self.assertEqual((self.folder / "notes.jsonl").read_text(), "".join(lines[i] for i in range(COUNT) if i not in rows))
+        self.check_list("lost", {row: {"note"} for row in rows}, sorted(rows), ("id", "note"))
+
     def test_a_condition_that_cannot_be_told_leaves_a_row_out(self):
         self.make()
         self.look()
@@ -160,6 +177,49 @@ class Damage(table_test.Tables):
             self.assertIn("both", self.refused("export", target, TABLE, "both", "--skip-damaged", "both"))
             (self.folder / "lost").unlink()
             server.stop()
+
+    def listed(self, name):
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+
+    def test_rows_that_cannot_be_changed_end_it_or_are_left_as_they_are(self):
+        self.make()
+        self.look()
+        self.damage(f"{TABLE}/n", 1)
+        update = ("update", self.store, TABLE, "--where", "n >= 30", "--set", "long=new")
+        said = self.refused(*update)
+        self.assertIn(f'{TABLE}, row 512 (id = 512), column n: Corrupt: ', said)
+        self.assertIn("\nUp to then 502 rows have been updated, and stay so.\n--skip-damaged FILE ", said)
+        self.assertEqual(self.table(*update, "--skip-damaged", "lost"),
+                         f"{TABLE}: 978 rows updated, 512 rows left out, written down in lost.\n")
+        self.assertEqual([row["row"] for row in self.listed("lost")], list(range(512, 1024)))
+        self.assertEqual(self.listed("lost")[0]["values"], {"id": 512, "note": note_of(512), "long": "long 512"})
+        self.assertEqual(set(self.listed("lost")[0]["damaged"]), {"n"})
+        self.assertIn("exists", self.refused(*update, "--skip-damaged", "lost"))
+        self.assertEqual(self.table("scan", self.store, TABLE, "--columns", "long"), "long\n" + "".join(
+            f"long {i}\n" if i < 10 or 512 <= i < 1024 else "new\n" for i in range(COUNT)))
+        # The condition can be told, and what has to go from the index not.
+        delete = ("delete", self.store, TABLE, "--where", "id < 1100", "--json")
+        said = self.refused(*delete)
+        self.assertIn("row 512 (id = 512), column n: ", said)
+        self.assertIn("\nUp to then 512 rows have been deleted, and stay so.\n", said)
+        self.assertEqual(json.loads(self.table(*delete, "--skip-damaged", "stay")), {"rows": 76, "left_out": 512})
+        self.assertEqual(self.listed("stay")[:1] + self.listed("stay")[-1:],
+                         self.listed("lost")[:1] + self.listed("lost")[-1:])
+        self.assertEqual(self.table("count", self.store, TABLE), f"{COUNT - 588}\n")
+        self.fails("table", "delete", self.store, TABLE, "7", "--skip-damaged", "other", status=2)
+
+    def test_rows_whose_place_in_an_index_is_damaged_stay_when_others_go(self):
+        self.make()
+        self.look()
+        self.damage(f"{TABLE}:index/n", 2)
+        server = self.serve()
+        said = self.table("delete", server.addresses[0], TABLE, "--where", "id >= 0", "--skip-damaged", "stay")
+        stay = self.listed("stay")
+        self.assertIn(f"{COUNT - len(stay):,} rows deleted, {len(stay)} rows left out", said)
+        self.assertIn(len(stay), range(100, COUNT - 500))
+        self.assertTrue(all(f'"{TABLE}:index/n": Corrupt: ' in row["problem"] for row in stay))
+        self.assertEqual(self.table("scan", server.addresses[0], TABLE, "--columns", "id"),
+                         "id\n" + "".join(f'{row["values"]["id"]}\n' for row in stay))
 
     def test_damaged_indexes_do_not_matter_where_rows_are_read_as_they_lie(self):
         self.make()

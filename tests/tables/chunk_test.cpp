@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tables/contents.h"
+#include "tables/unreadable_row.h"
 #include "tests/tables/table_rig.h"
 
 namespace chimera::tables::testing {
@@ -129,6 +130,81 @@ TEST_CASE("chunks that were made small grow again where what was damaged is no l
     CAPTURE(damaged);
     CHECK_LE(scripts(damaged), sound + 3);
   }
+}
+
+/// Some scripts fail.
+class FailingLink final : public Link {
+ public:
+  explicit FailingLink(Link& under) : under_(under) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    unsigned& passing = script.changes() ? changes_pass : reads_pass;
+    unsigned& failing = script.changes() ? changes_fail : reads_fail;
+    if (passing > 0)
+      --passing;
+    else if (failing > 0)
+      return --failing, std::unexpected(Failure{status, "It fails.", script.size() - 1});
+    return under_.run(script, answers);
+  }
+  Ticket send(Script script) override { return under_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return under_.receive(ticket, answers); }
+
+  Status status = Status::ok;
+  unsigned reads_pass = 0, reads_fail = 0;
+  unsigned changes_pass = 0, changes_fail = 0;
+
+ private:
+  Link& under_;
+};
+
+struct ManyRows : TableRig {
+  ManyRows() : TableRig("relation t = struct { id: i64, v: i64 } key (id)"), link(ground.link) {
+    std::vector<Row> many;
+    for (std::int64_t id = 0; id < 5000; ++id) many.push_back({i64(id), i64(id)});
+    REQUIRE_OK(table.insert(std::move(many)));
+  }
+  FailingLink link;
+};
+
+TEST_CASE("a change of many rows ends where the store no longer writes, and leaves out none for that") {
+  ManyRows rig;
+  auto table = Table::open(rig.link, rig_table);
+  REQUIRE_OK(table);
+  rig.link.status = Status::io_error;
+  rig.link.changes_pass = 1;
+  rig.link.changes_fail = 10'000;
+  unsigned told = 0;
+  const auto unreadable = [&](const UnreadableRow&) -> Result<> { return ++told, Result<>(); };
+  const auto done = table->remove_where("v >= 0", unreadable);
+  REQUIRE(!done.has_value());
+  CHECK_EQ(done.error().status, Status::io_error);
+  CHECK(done.error().words.starts_with("It fails.\nUp to then 2048 rows have been deleted"));
+  CHECK_EQ(told, 0);
+  // Where a block that is written in part is damaged it is of some rows alone.
+  rig.link.status = Status::corrupt;
+  rig.link.changes_fail = 11;
+  const auto gone = table->update_where("v >= 0", {{"v", i64(7)}}, unreadable);
+  REQUIRE_OK(gone);
+  CHECK_EQ(*gone, 2952);
+  CHECK_EQ(told, 0);
+}
+
+TEST_CASE("a change of many rows does not begin again behind one that it has told") {
+  ManyRows rig;
+  auto table = Table::open(rig.link, rig_table);
+  REQUIRE_OK(table);
+  rig.link.status = Status::corrupt;
+  rig.link.reads_fail = 12;  // down to a row alone
+  unsigned told = 0;
+  const auto done = table->remove_where("v >= 0", [&](const UnreadableRow& row) -> Result<> {
+    ++told;
+    CHECK_EQ(row.number, 0);
+    CHECK_EQ(row.problem, "It fails.");
+    return rig.table.rename_column("v", "w");
+  });
+  REQUIRE(!done.has_value());
+  CHECK_EQ(done.error().status, Status::conflict);
+  CHECK_EQ(told, 1);
+  CHECK_EQ(*rig.table.count(), 5000);
 }
 
 TEST_CASE("a value that is larger than a chunk comes alone") {

@@ -73,7 +73,8 @@ struct ForgedTree {
     std::map<std::string, std::string> items;
     for (std::uint64_t i = 0; i < count; ++i) items[key_of(first + i)] = "a value.";
     std::vector<BTree::Entry> entries;
-    for (const auto& [key, value] : items) entries.push_back({bytes_of(key), bytes_of(value)});
+    const bool has_values = how != &BTree::erase;
+    for (const auto& [key, value] : items) entries.push_back({bytes_of(key), bytes_of(has_values ? value : "")});
     const auto done = (tree.*how)(entries);
     if (!done && done.error().status == Status::corrupt) CHECK(done.error().words.starts_with("\"t\" is damaged: "));
     return done ? "done" : done.error().words.substr(done.error().words.find(':') + 1);
