@@ -101,7 +101,7 @@ Result<Aggregate> Table::aggregate_once(std::string_view column, std::string_vie
   if (place) also.push_back(*place);
   std::optional<Aggregation> aggregation;
   for (;;) {
-    const RowFinder::Position before = finder.position();
+    const RowPosition before = finder.position();
     const auto some = retry<bool>([&](OpenTable& table) -> Result<bool> {
       if (table.reading_mark() != mark) return std::unexpected(shape_changed(table.shape()));
       finder.put_back(before);

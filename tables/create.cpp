@@ -20,11 +20,30 @@ Uuid make_uuid() {
   return uuid;
 }
 
+namespace {
+
+/// Whoever has made it himself may have named columns that there are not.
+bool has_its_columns(const types::Relation& relation) {
+  const auto is_there = [&](std::uint32_t column) { return column < relation.columns.size(); };
+  return std::ranges::all_of(relation.key, is_there) && (!relation.append_by || is_there(*relation.append_by)) &&
+         std::ranges::all_of(relation.indexes, [&](const types::Index& index) {
+           return !index.columns.empty() && std::ranges::all_of(index.columns, is_there);
+         });
+}
+
+std::unexpected<Failure> unsound(std::string_view why) {
+  return std::unexpected(Failure{Status::bad_text, fmt::format("The schema would not be sound: {}.", why)});
+}
+
+}  // namespace
+
 Result<> check_readable(const types::Relation& relation) {
+  if (!has_its_columns(relation)) return unsound("its key or an index is of a column that there is not");
   const auto schema = types::parse_schema(types::print(relation), relation.name);
-  if (schema) return {};
-  return std::unexpected(
-      Failure{Status::bad_text, fmt::format("The schema would not be sound: {}.", schema.error().front().message)});
+  if (!schema) return unsound(schema.error().front().message);
+  const bool is_same = schema->relations.size() == 1 && schema->relations[0].columns == relation.columns &&
+                       schema->relations[0].key == relation.key;
+  return is_same ? Result<>() : unsound("its text would be read as another one");
 }
 
 void plan_less_devices(Change& change, const TableShape& before, const TableShape& after) {

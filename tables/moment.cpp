@@ -108,7 +108,13 @@ Result<> Moment::make(OpenTable& table) {
   return done;
 }
 
-Moment::~Moment() { static_cast<void>(end()); }
+Moment::~Moment() {
+  try {
+    static_cast<void>(end());
+  } catch (...) {
+    devices_.clear();  // no memory for it: others find what is left
+  }
+}
 
 Result<> Moment::end() {
   const std::vector<Uuid> devices = std::exchange(devices_, {});

@@ -73,7 +73,7 @@ Result<bool> RowFinder::next(OpenTable& table, RowReader& reader, std::span<cons
   for (const std::uint32_t column : columns_) {
     most = std::min<std::size_t>(most, limits::largest_transfer / table.shape().columns[column].width);
   }
-  const Position before = position_;
+  const RowPosition before = position_;
   for (;;) {
     const Result<bool> some =
         plan_.way == FindPlan::Way::index ? next_of_index(table, reader, most) : next_of_rows(table, reader, most);

@@ -38,21 +38,23 @@ struct FindPlan {
 [[nodiscard]] Failure shape_changed(const TableShape& shape);
 [[nodiscard]] bool is_shape_changed(const Failure& failure) noexcept;
 
+/// Where a RowFinder stands: what is behind has been found.
+struct RowPosition {
+  bool is_begun = false;
+  bool is_at_end = false;
+  std::vector<std::uint8_t> last_key;  ///< of an index
+  std::uint64_t next = 0;              ///< forwards the next place in the order of rows, backwards that behind it
+  std::uint64_t end = 0;               ///< where the way ends
+};
+
 class RowFinder {
  public:
   /// The predicate must outlive it.
   RowFinder(FindPlan plan, const Predicate& predicate) : plan_(std::move(plan)), predicate_(predicate) {}
 
-  /// Where it stands: what is behind has been found. Put back where a chunk turns out to be of no one moment.
-  struct Position {
-    bool is_begun = false;
-    bool is_at_end = false;
-    std::vector<std::uint8_t> last_key;  ///< of an index
-    std::uint64_t next = 0;              ///< forwards the next place in the order of rows, backwards that behind it
-    std::uint64_t end = 0;               ///< where the way ends
-  };
-  [[nodiscard]] const Position& position() const { return position_; }
-  void put_back(Position position) { position_ = std::move(position); }
+  /// Put back where a chunk turns out to be of no one moment.
+  [[nodiscard]] const RowPosition& position() const { return position_; }
+  void put_back(RowPosition position) { position_ = std::move(position); }
 
   /// The next chunk, of about `most` rows that are looked at, or fewer where the predicate has to read long contents
   /// (ContentBudget). False at the end. Reads the predicate's columns and
@@ -88,7 +90,7 @@ class RowFinder {
 
   FindPlan plan_;
   const Predicate& predicate_;
-  Position position_;
+  RowPosition position_;
   std::vector<std::uint32_t> columns_;  ///< that are read
   std::vector<std::uint8_t> found_;
   std::size_t reached_ = 0;

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "tables/attempt.h"
+#include "tables/moment.h"
+#include "tables/row_finder.h"
 #include "tables/unreadable_row.h"
 
 namespace chimera::tables {
@@ -42,6 +44,11 @@ Failure scan_disturbed(const TableShape& shape) {
 }
 
 }  // namespace
+
+Scan::Scan(Table& table, ScanOptions options) : table_(&table), options_(std::move(options)), left_(options_.limit) {}
+Scan::Scan(Scan&& other) noexcept = default;
+Scan& Scan::operator=(Scan&& other) noexcept = default;
+Scan::~Scan() = default;
 
 Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
   if (where.empty()) return Predicate();
@@ -93,7 +100,7 @@ Result<> Scan::bind(const OpenTable& table) {
 Result<bool> Scan::next(std::vector<types::Row>& rows) {
   numbers_.clear();
   while (left_ != 0 && numbers_.empty()) {
-    const RowFinder::Position before = finder_->position();
+    const RowPosition before = finder_->position();
     const auto some = table_->retry<bool>([&](OpenTable& table) -> Result<bool> {
       finder_->put_back(before);
       return chunk(table, rows);
@@ -118,7 +125,7 @@ Result<bool> Scan::next(std::vector<types::Row>& rows) {
 }
 
 /// Behind a chunk that could not be read.
-Result<> Scan::narrow(const RowFinder::Position& before, const Failure& why) {
+Result<> Scan::narrow(const RowPosition& before, const Failure& why) {
   numbers_.clear();
   const std::size_t count = finder_->reached();
   if (count == 1) {
@@ -157,7 +164,7 @@ Result<bool> Scan::chunk(OpenTable& table, std::vector<types::Row>& rows) {
   }
   RowReader& reader = table_->reader();
   const bool at_once = predicate_->is_everything();
-  const RowFinder::Position before = finder_->position();
+  const RowPosition before = finder_->position();
   std::size_t most = at_once ? static_cast<std::size_t>(std::min<std::uint64_t>(size_.most(), left_)) : size_.most();
   for (;;) {
     const auto some = finder_->next(table, reader, at_once ? columns_ : std::span<const std::uint32_t>(), most);

@@ -7,17 +7,24 @@
 
 #include "isa/uuid.h"
 #include "tables/chunk_size.h"
-#include "tables/moment.h"
-#include "tables/row_finder.h"
 #include "tables/table.h"
 
 namespace chimera::tables {
+
+class Moment;
+class Predicate;
+class RowFinder;
+struct RowPosition;
 
 /// Refers to its table, which must stay where it is. Each chunk is of one moment; what others change between two chunks
 /// is seen or not, and no row comes twice that keeps its key, or its number where the way is along the rows. With
 /// `snapshot` all of them are of the moment at which it was begun; its clones are deleted at the end, or with it.
 class Scan {
  public:
+  Scan(Scan&& other) noexcept;
+  Scan& operator=(Scan&& other) noexcept;
+  ~Scan();
+
   /// Puts the next rows in the place of what `rows` held, in its memory as far as that goes. False at the end: what
   /// `rows` holds then means nothing. Where a row cannot be read, all those on the way before it are given first; then
   /// it is passed over (ScanOptions::unreadable), or the failure says which it is, and asking again fails again.
@@ -34,11 +41,11 @@ class Scan {
 
  private:
   friend class Table;
-  Scan(Table& table, ScanOptions options) : table_(&table), options_(std::move(options)), left_(options_.limit) {}
+  Scan(Table& table, ScanOptions options);
   [[nodiscard]] Result<> bind(const OpenTable& table);
   [[nodiscard]] Result<bool> chunk(OpenTable& table, std::vector<types::Row>& rows);
   [[nodiscard]] std::size_t pick();
-  [[nodiscard]] Result<> narrow(const RowFinder::Position& before, const Failure& why);
+  [[nodiscard]] Result<> narrow(const RowPosition& before, const Failure& why);
   [[nodiscard]] Result<> pass_unreadable(const Failure& why);
 
   std::unique_ptr<Moment> moment_;  ///< none: it reads what there is

@@ -57,11 +57,11 @@ struct Assignment {
 using OnUnreadable = std::function<Result<>(const UnreadableRow&)>;
 
 struct ScanOptions {
-  std::vector<std::string> columns;  ///< in the order in which they are wanted; empty: all
-  std::string where;                 ///< a condition, docs/tables.md; empty: all rows
+  std::vector<std::string> columns = {};  ///< in the order in which they are wanted; empty: all
+  std::string where = {};                 ///< a condition, docs/tables.md; empty: all rows
   /// The order of the rows: "rows", by their numbers; "key" or the name of an index, by that. Empty: whichever is the
   /// shortest way.
-  std::string along;
+  std::string along = {};
   bool backwards = false;
   /// All rows are of the moment at which the scan is begun (moment.h); without, those of each chunk are of one.
   bool snapshot = false;

@@ -328,7 +328,7 @@ Result<> Table::empty_column(std::string_view name) {
   RowFinder finder(FindPlan{}, everything);
   constexpr std::size_t most_at_once = 2048;
   for (;;) {
-    const RowFinder::Position before = finder.position();
+    const RowPosition before = finder.position();
     const auto some = retry<bool>([&](OpenTable& table) -> Result<bool> {
       const auto column = column_named(table.shape(), name);
       if (!column) return std::unexpected(column.error());

@@ -100,7 +100,7 @@ Result<> Table::rewrite_values(std::string_view name, bool compressed) {
   RowFinder finder(FindPlan{}, everything);
   std::size_t most = most_at_once;
   for (;;) {
-    const RowFinder::Position before = finder.position();
+    const RowPosition before = finder.position();
     const auto some = retry<bool>([&](OpenTable& table) -> Result<bool> {
       const auto column = variable_column(table.shape(), name);
       if (!column) return std::unexpected(column.error());

@@ -24,7 +24,7 @@ class ColumnPut {
 
   Result<> run() {
     for (;;) {
-      const RowFinder::Position before = finder_.position();
+      const RowPosition before = finder_.position();
       const auto some = table_.retry<bool>([&](OpenTable& table) {
         finder_.put_back(before);
         return piece(table);
@@ -44,7 +44,7 @@ class ColumnPut {
   Result<bool> piece(OpenTable& table) {
     const auto column = may_put(table);
     if (!column) return std::unexpected(column.error());
-    const RowFinder::Position before = finder_.position();
+    const RowPosition before = finder_.position();
     auto some = finder_.next(table, table_.reader(), {}, most_);
     if (!some || !*some) return some;
     std::vector<std::uint64_t> numbers = finder_.found_numbers();

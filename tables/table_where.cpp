@@ -48,7 +48,7 @@ class ChangeWhere {
   /// front, or it would count too few.
   Result<std::uint64_t> run(bool& has_begun) {
     for (;;) {
-      const RowFinder::Position before = finder_.position();
+      const RowPosition before = finder_.position();
       const auto some = table_.retry<std::optional<std::size_t>>([&](OpenTable& table) {
         finder_.put_back(before);
         return chunk(table);
@@ -83,7 +83,7 @@ class ChangeWhere {
   }
 
   /// Behind a chunk that was not changed: whether fewer rows may be, or one is passed over that cannot be.
-  Result<> make_less(const RowFinder::Position& before, const Failure& why) {
+  Result<> make_less(const RowPosition& before, const Failure& why) {
     // A store that does not write any more is not damaged in some of its rows.
     const bool cannot_write = is_committing_ && why.status == Status::io_error;
     const std::size_t reached = finder_.reached();

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "tables/encoded_rows.h"
+#include "tables/open_table.h"
+#include "tables/row_reader.h"
 
 namespace chimera::tables {
 namespace {

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "tables/link.h"
-#include "tables/open_table.h"
-#include "tables/row_reader.h"
+#include "types/schema.h"
 #include "types/value.h"
 
 namespace chimera::tables {
+
+class OpenTable;
+class RowReader;
 
 struct UnreadableRow {
   struct Problem {

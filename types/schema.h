@@ -20,9 +20,9 @@ struct Column {
   bool nullable = false;
   bool external = false;  ///< its values stand in a heap of their own; variable types only
   bool compressed = false;
-  bool indexed = false;                ///< an index of this column alone, which has the column's name
-  bool unique = false;                 ///< the same, and no two rows have the same value
-  std::optional<Value> default_value;  ///< passes `check`
+  bool indexed = false;                     ///< an index of this column alone, which has the column's name
+  bool unique = false;                      ///< the same, and no two rows have the same value
+  std::optional<Value> default_value = {};  ///< passes `check`
 
   [[nodiscard]] bool operator==(const Column&) const = default;
 };
@@ -39,10 +39,10 @@ struct Index {
 struct Relation {
   std::string name;  ///< with its modules, "shop.orders"
   std::vector<Column> columns;
-  std::vector<std::uint32_t> key;          ///< places of the primary key's columns; empty: rows have no key
-  std::vector<Index> indexes;              ///< in the order of the text
-  std::optional<std::uint64_t> circular;   ///< the most rows: the oldest gives way
-  std::optional<std::uint32_t> append_by;  ///< the place of the column that never decreases from row to row
+  std::vector<std::uint32_t> key = {};          ///< places of the primary key's columns; empty: rows have no key
+  std::vector<Index> indexes = {};              ///< in the order of the text
+  std::optional<std::uint64_t> circular = {};   ///< the most rows: the oldest gives way
+  std::optional<std::uint32_t> append_by = {};  ///< the place of the column that never decreases from row to row
 
   [[nodiscard]] std::optional<std::size_t> find(std::string_view column) const;
   /// The columns as a structure, for JSON and checks of whole rows.

@@ -24,7 +24,7 @@ void Value::become(Kind kind, std::string_view bytes) {
 }
 
 Value Value::real(Kind kind, double value) {
-  assert(is_float(kind));
+  if (!is_float(kind)) return {};
   if (std::isnan(value)) value = std::numeric_limits<double>::quiet_NaN();
   if (kind == Kind::f32) value = static_cast<double>(static_cast<float>(value));
   return {kind, value};
@@ -38,7 +38,7 @@ Value Value::set(std::vector<Value> items) {
 }
 
 Value Value::fields(Kind kind, std::vector<Field> fields) {
-  assert(kind == Kind::object || kind == Kind::structure || kind == Kind::interface);
+  if (kind != Kind::object && kind != Kind::structure && kind != Kind::interface) return {};
   return {kind, std::move(fields)};
 }
 
@@ -55,21 +55,23 @@ Value Value::one_of(std::string label, Value value) {
 }
 
 std::string Value::take_bytes() {
-  std::string bytes = std::move(std::get<std::string>(content_));
+  std::string bytes;
+  if (auto* const held = std::get_if<std::string>(&content_)) bytes = std::move(*held);
   *this = Value{};
   return bytes;
 }
 
 const std::string& Value::label() const {
-  assert(kind_ == Kind::enumeration || kind_ == Kind::one_of);
-  const std::string* name = std::get_if<std::string>(&content_);
-  return name ? *name : std::get<std::vector<Field>>(content_).front().name;
+  static const std::string nothing;
+  if (kind_ != Kind::enumeration && kind_ != Kind::one_of) return nothing;
+  const std::vector<Field>& one = content<std::vector<Field>>();
+  return one.empty() ? content<std::string>() : one.front().name;
 }
 
 const Value* Value::payload() const {
-  assert(kind_ == Kind::enumeration || kind_ == Kind::one_of);
-  const std::vector<Field>* one = std::get_if<std::vector<Field>>(&content_);
-  return one ? &one->front().value : nullptr;
+  const std::vector<Field>& one = content<std::vector<Field>>();
+  const bool has_one = (kind_ == Kind::enumeration || kind_ == Kind::one_of) && !one.empty();
+  return !has_one ? nullptr : &one.front().value;
 }
 
 Value* Value::payload() { return const_cast<Value*>(std::as_const(*this).payload()); }

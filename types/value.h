@@ -1,7 +1,6 @@
 #pragma once
 // One value of any kind. It knows its kind: a u8 of 5 and an i64 of 5 are different values.
 
-#include <cassert>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,7 +24,7 @@ struct Pointer {
 struct Field;
 
 /// Owns what it holds; copies are deep, moves cheap. What a getter returns lives as long as the value is unchanged.
-/// Getters may be called for the kinds that they name only; that is asserted.
+/// Getters are for the kinds that they name; what they give of another kind means nothing, as 0 or an empty text.
 class Value {
  public:
   /// Null.
@@ -43,13 +42,13 @@ class Value {
   void become(Kind kind, std::string_view bytes);
 
   static Value boolean(bool value);
-  /// `kind` is an integer kind, datetime or duration, and has the value (`fits`).
+  /// `kind` is an integer kind, datetime or duration, and has the value (`fits`); null otherwise.
   static Value integer(Kind kind, Integer value);
   static Value signed_integer(Kind kind, I128 value);
   static Value unsigned_integer(Kind kind, U128 value);
   static Value datetime(std::int64_t nanoseconds);
   static Value duration(std::int64_t nanoseconds);
-  /// `kind` is f32, f64 or fsize; an f32 is rounded. Every NaN becomes the same one.
+  /// `kind` is f32, f64 or fsize (null otherwise); an f32 is rounded. Every NaN becomes the same one.
   static Value real(Kind kind, double value);
   /// UTF-8, which `check` looks at.
   static Value string(std::string text);
@@ -60,7 +59,8 @@ class Value {
   static Value array(std::vector<Value> items);
   /// Brings the elements into a set's order (`total_order`) and removes what is there twice.
   static Value set(std::vector<Value> items);
-  /// Object, structure or interface. A structure's fields stand in its type's order; an interface's own first.
+  /// Object, structure or interface (null otherwise). A structure's fields stand in its type's order; an interface's
+  /// own first.
   static Value fields(Kind kind, std::vector<Field> fields);
   /// A variant of an enum, without and with a payload.
   static Value variant(std::string name);
@@ -73,7 +73,7 @@ class Value {
 
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] bool is_null() const { return kind_ == Kind::null; }
-  [[nodiscard]] bool as_bool() const { return std::get<Wide>(content_).low != 0; }
+  [[nodiscard]] bool as_bool() const { return content<Wide>().low != 0; }
   /// Unsigned integers.
   [[nodiscard]] U128 as_unsigned() const { return bits(); }
   /// Signed integers, datetime, duration.
@@ -83,20 +83,20 @@ class Value {
     return holds_signed(kind_) ? integer_of(as_signed()) : Integer{false, bits()};
   }
   /// The low 64 bits of any of these, and bool.
-  [[nodiscard]] std::uint64_t low_bits() const { return std::get<Wide>(content_).low; }
+  [[nodiscard]] std::uint64_t low_bits() const { return content<Wide>().low; }
   /// f32, f64, fsize.
-  [[nodiscard]] double as_real() const { return std::get<double>(content_); }
+  [[nodiscard]] double as_real() const { return content<double>(); }
   /// String, blob, function.
-  [[nodiscard]] const std::string& as_bytes() const { return std::get<std::string>(content_); }
+  [[nodiscard]] const std::string& as_bytes() const { return content<std::string>(); }
   /// Takes the bytes out; the value is null afterwards.
   [[nodiscard]] std::string take_bytes();
-  [[nodiscard]] const Pointer& as_pointer() const { return std::get<Pointer>(content_); }
-  /// Array, set.
-  [[nodiscard]] const std::vector<Value>& items() const { return std::get<std::vector<Value>>(content_); }
-  [[nodiscard]] std::vector<Value>& items() { return std::get<std::vector<Value>>(content_); }
-  /// Object, structure, interface.
-  [[nodiscard]] const std::vector<Field>& fields() const { return std::get<std::vector<Field>>(content_); }
-  [[nodiscard]] std::vector<Field>& fields() { return std::get<std::vector<Field>>(content_); }
+  [[nodiscard]] const Pointer& as_pointer() const { return content<Pointer>(); }
+  /// Array, set. Of another kind the second makes an empty array of it.
+  [[nodiscard]] const std::vector<Value>& items() const { return content<std::vector<Value>>(); }
+  [[nodiscard]] std::vector<Value>& items() { return own_content<std::vector<Value>>(Kind::array); }
+  /// Object, structure, interface. Of another kind the second makes an empty object of it.
+  [[nodiscard]] const std::vector<Field>& fields() const { return content<std::vector<Field>>(); }
+  [[nodiscard]] std::vector<Field>& fields() { return own_content<std::vector<Field>>(Kind::object); }
   /// Enum: the variant's name; union: the alternative's.
   [[nodiscard]] const std::string& label() const;
   /// Enum: nullptr where the variant has no payload; union: its value.
@@ -108,8 +108,9 @@ class Value {
 
  private:
   struct Wide {
+    Wide() = default;
     Wide(std::uint64_t low_half, std::uint64_t high_half) : low{low_half}, high{high_half} {}
-    std::uint64_t low, high;
+    std::uint64_t low = 0, high = 0;
     friend bool operator==(const Wide&, const Wide&) = default;
   };
   /// In two halves, which keeps the alignment of a Value at 8.
@@ -117,9 +118,21 @@ class Value {
       std::variant<std::monostate, Wide, double, std::string, Pointer, std::vector<Value>, std::vector<Field>>;
 
   Value(Kind kind, Content content);
+  /// What it holds, or what a value that holds nothing has in its place.
+  template <typename Held>
+  [[nodiscard]] const Held& content() const {
+    if (const Held* const held = std::get_if<Held>(&content_)) return *held;
+    static const Held nothing{};
+    return nothing;
+  }
+  template <typename Held>
+  [[nodiscard]] Held& own_content(Kind kind) {
+    if (!std::holds_alternative<Held>(content_)) *this = Value(kind, Held{});
+    return *std::get_if<Held>(&content_);
+  }
   static Wide wide(U128 bits) { return {static_cast<std::uint64_t>(bits), static_cast<std::uint64_t>(bits >> 64)}; }
   [[nodiscard]] U128 bits() const {
-    const Wide& halves = std::get<Wide>(content_);
+    const Wide& halves = content<Wide>();
     return U128{halves.high} << 64 | halves.low;
   }
 
@@ -139,8 +152,8 @@ using Row = std::vector<Value>;
 inline Value::Value(Kind kind, Content content) : kind_{kind}, content_{std::move(content)} {}
 inline Value Value::boolean(bool value) { return {Kind::boolean, Wide{value, 0}}; }
 inline Value Value::integer(Kind kind, Integer value) {
-  assert(fits(kind, value));
-  return {kind, wide(value.bits())};
+  const bool is_of_kind = (is_integer(kind) || is_time(kind)) && fits(kind, value);
+  return is_of_kind ? Value(kind, wide(value.bits())) : Value();
 }
 inline Value Value::string(std::string text) { return {Kind::string, std::move(text)}; }
 inline Value Value::blob(std::string bytes) { return {Kind::blob, std::move(bytes)}; }

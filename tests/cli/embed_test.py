@@ -61,12 +61,11 @@ class Installed(ChimeraTest):
         self.assertEqual(done.returncode, status, f"{command}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
-    def flags(self, *options):
+    def flags(self, *options, package="chimera"):
         folder = self.root / self.libraries / "pkgconfig"
         environment = {"PKG_CONFIG_PATH": str(folder), "PKG_CONFIG_SYSROOT_DIR": str(self.root)}
         # The sysroot goes before the folders of the libraries that ours needs, too, which are not there.
-        found = shlex.split(self.call("pkg-config", *options, "chimera", environment=environment))
-        return found
+        return shlex.split(self.call("pkg-config", *options, package, environment=environment))
 
     def build(self, compiler, source, program, *flags):
         self.call(*compiler, *STRICT, *self.extra, source, *flags, "-o", self.folder / program)
@@ -118,6 +117,45 @@ class Installed(ChimeraTest):
                                  *self.flags("--cflags", "--libs"))
             said = self.call(program, environment={"LD_LIBRARY_PATH": str(self.root / self.libraries)})
             self.assertEqual(said, "16 8 5 words\n")
+
+    def use_collections(self, program, place, environment=None, number=1):
+        """The example finds what it has left there when it was run before."""
+        def run(*words, status=0):
+            return self.call(program, place, *words, environment=environment, status=status)
+
+        plants, cat = "water the plants", "feed the cat"
+        run("add", plants)
+        run("add", cat)
+        self.assertEqual(run("next"), [plants, cat][number - 1] + "\n")
+        self.assertEqual(run("words"), "".join(f"{word} {number * (2 if word == 'the' else 1)}\n"
+                                               for word in ("cat", "feed", "plants", "the", "water")))
+        self.assertEqual(run("done", 'at > "2026-01-01"'), "".join(f"{task}\n" for task in [plants, cat][:number]))
+        self.assertEqual(run("done", f'task = "{cat}"'), f"{cat}\n" * (number - 1))
+        self.assertIn("where:1:6", run("done", "task ? 1", status=1))
+
+    def test_the_example_of_tables_and_collections(self):
+        arguments = ["g++", "-std=c++2b", "-Wshadow", "-Wconversion"]
+        source = ROOT / "examples" / "collections.cpp"
+        flags = self.flags("--cflags", "--libs", package="chimera-tables")
+        program = self.build(arguments, source, "tables_shared", *flags)
+        self.assertIn("libchimera.so.0\n", self.call("objdump", "-p", program))
+        environment = {"LD_LIBRARY_PATH": str(self.root / self.libraries)}
+        place = self.folder / "tasks.img"
+        self.use_collections(program, place, environment)
+        server = self.serve(place)
+        self.use_collections(program, server.addresses[0], environment, number=2)
+        self.assertIn("in use", self.call(program, place, "next", environment=environment, status=1))
+        self.assertEqual(server.stop()[0], 0)
+        self.assertIn("No problem", self.chimera("check", place))
+        self.assertIn("Is a server running there",
+                      self.call(program, server.addresses[0], "next", environment=environment, status=1))
+
+        for library in (self.root / self.libraries).glob("libchimera.so*"):
+            library.unlink()
+        program = self.build(arguments, source, "tables_static",
+                             *self.flags("--static", "--cflags", "--libs", package="chimera-tables"))
+        self.assertNotIn("libchimera", self.call("objdump", "-p", program))
+        self.use_collections(program, self.folder / "others.img")
 
     def test_nothing_is_seen_of_it_but_what_the_header_declares(self):
         header = (self.root / self.headers / "chimera.h").read_text()

@@ -202,7 +202,9 @@ class Package(BoundedTest):
         listed = subprocess.run(["dpkg-deb", "--contents", self.packages["libchimera-dev"]], capture_output=True, text=True,
                                 check=True).stdout
         for path in ("/usr/include/chimera.h", "/usr/include/chimera.hpp", "/libchimera.a", "/libchimera.so ",
-                     "/pkgconfig/chimera.pc", "/embed.c"):
+                     "/pkgconfig/chimera.pc", "/embed.c",
+                     "/usr/include/chimera-tables.hpp", "/libchimera-tables.a", "/pkgconfig/chimera-tables.pc",
+                     "/collections.cpp"):
             self.assertIn(path, listed)
 
 

@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "tables": {"isa", "types"},
     "nbd": {"isa", "io", "vm"},
     "server": {"isa", "io", "vm", "nbd"},
-    "links": {"isa", "io", "vm", "server", "tables"},
+    "links": {"isa", "vm", "server", "types", "tables", "include"},
     "include": set(),
     "embed": {"isa", "io", "assembler", "devices", "vm", "server", "include"},
     "cli": EVERYTHING,

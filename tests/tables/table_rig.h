@@ -9,6 +9,7 @@
 
 #include "tables/catalogue.h"
 #include "tables/check_table.h"
+#include "tables/open_table.h"
 #include "tables/scan.h"
 #include "tables/table.h"
 #include "tests/tables/memory_ground.h"
