@@ -77,8 +77,12 @@ class PieceCheck {
       const Answers::Bytes states = table_.answers.bytes(1);
       const auto other = std::ranges::find_if(states, [](std::uint8_t state) { return state != 0; });
       if (other == states.end()) continue;
+      const std::uint64_t piece = first + static_cast<std::uint64_t>(other - states.begin());
+      const std::uint64_t used = table_.header().tail * table_.shape().columns[column_].width;
+      const bool is_read = table_.packed(column_) != nullptr && bytes_of_piece(piece).offset < used;
+      are_readable_ = are_readable_ && !is_read;
       tell_(fmt::format("column {} has piece {} marked as packed, which cannot be", table_.shape().column_name(column_),
-                        first + static_cast<std::uint64_t>(other - states.begin())));
+                        piece));
       return false;
     }
     return true;
