@@ -59,7 +59,7 @@ void PackedPieces::emit(Script& script) const {
       states.push_back(planned->second);
     }
     script.note([&] {
-      return fmt::format("column {}, blocks of the frames of pieces {} to {}, 0 of one that is plain", column_, first,
+      return fmt::format("column {}, pieces {} to {}: how many blocks their frames take, 0 if plain", column_, first,
                          first + states.size() - 1);
     });
     script.write_metadata_bytes(device_, first, states);

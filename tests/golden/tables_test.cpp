@@ -103,6 +103,9 @@ void operate(Link& link, const std::string& line, const std::string& schema) {
     };
     return succeed(table->put_column("price", 3, next));
   }
+  if (word == "compress") return succeed(table->compress_column(rest, true));
+  if (word == "decompress") return succeed(table->compress_column(rest, false));
+  if (word == "fill") return succeed(table->insert(std::vector<Row>(8200, row_of(relation, rest))));
   if (word == "add_index") return succeed(table->add_index({rest, false, {rest}}));
   if (word == "add_unique") return succeed(table->add_index({rest, true, {"name", "price"}}));
   if (word == "drop_index") return succeed(table->drop_index(rest));

@@ -1,4 +1,5 @@
-// The bytes of trees and heaps as docs/table-format.md shows them, line by line: a name, an offset, what is there.
+// The bytes of trees, heaps and packed pieces as docs/table-format.md shows them, line by line: a name, an offset, what
+// is there.
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 
 #include "tests/tables/heap_rig.h"
 #include "tests/tables/memory_ground.h"
+#include "tests/tables/table_rig.h"
 #include "tests/tables/tree_rig.h"
 
 namespace chimera::tables::testing {
@@ -40,7 +42,7 @@ std::string little_endian(std::uint64_t number) {
   return text_of({reinterpret_cast<const std::uint8_t*>(&number), sizeof number});
 }
 
-TEST_CASE("trees and heaps have the bytes of docs/table-format.md") {
+TEST_CASE("trees, heaps and packed pieces have the bytes of docs/table-format.md") {
   MemoryGround ground;
   const Version version = create_version(ground.link, "version");
   // Numbers from 0 on in their order, with ten times as much for a row; then those from 300 on go again.
@@ -64,8 +66,19 @@ TEST_CASE("trees and heaps have the bytes of docs/table-format.md") {
   heap.erase(2);
   heap.commit();
 
+  // A piece of one number, and one more.
+  Table table = make_table(ground.link, "relation t = struct { n: u64 compressed }");
+  REQUIRE_OK(table.insert(std::vector<Row>(8193, Row{Value::of(std::uint64_t{7})})));
+  const Uuid packed = table.opened().shape().columns[0].device;
+  Script script;
+  Answers answers;
+  script.read_metadata_bytes(packed, 0, 2);
+  REQUIRE_OK(ground.link.run(script, answers));
+  CHECK_EQ(answers.bytes(0)[0], 1);
+  CHECK_EQ(answers.bytes(0)[1], 0);
+
   const std::map<std::string, Uuid> devices{
-      {"numbers", numbers.device}, {"words", words.device}, {"heap", heap.device}};
+      {"numbers", numbers.device}, {"words", words.device}, {"heap", heap.device}, {"packed", packed}};
   std::ifstream document{SOURCE_ROOT "/docs/table-format.md"};
   REQUIRE(document);
   std::map<std::string, int> seen;
@@ -83,6 +96,7 @@ TEST_CASE("trees and heaps have the bytes of docs/table-format.md") {
   CHECK_GE(seen["numbers"], 8);
   CHECK_GE(seen["words"], 4);
   CHECK_GE(seen["heap"], 8);
+  CHECK_GE(seen["packed"], 3);
 }
 
 }  // namespace
