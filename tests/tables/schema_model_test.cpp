@@ -61,7 +61,9 @@ enum class Act {
   update,
   remove,
   get,
-  truncate
+  truncate,
+  compress,
+  decompress
 };
 
 struct Deed {
@@ -165,6 +167,9 @@ Outcome apply(World& world, const Deed& deed) {
     case Act::rename_column: return apply_to_columns(of->second, deed);
     case Act::add_index:
     case Act::drop_index: return apply_to_indexes(of->second, deed);
+    // How values are kept is nothing to the model.
+    case Act::compress:
+    case Act::decompress: return {of->second.find(deed.column) ? Status::ok : Status::not_found, {}};
     default: return apply_to_rows(of->second, deed);
   }
 }
@@ -230,6 +235,8 @@ struct Actor {
       case Act::update: return outcome_of(table.update({i64(deed.id)}, {{deed.column, value_of(deed.cells.at(0))}}));
       case Act::remove: return outcome_of(table.remove({i64(deed.id)}));
       case Act::truncate: return outcome_of(table.truncate());
+      case Act::compress:
+      case Act::decompress: return outcome_of(table.compress_column(deed.column, deed.act == Act::compress));
       default: break;
     }
     const auto row = table.get({i64(deed.id)});
@@ -243,14 +250,15 @@ struct Actor {
 
 Deed random_deed(io::SeededRandom& random, const World& known) {
   constexpr Act often[] = {Act::insert, Act::update, Act::remove, Act::get};
-  constexpr Act seldom[] = {Act::add_column, Act::drop_column, Act::rename_column, Act::add_index, Act::drop_index};
+  constexpr Act seldom[] = {Act::add_column, Act::drop_column, Act::rename_column, Act::add_index,
+                            Act::drop_index, Act::compress,    Act::decompress};
   constexpr Act rarely[] = {Act::create, Act::drop, Act::rename, Act::truncate};
   const auto name = [&](char letter, std::uint64_t count) {
     return std::string(1, static_cast<char>(letter + random.below(count)));
   };
   Deed deed;
   deed.act = random.chance(50)   ? often[random.below(4)]
-             : random.chance(75) ? seldom[random.below(5)]
+             : random.chance(75) ? seldom[random.below(7)]
                                  : rarely[random.below(4)];
   deed.table = "test/main/" + name('t', 2);
   deed.to = deed.act == Act::rename ? "test/main/" + name('t', 2) : name('a', 4);
@@ -277,6 +285,8 @@ struct Done {
 bool happens(World& world, const Done& done) {
   // Rows are for the columns that the session had looked at when it began, and not for those of others since.
   if (done.deed.act == Act::insert && done.outcome.status == Status::mismatch) return true;
+  // Somebody has decompressed the column meanwhile.
+  if (done.deed.act == Act::compress && done.outcome.status == Status::busy) return true;
   return apply(world, done.deed) == done.outcome;
 }
 
@@ -331,7 +341,7 @@ World look_at(Link& link) {
 std::string shown(const Deed& deed, const Outcome& outcome) {
   constexpr const char* acts[] = {"create",        "drop",      "rename",     "add column", "drop column",
                                   "rename column", "add index", "drop index", "insert",     "update",
-                                  "remove",        "get",       "truncate"};
+                                  "remove",        "get",       "truncate",   "compress",   "decompress"};
   std::string text = fmt::format("{} {}", acts[static_cast<int>(deed.act)], deed.table);
   text += fmt::format(" column {} to {}, index {}{} ({}), id {}, cells", deed.column, deed.to, deed.index.name,
                       deed.index.unique ? " unique" : "", fmt::join(deed.index.columns, ","), deed.id);
