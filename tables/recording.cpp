@@ -34,8 +34,7 @@ Link::Ticket Recording::send(Script script) {
 }
 
 Result<> Recording::receive(Ticket ticket, Answers& answers) {
-  Shown shown = std::move(shown_[ticket]);
-  shown_.erase(ticket);
+  Shown shown = std::move(shown_.extract(ticket).mapped());
   answers = std::move(shown.answers);
   return std::move(shown.outcome);
 }

@@ -181,6 +181,53 @@ TEST_CASE("two writers of one session leave each other alone") {
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("whoever asks whether a writer is still there harms him not, and does not keep his device") {
+  TableRig rig(schema);
+  REQUIRE_OK(rig.table.insert({{i64(1), Value(), text("one")}, {i64(2), Value(), text("two")}}));
+  const TableOptions small{.blob_piece_bytes = 1000};
+  const std::string bytes = content(1, 5000);
+  std::optional<links::SessionLink> link(rig.ground.machine);
+  links::SessionLink other_link(rig.ground.machine);
+  auto table = Table::open(*link, rig_table, small), other = Table::open(other_link, rig_table, small);
+  REQUIRE_OK(table);
+  REQUIRE_OK(other);
+  const auto put = [&](Table& by) {
+    auto writer = BlobWriter::begin(by, {i64(2)}, "data");
+    REQUIRE_OK(writer);
+    REQUIRE_OK(writer->add(bytes_of(bytes)));
+    REQUIRE_OK(writer->finish());
+    CHECK((read_all(by, 2) == bytes));
+  };
+  auto writer = BlobWriter::begin(*table, {i64(1)}, "data");
+  REQUIRE_OK(writer);
+  REQUIRE_OK(writer->add(bytes_of(bytes)));
+  SUBCASE("of his own session, and others behind that") {
+    put(*table);
+    put(*other);
+    REQUIRE_OK(writer->finish());
+    CHECK((read_all(rig.table, 1) == bytes));
+  }
+  SUBCASE("of his own session, when a server that was started again has no device of his") {
+    Script script;
+    Answers answers;
+    script.add(Program().delete_device_by_force(*link->owners.begin()));
+    REQUIRE_OK(link->run(script, answers));
+    put(*table);
+    REQUIRE_OK(writer->finish());
+    CHECK((read_all(rig.table, 1) == bytes));
+  }
+  SUBCASE("of another session, which is there still when he has gone") {
+    put(*other);
+    static BlobWriter* lost = nullptr;  // nobody is left to be told
+    lost = new BlobWriter(std::move(*writer));
+    REQUIRE_OK(lost->add(bytes_of(bytes)));
+    link.reset();
+    put(rig.table);
+  }
+  CHECK_EQ(owners_there(rig.ground.link), 0);
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 /// Tells how many scripts were under way at most.
 class CountedLink final : public Link {
  public:

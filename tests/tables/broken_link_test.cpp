@@ -13,6 +13,7 @@
 #include "tables/change.h"
 #include "tables/filling.h"
 #include "tables/moment.h"
+#include "tables/value_appender.h"
 #include "tests/tables/broken_line.h"
 #include "tests/tables/table_rig.h"
 
@@ -238,6 +239,38 @@ TEST_CASE("a long value comes whole through a connection that breaks") {
       REQUIRE((**row)[2].as_bytes() == now);
     }
     CHECK_GT(line.proxy->cuts(), restarts ? 3 : 30);
+  }
+}
+
+TEST_CASE("what is appended piece by piece is there once, in its order, through a connection that breaks") {
+  const std::string whole = content(200'000);
+  for (const bool restarts : {false, true}) {
+    CAPTURE(restarts);
+    Line line(restarts ? Line::Store::in_file : Line::Store::in_memory);
+    const auto link = line.connect();
+    Table table = make_table(*link, keyed_schema);
+    Random random(restarts);
+    for (std::int64_t turn = 0; turn < (restarts ? 4 : 12); ++turn) {
+      CAPTURE(turn);
+      REQUIRE_OK(table.insert({{i64(turn), i64(1), turn % 2 == 0 ? text("") : Value()}}));
+      ValueAppender appender(table, {i64(turn)}, "body");
+      for (std::size_t at = 0; at < whole.size(); at += 10'000) {
+        if (random() % 6 == 0) {
+          Cut cut = random_cut(random);
+          if (restarts) cut.rest = Cut::Rest::is_lost, cut.meanwhile = [&line] { line.restart(); };
+          line.proxy->cut(std::move(cut));
+        }
+        const std::string piece = whole.substr(at, 10'000);
+        REQUIRE_OK(appender.add({piece.begin(), piece.end()}));
+      }
+      REQUIRE_OK(appender.settle());
+      CHECK_EQ(appender.written(), whole.size());
+      const auto row = table.get({i64(turn)});
+      REQUIRE_OK(row);
+      REQUIRE((**row)[2].as_bytes() == whole);
+    }
+    CHECK_GT(line.proxy->cuts(), restarts ? 5 : 15);
+    CHECK_EQ(problems_of(*link), "");
   }
 }
 

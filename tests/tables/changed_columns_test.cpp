@@ -145,5 +145,32 @@ TEST_CASE("rows of a scan are of the columns that it has told, or there are none
   CHECK_EQ(rows.at(0).at(0).as_bytes(), "b");
 }
 
+TEST_CASE("a column that holds anything holds null in the rows that were there before it") {
+  TableRig rig("relation t = struct { id: i64 } key (id)");
+  REQUIRE_OK(rig.table.insert({{i64(1)}, {i64(2)}}));
+  REQUIRE_OK(rig.table.add_column(relation_of("relation m = struct { what: any }").columns[0]));
+  REQUIRE_OK(rig.table.insert({{i64(3), Value::of(std::int64_t{5})}}));
+  CHECK_EQ(rig.ids("key", "what is null"), "1 2");
+  const auto row = rig.table.get({i64(1)});
+  REQUIRE_OK(row);
+  CHECK((**row)[1].is_null());
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
+TEST_CASE("what stands behind a column that goes is what it was: key, order and indexes") {
+  TableRig rig("relation t = struct { a: u8, id: i64, at: i64, b: u8 } key (id) index by_b (b, at) append by at");
+  for (std::int64_t id = 0; id < 3; ++id) {
+    REQUIRE_OK(rig.table.insert({{Value::of(std::uint8_t{0}), i64(id), i64(id), Value::of(std::uint8_t{7})}}));
+  }
+  REQUIRE_OK(rig.table.drop_column("a"));
+  const types::Relation& relation = rig.table.relation();
+  CHECK_EQ(relation.key, std::vector<std::uint32_t>{0});
+  CHECK_EQ(relation.append_by, 1);
+  CHECK_EQ(relation.indexes.at(0).columns, std::vector<std::uint32_t>{2, 1});
+  CHECK(rig.table.get({i64(2)})->has_value());
+  CHECK_EQ(rig.ids("by_b", "b = 7"), "0 1 2");
+  CHECK_EQ(problems_of(rig.ground.link), "");
+}
+
 }  // namespace
 }  // namespace chimera::tables::testing

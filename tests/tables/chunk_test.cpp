@@ -132,6 +132,58 @@ TEST_CASE("chunks that were made small grow again where what was damaged is no l
   }
 }
 
+/// The first columns, of all that the rest of a scan gives.
+std::vector<std::int64_t> rest_of(Scan& scan) {
+  std::vector<std::int64_t> ids;
+  for (std::vector<Row> some;;) {
+    const auto more = scan.next(some);
+    REQUIRE_OK(more);
+    if (!*more) return ids;
+    for (const Row& row : some) ids.push_back(static_cast<std::int64_t>(row[0].as_signed()));
+  }
+}
+
+std::vector<std::int64_t> from_to(std::int64_t first, std::int64_t end) {
+  std::vector<std::int64_t> ids;
+  for (; first != end; first += first < end ? 1 : -1) ids.push_back(first);
+  return ids;
+}
+
+TEST_CASE("a scan goes on with the rows that are left, when others have given way or all have gone") {
+  constexpr std::int64_t size = 40'000, chunk = 16'384;
+  const auto grow = [](Table& table, std::int64_t first, std::int64_t end) {
+    std::vector<Row> some;
+    for (; first < end; ++first) some.push_back({i64(first)});
+    REQUIRE_OK(table.insert(std::move(some)));
+  };
+  std::vector<Row> some;
+  {
+    TableRig ring("relation t = struct { id: i64 } circular 40000");
+    grow(ring.table, 0, size);
+    auto forwards = ring.table.scan({}), backwards = ring.table.scan({.backwards = true});
+    REQUIRE(*forwards->next(some));
+    REQUIRE_EQ(some.size(), chunk);
+    REQUIRE(*backwards->next(some));
+    grow(ring.table, size, size + 20'000);
+    // What was the newest when it began is where it ends.
+    CHECK((rest_of(*forwards) == from_to(20'000, size)));
+    CHECK((rest_of(*backwards) == from_to(size - 1 - chunk, 19'999)));
+    auto late = ring.table.scan({.backwards = true});
+    REQUIRE(*late->next(some));
+    grow(ring.table, size + 20'000, 2 * size + 20'000);
+    CHECK(rest_of(*late).empty());
+  }
+  TableRig rig("relation t = struct { id: i64 }");
+  grow(rig.table, 0, size);
+  auto forwards = rig.table.scan({}), backwards = rig.table.scan({.backwards = true});
+  REQUIRE(*forwards->next(some));
+  REQUIRE(*backwards->next(some));
+  REQUIRE_OK(rig.table.truncate());
+  grow(rig.table, 0, 10);
+  CHECK(rest_of(*forwards).empty());
+  CHECK((rest_of(*backwards) == from_to(9, -1)));
+}
+
 /// Some scripts fail.
 class FailingLink final : public Link {
  public:
@@ -205,6 +257,31 @@ TEST_CASE("a change of many rows does not begin again behind one that it has tol
   CHECK_EQ(done.error().status, Status::conflict);
   CHECK_EQ(told, 1);
   CHECK_EQ(*rig.table.count(), 5000);
+}
+
+TEST_CASE("long values of two columns that lie in the same places of their heaps") {
+  TableRig rig("relation t = struct { id: i64, a: string external, b: string external } key (id)");
+  const std::string a(100, 'a'), b(100, 'b');
+  REQUIRE_OK(rig.table.insert({{i64(1), text(a), text(b)}}));
+  const auto row = rig.table.get({i64(1)});
+  REQUIRE_OK(row);
+  CHECK_EQ((**row)[1].as_bytes(), a);
+  CHECK_EQ((**row)[2].as_bytes(), b);
+}
+
+TEST_CASE("a chunk has no more of compressed values than fit when they are no longer") {
+  TableRig rig("relation t = struct { id: i64, body: string compressed } key (id)");
+  for (std::int64_t id = 0; id < 4; ++id) {
+    REQUIRE_OK(rig.table.insert({{i64(id), text(std::string(15 << 20, 'a'))}}));
+  }
+  auto scan = rig.table.scan({});
+  REQUIRE_OK(scan);
+  std::size_t all = 0;
+  for (std::vector<Row> some; *scan->next(some);) {
+    CHECK_LE(some.size(), ContentBudget::most / (15 << 20));
+    all += some.size();
+  }
+  CHECK_EQ(all, 4);
 }
 
 TEST_CASE("a value that is larger than a chunk comes alone") {

@@ -145,6 +145,29 @@ TEST_CASE("a map whose key leads nowhere") {
   contains(words_of(other->end(End::first)), "the primary key leads to a row that cannot be");
 }
 
+TEST_CASE("long values whose slots lead where they should not") {
+  DamagedTable of;
+  const Uuid note = of.shape().columns[2].device;
+  const auto at = [](std::uint64_t row) { return row * types::slot_size; };
+  const auto get = [&](std::int64_t id) { return opened(of.ground.link).get({i64(id)}); };
+  of.write(note, at(7), {0, 0, 0, 0x20});
+  CHECK_EQ(get(7).error().status, Status::too_large);
+  contains(words_of(get(7)), "too large to be read as a whole; read ranges of it");
+  // A compressed one in a piece of no size that there is.
+  of.write(note, at(8) + 13, {200, 0, 0x40});
+  CHECK_EQ(get(8).error().status, Status::corrupt);
+  // Two in one place, the shorter behind the longer.
+  const std::vector<std::uint8_t> longer = of.slot(2, 1);
+  Script script;
+  script.write_bytes(note, at(2), longer);
+  of.run(script);
+  of.write(note, at(2), {20});
+  const auto two = rows_of(of.table, {.where = "id in (1, 2)", .along = "rows"});
+  REQUIRE_EQ(two.size(), 2);
+  CHECK_EQ(two[0][2].as_bytes().substr(0, 20), two[1][2].as_bytes());
+  CHECK_GT(two[0][2].as_bytes().size(), 40);
+}
+
 TEST_CASE("a compressed value that is damaged is none, or another of the same size") {
   const std::string text = [] {
     std::string all;

@@ -107,6 +107,15 @@ TEST_CASE("a namespace or database is not dropped under a table that comes meanw
   CHECK_EQ(catalogue.namespaces()->size(), 3);
 }
 
+TEST_CASE("two sessions make the first tables of a store at the same time") {
+  MemoryGround ground;
+  const types::Relation relation = relation_of("relation t = struct { id: i64 } key (id)");
+  ForestalledLink link(ground.machine,
+                       [&] { REQUIRE_OK(Catalogue(ground.link).create_table("others/main/t", relation)); });
+  REQUIRE_OK(Catalogue(link).create_table("mine/main/t", relation));
+  CHECK_EQ(Catalogue(ground.link).tables()->size(), 5);
+}
+
 TEST_CASE("parts of values that cannot be written") {
   TableRig rig("relation t = struct { id: i64, name: string(20), code: function, tag: string indexed } key (id)");
   Table& table = rig.table;

@@ -78,6 +78,52 @@ TEST_CASE("a failure says which instruction it was, and what that was for") {
   CHECK(unexplained.notes().empty());
 }
 
+TEST_CASE("answers that are cut off, or are none, and commits of which nobody knows, are told to be that") {
+  MemoryGround ground;
+  const Uuid device = create_device(ground.link, "device");
+  const auto finish = [](const Script& script, std::vector<std::uint8_t> stream) {
+    Answers answers;
+    answers.start() = std::move(stream);
+    const auto done = answers.finish(script);
+    REQUIRE(!done.has_value());
+    return done.error();
+  };
+  constexpr auto ok = static_cast<std::uint8_t>(Status::ok), failed = static_cast<std::uint8_t>(Status::io_error);
+  Script script;
+  script.begin();
+  script.commit();
+  const Failure committed = finish(script, {ok, failed, 0, 0}), begun = finish(script, {failed, 0, 0, failed, 0, 0});
+  CHECK_EQ(committed.status, Status::io_error);
+  CHECK(committed.is_in_doubt);
+  CHECK_FALSE(begun.is_in_doubt);
+  script.clear();
+  script.read_bytes(device, 0, 5);
+  script.read_bytes(device, 0, 5);
+  const Failure gone = finish(script, {ok, 1, 2, 3, 4, 5, ok, 1, 2});
+  CHECK_EQ(gone.status, Status::io_error);
+  CHECK_EQ(gone.instruction, Failure::nowhere);
+  CHECK_EQ(gone.words, "The other side ended the session before it had answered.");
+  script.clear();
+  script.add(Program().read_columns(device));
+  Answers answers;
+  static_cast<void>(answers.start());
+  CHECK_FALSE(answers.take(script, std::vector<std::uint8_t>{ok, 0xFF, 0xFF, 0xFF, 0xFF}).has_value());
+  // Of several whose number is known, behind one whose length is not.
+  const Program::DeviceName names[] = {{device, "one"}};
+  script.clear();
+  script.add(Program().list_devices("", "", 10).snapshot(names));
+  REQUIRE(ground.link.run(script, answers).has_value());
+  CHECK_EQ(uuids_of(answers[1]).size(), 1);
+  // Of a place on a device is damage, and what the disk does not give; not that a session has ended.
+  const auto words = [](Status status, std::size_t instruction) {
+    return damage_of("d", {status, "Words.", instruction}).words;
+  };
+  CHECK_EQ(words(Status::corrupt, 0), "\"d\": Words.");
+  CHECK_EQ(words(Status::io_error, 0), "\"d\": Words.");
+  CHECK_EQ(words(Status::io_error, Failure::nowhere), "Words.");
+  CHECK_EQ(words(Status::not_found, 0), "Words.");
+}
+
 TEST_CASE("what is read is of the version, or it is a conflict") {
   MemoryGround ground;
   Version version = create_version(ground.link, "version");

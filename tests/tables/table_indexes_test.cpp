@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "tables/open_table.h"
 #include "tests/tables/table_rig.h"
@@ -35,23 +37,6 @@ std::size_t devices_of_table(Link& link) {
   REQUIRE_OK(link.run(script, answers));
   return devices_of(answers[0]).size();
 }
-
-/// Goes away after a number of scripts.
-class EndingLink final : public Link {
- public:
-  EndingLink(vm::Machine& machine, unsigned scripts) : link_(machine), left_(scripts) {}
-  Result<> run(const Script& script, Answers& answers) override {
-    if (left_ == 0) return std::unexpected(Failure{Status::io_error, "The other side is gone."});
-    --left_;
-    return link_.run(script, answers);
-  }
-  Ticket send(Script script) override { return link_.send(std::move(script)); }
-  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
-
- private:
-  links::SessionLink link_;
-  unsigned left_;
-};
 
 TEST_CASE("while an index is added others insert, update and delete rows in front of it and behind") {
   for (const bool unique : {false, true}) {
@@ -195,6 +180,23 @@ TEST_CASE("what a refused index leaves is dropped, and not what somebody else ha
   CHECK_EQ(times, 1);
 }
 
+/// Does something behind the first script.
+class HookedOnceLink final : public Link {
+ public:
+  HookedOnceLink(vm::Machine& machine, std::function<void()> then) : link_(machine), then_(std::move(then)) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    auto done = link_.run(script, answers);
+    if (then_) std::exchange(then_, {})();
+    return done;
+  }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
+
+ private:
+  links::SessionLink link_;
+  std::function<void()> then_;
+};
+
 TEST_CASE("an index that is half added is kept up to date, finished, or dropped") {
   TableRig rig(schema);
   fill(rig.table);
@@ -227,10 +229,29 @@ TEST_CASE("an index that is half added is kept up to date, finished, or dropped"
     CHECK_EQ(devices_of_table(rig.ground.link), before);
     REQUIRE_OK(rig.table.rename_column("n", "m"));
   }
+  SUBCASE("with an entry too many") {
+    Script script;
+    Answers answers;
+    script.write_metadata_bytes(rig.table.opened().shape().header, 7, std::vector<std::uint8_t>{0});
+    REQUIRE_OK(rig.ground.link.run(script, answers));
+    CHECK(problems_of(rig.ground.link).contains("the index that is being added has "));
+  }
+  SUBCASE("finished while somebody opens the table") {
+    HookedOnceLink link(rig.ground.machine, [&] { REQUIRE_OK(rig.table.add_index({"n", false, {"n"}})); });
+    Table table = open_table(link);
+    CHECK_FALSE(table.opened().shape().wanted.has_value());
+    CHECK_EQ(rows_of(table, {.where = "n = 0", .along = "n"}).size(), count / 10 - 1);
+  }
   SUBCASE("gone with its table") {
     REQUIRE_OK(Catalogue(rig.ground.link).drop_table(rig_table));
     CHECK_EQ(devices_of_table(rig.ground.link), 0);
   }
+}
+
+TEST_CASE("a device that somebody has named behind a table is not taken for an index of it") {
+  TableRig rig(schema);
+  static_cast<void>(create_device(rig.ground.link, std::string(rig_table) + ":what"));
+  CHECK_FALSE(open_table(rig.ground.link).opened().shape().wanted.has_value());
 }
 
 TEST_CASE("while an index is half added a column is not dropped, and keeps its values") {

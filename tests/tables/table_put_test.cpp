@@ -127,7 +127,21 @@ TEST_CASE("a column that has got the name of one that is being put gets nothing 
     });
     REQUIRE_FALSE(busy.has_value());
     CHECK_EQ(busy.error().status, Status::busy);
+    // Nor is anything said of rows that have new values: these have gone with the column.
+    CHECK(busy.error().words.ends_with("has been dropped meanwhile, or its table."));
     CHECK_EQ(rows_of(*other, {.where = "n = 1"}).size(), 0);
+  }
+  SUBCASE("nor does it end where an index is begun") {
+    const auto done = put([&] {
+      EndingLink ending(rig.ground.machine, 20);
+      auto adding = Table::open(ending, rig_table, {.most_rows_entered = 64});
+      REQUIRE_OK(adding);
+      CHECK_EQ(adding->add_index({"by_n", false, {"n"}}).error().status, Status::io_error);
+    });
+    REQUIRE_OK(done);
+    REQUIRE_OK(rig.table.add_index({"by_n", false, {"n"}}));
+    CHECK_EQ(rows_of(rig.table, {.where = "n = 1", .along = "by_n"}).size(), count);
+    CHECK_EQ(problems_of(rig.ground.link), "");
   }
   SUBCASE("in another table") {
     const auto busy = put([&] {

@@ -124,6 +124,23 @@ class WatchedLink final : public Link {
   std::function<void()> after_;
 };
 
+/// Goes away after a number of scripts.
+class EndingLink final : public Link {
+ public:
+  EndingLink(vm::Machine& machine, unsigned scripts) : link_(machine), left_(scripts) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    if (left_ == 0) return std::unexpected(Failure{Status::io_error, "The other side is gone."});
+    --left_;
+    return link_.run(script, answers);
+  }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
+
+ private:
+  links::SessionLink link_;
+  unsigned left_;
+};
+
 struct TableRig {
   explicit TableRig(std::string_view schema) : table(make_table(ground.link, schema)) {}
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
+#include "tables/filling.h"
 #include "tables/open_table.h"
 #include "tests/tables/table_rig.h"
 
@@ -271,6 +273,23 @@ TEST_CASE("two sessions that add the same column of many rows leave each other w
   REQUIRE_OK(adding->add_column(long_column()));
   CHECK_EQ(commits, 2);
   CHECK(fillings_left(rig.ground.link).empty());
+}
+
+TEST_CASE("whoever asks whether a column is still being filled does not keep it when it is not") {
+  TableRig rig("relation t = struct { t: u8 } append by t");
+  const std::vector<std::uint8_t> entry(8, 1);
+  std::optional<links::SessionLink> link(rig.ground.machine);
+  static_cast<void>(create_device(*link, fillings + "0123"));
+  links::SessionLink other(rig.ground.machine);
+  Filling asked(other, rig_table);
+  REQUIRE_OK(asked.fill(entry, 10));
+  CHECK_EQ(fillings_left(rig.ground.link).size(), 2);
+  link.reset();
+  Filling last(rig.ground.link, rig_table);
+  REQUIRE_OK(last.fill(entry, 10));
+  CHECK_EQ(fillings_left(rig.ground.link).size(), 2);
+  REQUIRE_OK(asked.fill(entry, 20));
+  CHECK_EQ(asked.rows(), 20);
 }
 
 TEST_CASE("what a crash has left of a column that was being added is counted by a check, and goes with the table") {
