@@ -44,6 +44,22 @@ TEST_CASE("relations whose text could not be read again are none of a table") {
   types::Relation none;
   none.name = "t";
   refuse(none, "The schema would not be sound: ");
+  // Made by hand, of places where there is no column, or of a name that its text would take apart.
+  types::Relation strange = relation_of("relation t = struct { id: i64, name: string } key (id)");
+  const types::Relation sound = strange;
+  strange.key = {2};
+  refuse(strange, "of a column that there is not");
+  strange = sound;
+  strange.indexes = {{.name = "i", .columns = {0, 2}}};
+  refuse(strange, "of a column that there is not");
+  strange.indexes = {{.name = "i", .columns = {}}};
+  refuse(strange, "of a column that there is not");
+  strange = sound;
+  strange.append_by = 9;
+  refuse(strange, "of a column that there is not");
+  strange = sound;
+  strange.columns[1].name = "a: u8, b";
+  refuse(strange, "read as another one");
 }
 
 TEST_CASE("names that no namespace, database or table can have, and those that are not empty") {

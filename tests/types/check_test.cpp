@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+
 #include "tests/types/sample.h"
 #include "types/json.h"
 #include "types/limits.h"
@@ -38,6 +40,34 @@ Value nested(unsigned depth) {
 Value text(std::string_view bytes) { return Value::string(std::string{bytes}); }
 
 }  // namespace
+
+TEST_CASE("a value that is asked for what it is not gives nothing, and one that cannot be made is null") {
+  Value kinds[] = {Value(),
+                   Value::of(true),
+                   Value::of(2.5),
+                   Value::string("text"),
+                   Value::variant("red"),
+                   Value::array({Value::of(1)})};
+  for (Value& value : kinds) {
+    const bool is_number = value.kind() == Kind::boolean, is_text = value.kind() == Kind::string;
+    CHECK_EQ(value.as_bool(), is_number);
+    CHECK_EQ(value.low_bits(), is_number ? 1u : 0u);
+    CHECK_EQ(value.as_real(), value.kind() == Kind::f64 ? 2.5 : 0);
+    CHECK_EQ(value.label(), value.kind() == Kind::enumeration ? "red" : "");
+    CHECK(value.payload() == nullptr);
+    CHECK_EQ(std::as_const(value).items().empty(), value.kind() != Kind::array);
+    CHECK(std::as_const(value).fields().empty());
+    CHECK(value.as_pointer() == Pointer());
+    if (is_text) CHECK_EQ(value.take_bytes(), "text");
+    CHECK_EQ(value.items().size(), value.kind() == Kind::array ? 1u : 0u);
+    CHECK_EQ(value.fields().size(), 0u);
+    CHECK_EQ(value.kind(), Kind::object);
+  }
+  CHECK(Value::integer(Kind::string, {}).is_null());
+  CHECK(Value::unsigned_integer(Kind::u8, 256).is_null());
+  CHECK(Value::real(Kind::i64, 1).is_null());
+  CHECK(Value::fields(Kind::array, {}).is_null());
+}
 
 TEST_CASE("check is exact, and names the place") {
   CHECK(check_text(Value::of(std::uint8_t{5}), "u8") == "");
