@@ -59,9 +59,12 @@ std::uint64_t Transaction::journal_bytes() const {
     sum += 8 * for_an_instruction + 4 * limits::longest_name;
     for (const Plane plane : all_planes) {
       for (const auto& [first, piece] : view->overlay(plane).pieces()) {
-        const std::uint64_t blocks = piece.bytes.size() / limits::block_size;
-        const std::uint64_t ends = std::min<std::uint64_t>(piece.bytes.size(), 2ull * limits::block_size);
-        sum += 2 * for_an_instruction + ends + blocks * for_a_block;
+        // What is written whole is named, and only what stands in front of it and behind it is in the record.
+        constexpr std::uint64_t block = limits::block_size;
+        const std::uint64_t size = piece.bytes.size();
+        const std::uint64_t front = std::min(size, (block - first % block) % block);
+        const std::uint64_t blocks = (size - front) / block;
+        sum += 2 * for_an_instruction + size - blocks * block + blocks * for_a_block;
       }
     }
   }

@@ -206,6 +206,21 @@ TEST_CASE("a transaction that is too large says so, and nothing of it happens") 
   CHECK_EQ(desk.one.ask(Program().read_length(a)).number(), 0);
 }
 
+TEST_CASE("blocks that a transaction writes whole are not in the journal, and do not make it too large") {
+  PoolDesk desk;
+  Conversation one(*desk.machine);
+  const std::vector<std::uint8_t> block(limits::block_size, 1);
+  const auto commit_at = [&](std::uint64_t first) {
+    const Uuid device = one.ask(Program().create_device(std::to_string(first))).uuid();
+    Program program;
+    program.begin();
+    for (std::uint64_t n = 0; n < 1080; ++n) program.write_bytes(device, first + n * 2 * limits::block_size, block);
+    return statuses(one.ask_all(program.commit())).back();
+  };
+  CHECK_EQ(commit_at(0), ok);
+  CHECK_EQ(commit_at(1), Status::too_large);
+}
+
 TEST_CASE("a transaction that loses before any of its answers has left is run again, unseen") {
   PoolDesk desk(7);
   std::vector<std::unique_ptr<Session>> sessions;
