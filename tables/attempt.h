@@ -1,6 +1,8 @@
 #pragma once
 // Trying an operation again where it has lost a race.
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
 
 #include "tables/change.h"
@@ -9,6 +11,13 @@
 #include "tables/table.h"
 
 namespace chimera::tables {
+
+/// Rows of a transaction that may have fewer than `most`. Whoever has lost several races, against one who works through
+/// the whole table perhaps, does with fewer, which takes less time.
+[[nodiscard]] constexpr std::size_t most_after_losing(std::size_t most, unsigned races) {
+  constexpr unsigned races_of_a_size = 4;
+  return std::max<std::size_t>(most >> std::min(races / races_of_a_size, 16u), 1);
+}
 
 template <typename Value>
 Result<Value> Table::retry(const std::function<Result<Value>(OpenTable&)>& attempt) {

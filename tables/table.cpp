@@ -74,6 +74,18 @@ bool Table::has_new_shape() {
   return opened || is_lost_race(opened.error());
 }
 
+namespace {
+
+/// Where the version was another one each time; what else was in the way says so itself.
+Failure lost_all_races(const Failure& failure, const std::string& name, unsigned tries) {
+  const bool is_of_version = failure.status == Status::conflict || failure.status == Status::mismatch;
+  if (!is_of_version || is_shape_changed(failure)) return failure;
+  return {Status::conflict,
+          fmt::format("Others have changed {} at each of {} tries: do it again when fewer of them do.", name, tries)};
+}
+
+}  // namespace
+
 Result<> Table::prepare_again(const Failure& failure, unsigned tries) {
   if (!is_lost_race(failure)) {
     // What was found may have been found in memory alone, and be no longer so.
@@ -82,7 +94,7 @@ Result<> Table::prepare_again(const Failure& failure, unsigned tries) {
     const Result<> confirmed = open_->confirm();
     if (confirmed || !is_lost_race(confirmed.error())) return std::unexpected(failure);
   }
-  if (tries >= options_.most_tries) return std::unexpected(failure);
+  if (tries >= options_.most_tries) return std::unexpected(lost_all_races(failure, name_, tries));
   if (tries > 2) {
     constexpr unsigned longest_wait_us = 5000;
     std::this_thread::sleep_for(std::chrono::microseconds(std::min(20u << std::min(tries, 10u), longest_wait_us)));

@@ -86,16 +86,30 @@ class PieceByPiece {
     for (;;) {
       tries_ = 0;
       const auto some = table_.retry<bool>([&](OpenTable& table) { return step(table); });
-      if (!some && some.error().status == Status::too_large && most_ > 1) {
+      if (!some && has_fewer(some.error()) && most_ > 1) {
         most_ /= 2;
         continue;
       }
-      if (!some) return std::unexpected(some.error());
+      if (!some) return std::unexpected(in_the_midst(some.error()));
       if (!*some || table_.options().explained) return {};
     }
   }
 
  private:
+  /// With fewer at a time it may go on. What is packed gives room back; what is unpacked must not take the last of it,
+  /// which whoever packs it again needs.
+  [[nodiscard]] bool has_fewer(const Failure& failure) const {
+    return failure.status == Status::too_large || (failure.status == Status::no_space && !are_packed_);
+  }
+
+  [[nodiscard]] Failure in_the_midst(Failure failure) const {
+    if (failure.status != Status::no_space) return failure;
+    failure.words += are_packed_ ? "\nThe rest of the column stays compressed, and all of it can be read: "
+                                   "compress it again for the space that it took before."
+                                 : "\nThe rest of the column is not compressed yet, and all of it can be read.";
+    return failure;
+  }
+
   /// False at the end.
   Result<bool> step(OpenTable& table) {
     const auto column = fixed_column(table.shape(), column_);

@@ -49,9 +49,10 @@ class ChangeWhere {
   Result<std::uint64_t> run(bool& has_begun) {
     for (;;) {
       const RowPosition before = finder_.position();
+      unsigned tries = 0;
       const auto some = table_.retry<std::optional<std::size_t>>([&](OpenTable& table) {
         finder_.put_back(before);
-        return chunk(table);
+        return chunk(table, most_after_losing(size_.most(), tries++));
       });
       if (some && !*some) return changed_;
       if (some) {
@@ -66,10 +67,10 @@ class ChangeWhere {
 
  private:
   /// How many were changed; nothing at the end.
-  Result<std::optional<std::size_t>> chunk(OpenTable& table) {
+  Result<std::optional<std::size_t>> chunk(OpenTable& table, std::size_t most) {
     is_committing_ = false;
     if (table.reading_mark() != mark_) return std::unexpected(shape_changed(table.shape()));
-    const auto some = finder_.next(table, table_.reader(), {}, size_.most());
+    const auto some = finder_.next(table, table_.reader(), {}, most);
     if (!some) return std::unexpected(some.error());
     if (!*some) return std::optional<std::size_t>();
     std::vector<std::uint64_t> numbers = finder_.found_numbers();
@@ -221,6 +222,7 @@ Result<> Table::upsert(std::vector<types::Row> rows) {
   GivenRows given(std::move(rows));
   std::size_t done = 0, most = most_changed;
   while (done < all) {
+    unsigned tries = 0;
     const auto piece = retry<std::size_t>([&](OpenTable& table) -> Result<std::size_t> {
       // First of all: which columns the rows are for has to be known before the table is looked at again.
       const auto encoded = given.encode(table);
@@ -233,7 +235,7 @@ Result<> Table::upsert(std::vector<types::Row> rows) {
                                                      name_)});
       }
       // In a circular table a row may give way to the one before it.
-      const std::size_t count = relation.circular ? 1 : std::min(most, all - done);
+      const std::size_t count = relation.circular ? 1 : std::min(most_after_losing(most, tries++), all - done);
       Change change(*link_, options_.explained);
       auto planned = plan_upsert(table, change, **encoded, last_of_each_key(**encoded, done, done + count));
       if (!planned) return std::unexpected(std::move(planned.error()));

@@ -262,6 +262,25 @@ class Shape(table_test.Tables):
                 if label == "store":
                     self.assertGreater(held[1] - max(held[0], held[2]), 250_000)
 
+    def test_a_column_that_has_no_room_to_be_decompressed_can_be_compressed_again(self):
+        self.format("16M")
+        wide = "shop/main/wide"
+        columns = ", ".join(f"c{n}: i128 compressed" for n in range(6))
+        self.table("create", self.store, wide, self.write_file("wide.schema", f"relation w = struct {{ {columns} }}"))
+        rows = "c0,c1,c2,c3,c4,c5\n" + "".join(f"{n},{n},{n},{n},{n},{n}\n" for n in range(150_000))
+        self.table("insert", self.store, wide, self.write_file("wide.csv", rows))
+        names = [f"c{n}" for n in range(6)]
+        full = next(name for name in names
+                    if self.run_command("table", "column", "decompress", self.store, wide, name).returncode != 0)
+        self.assertIn("the store is full", words := self.refused("column", "decompress", self.store, wide, full))
+        self.assertIn("The rest of the column stays compressed, and all of it can be read: compress it again "
+                      "for the space that it took before.", words)
+        self.assertEqual(self.table("export", self.store, wide, "-"), rows)
+        for name in names[names.index(full)::-1]:
+            self.table("column", "compress", self.store, wide, name)
+        self.assertEqual(self.table("export", self.store, wide, "-"), rows)
+        self.sound(self.store)
+
 
 if __name__ == "__main__":
     unittest.main()
