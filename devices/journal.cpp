@@ -49,13 +49,14 @@ void Journal::open(std::uint64_t first_block, std::uint64_t block_count, const J
 void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes,
                     bool has_grown) {
   if (!records() || bytes.empty()) return;
+  forecast_.wrote();
   const std::size_t head = std::min<std::size_t>(bytes.size(), (block_size - offset % block_size) % block_size);
   const std::size_t blocks = (bytes.size() - head) / block_size;
   const std::size_t tail = bytes.size() - head - blocks * block_size;
   if (head > 0) write_piece(device, plane, offset, bytes.first(head));
   for (std::size_t n = 0; n < blocks; ++n) {
     changed_.push_back({device.number(), plane, (offset + head) / block_size + n});
-    ++blocks_since_want_;
+    ++blocks_since_asked_;
   }
   if (tail > 0) write_piece(device, plane, offset + (bytes.size() - tail), bytes.last(tail));
   if (blocks > 0 && has_grown) lengths_.insert(device.number());
@@ -205,7 +206,7 @@ void Journal::clear_window() {
   window_.clear();
   changed_.clear();
   lengths_.clear();
-  wanted_ = false;
+  wanted_ = foreseen_ = false;
   gathered_bytes_ = 0;
   gathering_turns_ = 0;
 }
@@ -263,11 +264,10 @@ void Journal::place(PoolDevice& device, Plane plane, std::span<const Changed> ch
 }
 
 /// Somebody waits for few blocks: one write that is durable at once then takes the place of two writes and a flush.
-bool Journal::may_stand_inside() const {
+bool Journal::fits_inside() const {
   // Who wrote them found as much room in the ring.
   static_assert(most_bytes_inside <= largest_addition);
-  return wanted_ && changed_.size() <= most_blocks_inside &&
-         window_bytes() + changed_.size() * block_size <= most_bytes_inside;
+  return changed_.size() <= most_blocks_inside && window_bytes() + changed_.size() * block_size <= most_bytes_inside;
 }
 
 /// The bytes of the blocks that were written whole, as they are now, become part of the window. The blocks may change
@@ -306,13 +306,13 @@ void Journal::put_lengths() {
 
 void Journal::seal() {
   assert(state_ == State::on);
-  if (may_stand_inside()) {
+  if (wanted_ && fits_inside()) {
     put_changed_inside();
     put_lengths();
   } else {
     drain();
   }
-  writer_.append(window_.bytes());
+  writer_.append(window_.bytes(), foreseen_);
   clear_window();
 }
 
@@ -338,12 +338,13 @@ bool Journal::is_gathering() {
 
 bool Journal::work() {
   if (state_ != State::on || window_empty() || writer_.stopped()) return false;
+  if (forecast_.take()) foresee();
   // Who goes on without a flush for longer than before is on the way to a longer one.
-  const std::size_t enough = std::clamp(blocks_since_want_ / windows_in_flush, enough_blocks_, large_window_blocks);
+  const std::size_t enough = std::clamp(blocks_since_asked_ / windows_in_flush, enough_blocks_, large_window_blocks);
   const bool large = window_bytes() > large_window_bytes || changed_.size() >= enough;
   // While a record that somebody waits for is on its way, those that come gather for the next one.
   if (!large && (!wanted_ || writer_.hurries())) return false;
-  if (!large && is_gathering()) return true;
+  if (!large && !foreseen_ && is_gathering()) return true;
   seal();
   return false;
 }
@@ -358,13 +359,23 @@ std::uint64_t Journal::ticket() const {
   return writer_.last() + (window_empty() ? 0 : 1);
 }
 
+void Journal::asked() {
+  forecast_.asked();
+  if (blocks_since_asked_ == 0) return;
+  enough_blocks_ = std::clamp(blocks_since_asked_ / windows_in_flush, least_window_blocks, large_window_blocks);
+  blocks_since_asked_ = 0;
+}
+
 void Journal::want(std::uint64_t ticket) {
   wanted_since_freeze_ = true;
   wanted_ = wanted_ || ticket > writer_.last();
   writer_.want(ticket);
-  if (blocks_since_want_ == 0) return;
-  enough_blocks_ = std::clamp(blocks_since_want_ / windows_in_flush, least_window_blocks, large_window_blocks);
-  blocks_since_want_ = 0;
+}
+
+/// As if somebody waited, who is about to.
+void Journal::foresee() {
+  foreseen_ = !wanted_ && fits_inside();
+  if (foreseen_) want(ticket());
 }
 
 // ── Checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,6 +24,7 @@
 
 #include "devices/block_cache.h"
 #include "devices/device.h"
+#include "devices/flush_forecast.h"
 #include "devices/journal_format.h"
 #include "devices/journal_writer.h"
 #include "isa/builder.h"
@@ -88,6 +89,9 @@ class Journal {
 
   /// What makes all that has been recorded so far durable; 0: only a checkpoint does.
   [[nodiscard]] std::uint64_t ticket() const;
+  /// Somebody asks for all that has been recorded so far to be durable: once, whether it is already or not.
+  void asked();
+  /// Somebody waits for it.
   void want(std::uint64_t ticket);
   [[nodiscard]] std::uint64_t durable() const {
     return skipped_ == 0 ? writer_.durable() : std::min(writer_.durable(), skipped_ - 1);
@@ -137,22 +141,25 @@ class Journal {
   static void approach(PoolDevice& device, Plane plane, std::span<const Changed> changed);
   void place(PoolDevice& device, Plane plane, std::span<const Changed> changed,
              std::vector<BlockCache::Placed>& to_write);
-  [[nodiscard]] bool may_stand_inside() const;
+  [[nodiscard]] bool fits_inside() const;
   void put_changed_inside();
   void put_lengths();
   void drain();
   void seal();
   void clear_window();
+  void foresee();
 
   JournalWriter writer_;
   BlockCache& cache_;
   const Devices& devices_;
   State state_ = State::off;
-  bool wanted_ = false;  ///< somebody waits for the window
+  bool wanted_ = false;    ///< somebody waits for the window
+  bool foreseen_ = false;  ///< somebody will, and nothing more will come before
+  FlushForecast forecast_;
   Program window_;
   std::uint64_t gathered_bytes_ = 0;  ///< of the window, when it was last looked at whether more comes
   unsigned gathering_turns_ = 0;
-  std::size_t blocks_since_want_ = 0;
+  std::size_t blocks_since_asked_ = 0;
   std::size_t enough_blocks_;        ///< that were written whole: the window is sealed although nobody waits
   std::vector<Changed> changed_;     ///< blocks that were written whole since the last drain
   std::set<std::uint32_t> lengths_;  ///< devices whose lengths these have changed

@@ -46,7 +46,7 @@ JournalWriter::Request& JournalWriter::idle_request() {
   idle_.pop_back();
   request.places.clear();
   request.frames.clear();
-  request.durable = false;
+  request.durable = request.ahead = false;
   request.error = 0;
   return request;
 }
@@ -77,7 +77,7 @@ void JournalWriter::write_data(std::vector<BlockCache::Placed> blocks) {
   }
 }
 
-std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions) {
+std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions, bool ahead) {
   const std::uint64_t blocks = blocks_for(instructions.size());
   assert(used_blocks() + blocks <= block_count_ && !has_failed_);
   Group& group = groups_.back();
@@ -101,6 +101,7 @@ std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions) 
     Request& request = idle_request();
     request.first_block = first_block_ + at;
     request.durable = group.durable;
+    request.ahead = ahead;
     for (std::uint64_t i = 0; i < size; ++i) request.places.push_back(bytes + (n + i) * block_size);
     start(request, group);
     n += size;

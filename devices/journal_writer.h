@@ -36,8 +36,9 @@ class JournalWriter {
   /// Writes these blocks, which the next record refers to: it is not durable without them. Their frames are marked as
   /// being written (BlockCache::name).
   void write_data(std::vector<BlockCache::Placed> blocks);
-  /// Writes a record of these instructions. The ring must have the room. Returns its sequence.
-  std::uint64_t append(std::span<const std::uint8_t> instructions);
+  /// Writes a record of these instructions. The ring must have the room. Returns its sequence. `ahead`: nobody waits
+  /// for it yet, but somebody is about to.
+  std::uint64_t append(std::span<const std::uint8_t> instructions, bool ahead = false);
   /// A sequence without a record: what would have stood in it is part of the next checkpoint.
   void skip();
   /// The disk has failed, here or elsewhere: nothing more is written, and nothing becomes durable.

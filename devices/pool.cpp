@@ -259,6 +259,7 @@ Outcome Pool::wait_until_durable(Waiter& waiter, std::uint64_t record) {
   };
   if (read_only_) return Outcome::ready();
   if (waiter.progress == nullptr) {
+    if (record != 0) journal_.asked();
     waiter.progress = std::make_unique<Ticket>(record, checkpoint_.ticket(), checkpoint_.refusals());
   }
   const auto& ticket = static_cast<const Ticket&>(*waiter.progress);

@@ -25,6 +25,8 @@ class DiskRequest {
   bool urgent = false;                  ///< goes before those that still wait for their turn
   /// A write that is on the medium when it has finished. It says nothing of others.
   bool durable = false;
+  /// Of a durable one: nobody waits for it yet, but somebody is about to.
+  bool ahead = false;
   int error = 0;                 ///< 0 or an errno, set before `finished`
   std::uint64_t started_ns = 0;  ///< the disk's own: when it was started
 

@@ -89,6 +89,7 @@ class FileDisk::Transfer final : public Completion {
       case DiskRequest::Kind::read:
         return disk_.loop_.readv(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), *this);
       case DiskRequest::Kind::write:
+        if (request_->ahead && is_written_through_) disk_.loop_.expect_company();
         return disk_.loop_.writev(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), is_written_through_,
                                   *this);
       case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);

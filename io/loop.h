@@ -62,6 +62,9 @@ class KernelLoop : public Loop {
   /// Instead of sleeping, a step may carry out a flush or a durable write in its own thread, where those of late took
   /// less than that (nanoseconds; 0: never; 300,000 at first) and nothing else ended meanwhile.
   virtual void flush_itself(std::uint64_t /*longest_ns*/) {}
+  /// Whoever will wait for the durable write that is begun next asks for it while it is under way: one completion
+  /// beside it is no sign of others.
+  virtual void expect_company() {}
   /// It would now.
   [[nodiscard]] virtual bool flushes_itself() const noexcept { return false; }
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< "uring" or "posix"

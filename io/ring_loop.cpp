@@ -171,22 +171,23 @@ void RingLoop::collect() {
   unsigned count = 0;
   io_uring_cqe* entry = nullptr;
   bool is_watched_over = false;
-  bool is_beside = false;
   io_uring_for_each_cqe(&ring_, head, entry) {
     if (ended_.size() == ended_.capacity()) break;  // the rest stays with the kernel until the next step
     ++count;
     // Cancellations carry no completion of their own.
     if (auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(entry))) {
       ended_.push_back({completion, entry->res});
-      (completion == watched_ ? is_watched_over : is_beside) = true;
+      if (completion == watched_) {
+        is_watched_over = true;
+      } else {
+        ++watched_beside_;
+      }
     }
   }
   io_uring_cq_advance(&ring_, count);
-  if (watched_ == nullptr) return;
-  watched_alone_ = watched_alone_ && !is_beside;
   if (!is_watched_over) return;
   watched_ = nullptr;
-  flushing_.flushed(monotonic_ns() - watched_since_ns_, watched_alone_);
+  flushing_.flushed(monotonic_ns() - watched_since_ns_, watched_beside_ <= watched_company_);
 }
 
 std::size_t RingLoop::deliver() {
@@ -243,7 +244,7 @@ void RingLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint6
 
 void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
                       Completion& completion) {
-  if (durable) return begin({fd, parts, part_count, offset, &completion});
+  if (durable) return begin({fd, parts, part_count, offset, &completion, std::exchange(company_, 0)});
   prepare_write(fd, parts, part_count, offset, completion);
 }
 
@@ -261,7 +262,7 @@ io_uring_sqe* RingLoop::prepare_write(int fd, const iovec* parts, unsigned part_
   return slot;
 }
 
-void RingLoop::sync_data(int fd, Completion& completion) { begin({fd, nullptr, 0, 0, &completion}); }
+void RingLoop::sync_data(int fd, Completion& completion) { begin({fd, nullptr, 0, 0, &completion, 0}); }
 
 void RingLoop::begin(const Flush& flush) {
   // Who polls a descriptor may step only when that is ready, which our own thread does not make it.
@@ -280,7 +281,8 @@ void RingLoop::submit(const Flush& flush) {
   if (watched_ != nullptr) return;
   watched_ = flush.completion;
   watched_since_ns_ = monotonic_ns();
-  watched_alone_ = true;
+  watched_company_ = flush.company;
+  watched_beside_ = 0;
 }
 
 void RingLoop::carry_out_held() {
@@ -297,9 +299,9 @@ void RingLoop::carry_out_held() {
                            ? ::fdatasync(flush.fd)
                            : ::pwritev2(flush.fd, flush.parts, part_count, static_cast<off_t>(flush.offset), RWF_DSYNC);
   ended_.push_back({flush.completion, done < 0 ? -errno : static_cast<int>(done)});
-  const bool is_alone = !kernel_has_work() && io_uring_cq_ready(&ring_) == 0;
-  flushing_.flushed(monotonic_ns() - begun_ns, is_alone);
-  if (!is_alone) enter(0, 0);
+  const std::uint64_t taken_ns = monotonic_ns() - begun_ns;
+  if (kernel_has_work()) enter(0, 0);
+  flushing_.flushed(taken_ns, io_uring_cq_ready(&ring_) <= flush.company);
 }
 
 void RingLoop::punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) {

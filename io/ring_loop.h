@@ -40,6 +40,7 @@ class RingLoop final : public KernelLoop {
   void register_memory(void* base, std::size_t size) override;
   void look_before_sleeping(std::uint64_t longest_ns) override { spinning_.look_for_at_most(longest_ns); }
   void flush_itself(std::uint64_t longest_ns) override { flushing_.quick_below(longest_ns); }
+  void expect_company() override { company_ = 1; }
   [[nodiscard]] bool flushes_itself() const noexcept override { return flushing_.flushes_itself() && event_ < 0; }
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
   /// So many flushes and durable writes it has carried out itself.
@@ -61,6 +62,7 @@ class RingLoop final : public KernelLoop {
     unsigned part_count = 0;
     std::uint64_t offset = 0;
     Completion* completion = nullptr;  ///< null: there is none
+    unsigned company = 0;              ///< so much else may end meanwhile, and it still counts as alone
   };
   /// Holds it back for our own thread, or submits it.
   void begin(const Flush& flush);
@@ -87,11 +89,13 @@ class RingLoop final : public KernelLoop {
   Timers timers_;
   Spinning spinning_;
   Flushing flushing_;
-  Flush held_;  ///< for our own thread
+  Flush held_;            ///< for our own thread
+  unsigned company_ = 0;  ///< of the next durable write
   std::uint64_t carried_out_ = 0;
   Completion* watched_ = nullptr;  ///< that of a flush or durable write that the kernel's threads carry out
   std::uint64_t watched_since_ns_ = 0;
-  bool watched_alone_ = true;      ///< nothing else has ended since
+  unsigned watched_company_ = 0;   ///< so much else may end meanwhile
+  unsigned watched_beside_ = 0;    ///< so much has
   std::vector<Ended> ended_;       ///< to be delivered by the next step
   std::vector<Ended> delivering_;  ///< being delivered; kept for its capacity
   bool is_stepping_ = false;

@@ -66,6 +66,48 @@ TEST_CASE("what comes with the next turns shares the record of who waits, for a 
   check_crash(journal);
 }
 
+TEST_CASE("where a flush has come behind each write, the record is written before it comes") {
+  JournalRig journal;
+  PoolRig& rig = journal.rig;
+  const Uuid device = rig.create("d");
+  rig.sync();
+  std::uint64_t seed = 0;
+  const auto write = [&] { rig.run_well(Program().write_bytes(device, 0, blocks_of(++seed, 1))); };
+  const auto durable = [&] { return rig.pool().journal().durable(); };
+  for (std::uint64_t n = 0; n < FlushForecast::least_patience; ++n) {
+    const std::uint64_t before = durable();
+    write();
+    rig.settle();
+    CHECK_EQ(durable(), before);
+    rig.run_well(Program().flush_device(device));
+  }
+  for (unsigned n = 0; n < 3; ++n) {
+    const std::uint64_t before = durable(), flushes = rig.disk.started(Kind::flush);
+    write();
+    rig.settle();
+    CHECK_EQ(durable(), before + 1);
+    check_crash(journal);
+    const std::uint64_t writes = rig.disk.started(Kind::write);
+    rig.run_well(Program().flush_device(device));
+    CHECK_EQ(rig.disk.started(Kind::write), writes);
+    CHECK_EQ(rig.disk.started(Kind::flush), flushes);
+  }
+  // One that comes while it is on its way waits for it.
+  rig.session->feed(Program().write_bytes(device, 0, blocks_of(++seed, 1)).bytes());
+  for (unsigned turn = 0; turn < 10 && rig.pool().journal().at_rest(); ++turn) rig.machine->run_ready();
+  REQUIRE_FALSE(rig.pool().journal().at_rest());
+  rig.session->take_answers(rig.session->answers().size());
+  rig.run_well(Program().flush_device(device).check_bytes(device, 0, blocks_of(seed, 1)));
+  check_crash(journal);
+  // Writes that nobody flushes any more are left alone.
+  for (unsigned n = 0; n < 3; ++n) write();
+  rig.settle();
+  const std::uint64_t before = durable();
+  for (unsigned n = 0; n < 10; ++n) write();
+  rig.settle();
+  CHECK_EQ(durable(), before);
+}
+
 TEST_CASE("a block that stands in a record does not make its device longer again") {
   JournalRig journal;
   PoolRig& rig = journal.rig;
