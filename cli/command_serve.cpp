@@ -50,7 +50,7 @@ std::expected<Listening, std::string> listen_everywhere(server::Server& server,
                                                         const ServeOptions& options) {
   Listening listening;
   const auto note = [&](const server::Address& address, server::Protocol protocol) {
-    static constexpr std::array<const char*, server::protocol_count> what{"", "NBD on ", "metrics on "};
+    static constexpr std::array<const char*, server::protocol_count> what{"on ", "for NBD on ", "for metrics on "};
     listening.serves_nbd = listening.serves_nbd || protocol == server::Protocol::nbd;
     listening.addresses.push_back(what[std::to_underlying(protocol)] + server::to_string(address));
   };
@@ -80,10 +80,7 @@ void print_banner(const ServeOptions& options, const EmbeddedMachine& opened, co
   fmt::print("{}: {} I/O, {}at most {} connections\n", options.store, opened.loop->name(), cache,
              grouped(options.server.most_connections));
   fmt::print("{}\n", plan_memory(opened.machine->store(), options.open, options.server, listening.serves_nbd).text());
-  for (const std::string& address : listening.addresses) {
-    const bool is_plain = address.find(" on ") == std::string::npos;
-    fmt::print("listening {}{}\n", is_plain ? "on " : "for ", address);
-  }
+  for (const std::string& address : listening.addresses) fmt::print("listening {}\n", address);
   // Whoever started this waits for these lines.
   std::fflush(stdout);
 }
@@ -125,7 +122,7 @@ int run_serve(ServeOptions& options) {
   const auto listening = listen_everywhere(**server, std::move(*inherited), options);
   if (!listening) return fail(listening.error());
   print_banner(options, *opened, *listening);
-  manager->tell(fmt::format("READY=1\nSTATUS=serving {}, {}", options.store, joined(listening->addresses, ", ")));
+  manager->tell(fmt::format("READY=1\nSTATUS=serving {} {}", options.store, joined(listening->addresses, ", ")));
   const Status status = (*server)->run(stop_signals, std::move(*manager));
   if (status == Status::ok) return exit_done;
   const std::string why = opened->machine->failure();

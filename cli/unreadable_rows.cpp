@@ -57,8 +57,8 @@ std::string UnreadableRows::words_of(const tables::Failure& failure) const {
   if (!tables::is_of_its_place(failure)) return failure.words;
   if (aside_.is_wanted()) return failure.words + " No row behind that can be found.";
   return failure.words +
-         "\n--skip-damaged FILE uses no index unless one is named, goes on behind rows that cannot be "
-         "read, and writes down in FILE what is left out.";
+         "\n--skip-damaged FILE goes on behind rows that cannot be read, without an index unless one is "
+         "named, and writes down in FILE what is left out.";
 }
 
 Option add_skip_damaged_option(CLI::App& command, std::string& path) {

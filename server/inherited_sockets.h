@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/listener.h"
-#include "server/socket.h"
+#include "server/listening_socket.h"
 
 namespace chimera::server {
 

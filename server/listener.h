@@ -6,7 +6,7 @@
 
 #include "io/callback.h"
 #include "io/loop.h"
-#include "server/socket.h"
+#include "server/listening_socket.h"
 
 namespace chimera::server {
 

@@ -1,3 +1,5 @@
+#include "server/listening_socket.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,7 +12,6 @@
 #include <optional>
 
 #include "io/process.h"
-#include "server/socket.h"
 #include "server/socket_address.h"
 
 namespace chimera::server {

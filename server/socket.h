@@ -1,11 +1,8 @@
 #pragma once
-// Sockets from addresses: connected ones and listening ones.
-
-#include <sys/types.h>
+// Sockets, and those that are connected to an address.
 
 #include <cstdint>
 #include <expected>
-#include <functional>
 #include <string>
 #include <utility>
 
@@ -36,21 +33,6 @@ class Socket {
 
 /// Waits until the other side has accepted. Blocking, close-on-exec, without delay.
 [[nodiscard]] std::expected<Socket, std::string> connect_to(const Address& address);
-
-struct ListeningSocket {
-  Socket socket;
-  Address address;      ///< with the port that the kernel has chosen
-  bool is_ours = true;  ///< made by us, so that its file goes with it
-};
-
-/// The file of a unix socket gets `mode`; one that nobody listens on any more is replaced. Where a process that has
-/// been killed still seems to listen, since the kernel has not yet taken its ring apart, `waits` is called once and
-/// that is waited for, 5 s at most.
-[[nodiscard]] std::expected<ListeningSocket, std::string> listen_on(const Address& address, mode_t mode,
-                                                                    const std::function<void()>& waits = {});
-
-/// Closes the socket and removes its file, if it is ours and no other server listens there by now.
-void stop_listening(ListeningSocket& listening);
 
 /// Small answers leave at once, and a computer that has gone away is noticed. Nothing on unix sockets.
 void tune_tcp(const Socket& socket);

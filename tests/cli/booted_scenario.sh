@@ -15,7 +15,7 @@ systemctl enable --now chimera@disks.socket chimera-nbd@disks.socket chimera-met
 # It starts with its first client, and systemd knows what it does.
 [[ $(main_process) == 0 ]]
 printf 'create device "disk" "" "size=1M"\nwrite bytes @0 "kept"\nflush device\n' | program
-[[ $(systemctl show --property StatusText --value chimera@disks.service) == 'serving disks.img, '*'NBD on unix:/run/chimera/disks.nbd'* ]]
+[[ $(systemctl show --property StatusText --value chimera@disks.service) == 'serving disks.img '*'for NBD on unix:/run/chimera/disks.nbd'* ]]
 [[ $(systemctl show --property StatusText --value chimera@disks.service) == *'metrics on unix:/run/chimera/disks.metrics'* ]]
 [[ $(systemctl show --property WatchdogUSec --value chimera@disks.service) == 1min ]]
 [[ $(ps -o user= -p "$(main_process)" 2>/dev/null || stat -c %U "/proc/$(main_process)") == chimera ]]

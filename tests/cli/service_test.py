@@ -205,7 +205,7 @@ class Telling(ServiceTest):
                     process = self.start_told(path, "--io", io, store=str(self.store))
                     heard, last = self.hear(hears, "READY=1")
                     self.assertEqual(heard[0], f"STATUS=opening {self.store}")
-                    self.assertEqual(last["STATUS"], f"serving {self.store}, unix:{self.folder}/socket")
+                    self.assertEqual(last["STATUS"], f"serving {self.store} on unix:{self.folder}/socket")
                     self.chimera("send", f"unix:{self.folder}/socket", "-", text=HELLO)
                     process.send_signal(signal.SIGTERM)
                     heard, last = self.hear(hears, "STOPPING=1")

@@ -9,7 +9,7 @@
 
 #include <fstream>
 
-#include "server/socket.h"
+#include "server/listening_socket.h"
 #include "tests/io/scratch.h"
 
 using namespace chimera::server;
