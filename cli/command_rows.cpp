@@ -83,10 +83,10 @@ Command make_table_insert_command(CLI::App& group) {
       "  chimera table insert store.img shop/main/orders orders.csv --set-aside wrong.csv\n"
       "\nThe header of CSV names the columns, in any order; what it lacks has its default, or is null. A cell\n"
       "without anything in it is null where the column may be; \"\" is the empty text.\n"
-      "\nRows are inserted in batches of up to 32,768 rows or 4 MiB, each all at once or not at all. At the first\n"
-      "row that does not fit it stops, says where it stands, and inserts nothing of that batch: the batches before\n"
-      "it are in the table, how many rows that are is said, and --skip goes on behind them. After a crash the\n"
-      "same is true; --upsert may simply be done again.");
+      "\nRows are inserted in batches of up to 32,768 rows or 4 MiB, with --upsert of up to 2,048 rows, each all at\n"
+      "once or not at all. At the first row that does not fit it stops, says where it stands, and inserts nothing\n"
+      "of that batch: the batches before it are in the table, how many rows that are is said, and --skip goes on\n"
+      "behind them. After a crash the same is true; --upsert may simply be done again.");
   auto options = std::make_shared<Options>();
   add_table_operands(command, options->at);
   add_operand(command, "FILE", options->file, "The rows, - for standard input").required();

@@ -113,10 +113,8 @@ class Insertion {
 
   /// Inserts all rows, or none beyond those that have been added to `inserted_`.
   tables::Result<> put(std::vector<Row> rows) {
-    const std::size_t count = rows.size();
     std::uint64_t there = 0;
-    auto done = options_.upsert ? table_.upsert(std::move(rows)) : table_.insert(std::move(rows), &there);
-    if (options_.upsert && done) there = count;
+    auto done = options_.upsert ? table_.upsert(std::move(rows), &there) : table_.insert(std::move(rows), &there);
     inserted_ += there;
     gone_ += there;
     return done;

@@ -110,8 +110,10 @@ class Table {
   /// there are now, also after a failure. `exists`: a key is there already. `mismatch`: somebody has dropped or added
   /// a column since; rows that were not inserted yet are not for the columns that there are now.
   [[nodiscard]] Result<> insert(std::vector<types::Row> rows, std::uint64_t* inserted = nullptr);
-  /// Inserts rows, or puts them in the place of those with the same primary key. Pieces as above.
-  [[nodiscard]] Result<> upsert(std::vector<types::Row> rows);
+  /// Inserts rows, or puts them in the place of those with the same primary key: in their order, in pieces of 2,048
+  /// rows or fewer, each all at once or not at all. `put`, if given, is how many of them are there now, also after a
+  /// failure.
+  [[nodiscard]] Result<> upsert(std::vector<types::Row> rows, std::uint64_t* put = nullptr);
   /// The row with that primary key, whose columns' values are given in the key's order.
   [[nodiscard]] Result<std::optional<types::Row>> get(types::Row key);
   /// Changes columns of the row with that key. False if there is none. `denied`: it is locked.

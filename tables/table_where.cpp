@@ -107,6 +107,8 @@ class ChangeWhere {
     if (!row) return std::unexpected(row.error());
     size_.pass_one();
     if (!*row) return {};
+    // All of the row can be read, and it was the store that could not change it.
+    if (is_committing_ && (*row)->problems.empty()) return std::unexpected(named(why, table_.name()));
     if (!unreadable_) return std::unexpected(Failure{why.status, (*row)->words, why.instruction});
     has_passed_ = true;
     return unreadable_(**row);
@@ -217,7 +219,8 @@ std::vector<std::uint32_t> last_of_each_key(const EncodedRows& rows, std::size_t
 
 }  // namespace
 
-Result<> Table::upsert(std::vector<types::Row> rows) {
+Result<> Table::upsert(std::vector<types::Row> rows, std::uint64_t* put) {
+  if (put != nullptr) *put = 0;
   const std::size_t all = rows.size();
   GivenRows given(std::move(rows));
   std::size_t done = 0, most = most_changed;
@@ -249,6 +252,7 @@ Result<> Table::upsert(std::vector<types::Row> rows) {
     }
     if (!piece) return std::unexpected(piece.error());
     done += *piece;
+    if (put != nullptr) *put = done;
   }
   return {};
 }

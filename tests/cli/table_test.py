@@ -250,6 +250,23 @@ class Refused(Tables):
         self.table("export", self.store, TABLE, "back.csv")
         self.assertEqual((self.folder / "back.csv").read_text().split("\n"), lines)
 
+    def test_what_of_an_upsert_is_there_is_told_although_its_batch_is_not(self):
+        self.format("64M")
+        schema = "relation pairs = struct { id: u32, a: u32 unique } key (id)"
+        pairs = "lab/main/pairs"
+        self.table("create", self.store, pairs, self.write_file("pairs.schema", schema))
+        self.table("insert", self.store, pairs, "-", text="id,a\n9000,3000\n")
+        rows = "id,a\n" + "".join(f"{i},{i}\n" for i in range(4000))
+        words = self.refused("insert", self.store, pairs, "-", "--upsert", text=rows)
+        self.assertIn("standard input:3002:1: ", words)
+        self.assertIn("\n2,048 rows are inserted, nothing of what follows. When it is corrected, go on there with --skip "
+                      "2048.\n", words)
+        self.assertEqual(self.table("count", self.store, pairs), "2049\n")
+        self.assertIn("3,999 rows", self.table("insert", self.store, pairs, "-", "--upsert", "--set-aside", "aside.csv",
+                                               text=rows))
+        self.assertEqual((self.folder / "aside.csv").read_text(), "id,a\n3000,3000\n")
+        self.sound(self.store)
+
     def test_columns_that_change_under_a_long_insert_end_it_and_get_nothing_of_others(self):
         self.format("256M")
         target, pairs = self.serve(self.store).addresses[0], "lab/main/pairs"

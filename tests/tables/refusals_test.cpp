@@ -74,6 +74,39 @@ TEST_CASE("names that no namespace, database or table can have, and those that a
   refused(catalogue.drop_namespace("test"), Status::denied, "There are databases in test");
 }
 
+/// A store whose maps contradict each other, so that it takes no change.
+class ContradictingLink final : public Link {
+ public:
+  explicit ContradictingLink(vm::Machine& machine) : link_(machine) {}
+  Result<> run(const Script& script, Answers& answers) override {
+    if (script.changes()) return std::unexpected(Failure{Status::corrupt, "The maps contradict each other.", 1});
+    return link_.run(script, answers);
+  }
+  Ticket send(Script script) override { return link_.send(std::move(script)); }
+  Result<> receive(Ticket ticket, Answers& answers) override { return link_.receive(ticket, answers); }
+
+ private:
+  links::SessionLink link_;
+};
+
+TEST_CASE("rows that can be read are not told as damaged where the store takes no change") {
+  TableRig rig("relation t = struct { id: i64, n: i64 } key (id)");
+  for (std::int64_t id = 0; id < 5; ++id) REQUIRE_OK(rig.table.insert({{i64(id), i64(id)}}));
+  ContradictingLink link(rig.ground.machine);
+  auto table = Table::open(link, rig_table);
+  REQUIRE_OK(table);
+  std::size_t told = 0;
+  const OnUnreadable tell = [&](const UnreadableRow&) {
+    ++told;
+    return Result<>();
+  };
+  const std::string words = "test/main/t: The maps contradict each other.";
+  refused(table->update_where("n >= 0", {{"n", i64(7)}}, tell), Status::corrupt, words);
+  refused(table->remove_where("n >= 0", tell), Status::corrupt, words);
+  refused(table->remove_where("n >= 0"), Status::corrupt, words);
+  CHECK_EQ(told, 0);
+}
+
 /// Changes something once, between two scripts of somebody else: before the first that changes anything.
 class ForestalledLink final : public Link {
  public:

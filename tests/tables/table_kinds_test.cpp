@@ -85,6 +85,25 @@ TEST_CASE("in a circular table the oldest rows give way, with their keys and val
   CHECK_EQ(problems_of(rig.ground.link), "");
 }
 
+TEST_CASE("rows are put in pieces, and how many are there is told where one cannot be") {
+  TableRig rig("relation t = struct { id: i64, n: i64 } key (id)");
+  const auto rows = [](std::int64_t n) {
+    std::vector<Row> all;
+    for (std::int64_t id = 0; id < 4000; ++id) all.push_back({i64(id), i64(n)});
+    return all;
+  };
+  REQUIRE_OK(rig.table.insert(rows(1)));
+  REQUIRE_OK(rig.table.mark({i64(3000)}, row_state::locked, 0));
+  std::uint64_t put = 7;
+  const auto done = rig.table.upsert(rows(2), &put);
+  CHECK_EQ(status_of(done), Status::denied);
+  CHECK_EQ(put, 2048);
+  CHECK_EQ(rows_of(rig.table, {.where = "n = 2"}).size(), 2048);
+  REQUIRE_OK(rig.table.mark({i64(3000)}, 0, row_state::locked));
+  REQUIRE_OK(rig.table.upsert(rows(2), &put));
+  CHECK_EQ(put, 4000);
+}
+
 TEST_CASE("a locked row of a circular table does not give way") {
   TableRig rig("relation ring = struct { id: i64 } key (id) circular 3");
   REQUIRE_OK(rig.table.insert({{i64(0)}, {i64(1)}, {i64(2)}}));
