@@ -13,6 +13,10 @@ using types::Row;
 
 namespace {
 
+/// Tables that one transaction drops: for each of their devices, of which a table has ten or so, one is opened, and a
+/// session has 16,384 open ones at most.
+constexpr std::uint64_t most_tables_at_once = 1024;
+
 Result<bool> has_below(OpenTable& table, const Row& parts) {
   const auto rows = rows_below(table, parts, 1);
   if (!rows) return std::unexpected(rows.error());
@@ -67,8 +71,11 @@ Result<> Catalogue::drop_database(std::string_view name) {
 Result<Catalogue::Dropped> Catalogue::drop_all(std::string_view within) {
   const auto parts = parts_of(within, within.contains('/') ? 2 : 1);
   if (!parts) return std::unexpected(parts.error());
+  // Before anything goes that comes in front of them.
+  const std::string own = std::string(within) + (parts->size() == 1 ? "/catalogue/tables" : "/tables");
+  if (auto others = check_not_its_own(own, false); !others) return std::unexpected(others.error());
   Dropped dropped;
-  for (std::uint64_t most = most_rows;;) {
+  for (std::uint64_t most = most_tables_at_once;;) {
     Dropped piece;
     bool is_last = false;
     const auto done = change([&](Tables& all, Change& to) -> Result<> {
@@ -84,7 +91,8 @@ Result<Catalogue::Dropped> Catalogue::drop_all(std::string_view within) {
     }
     dropped.tables += done ? piece.tables : 0;
     dropped.databases += done ? piece.databases : 0;
-    if (done && !is_last) continue;
+    // What is only shown is the first piece: its tables do not go.
+    if (done && !is_last && !options_.table.explained) continue;
     if (done) return dropped;
     Failure failure = done.error();
     if (dropped.tables > 0) failure.words += fmt::format("\n{} of the tables in it have gone.", dropped.tables);

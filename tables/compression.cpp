@@ -1,6 +1,9 @@
 #include "tables/compression.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
+
+#include <new>
 
 #include "types/content.h"
 
@@ -8,6 +11,13 @@ namespace chimera::tables {
 namespace {
 
 constexpr int level = 3;
+
+/// How many bytes it gives; more than those if it cannot be decompressed, which want of memory is no sign of.
+std::size_t decompress_frame(std::span<const std::uint8_t> frame, std::span<std::uint8_t> to) {
+  const std::size_t done = ZSTD_decompress(to.data(), to.size(), frame.data(), frame.size());
+  if (ZSTD_getErrorCode(done) == ZSTD_error_memory_allocation) throw std::bad_alloc();
+  return done;
+}
 
 }  // namespace
 
@@ -27,15 +37,15 @@ types::Result<std::vector<std::uint8_t>> decompress(std::span<const std::uint8_t
     return types::corrupt("the compressed value has another size than its slot says");
   }
   std::vector<std::uint8_t> content(size);
-  const std::size_t done = ZSTD_decompress(content.data(), content.size(), bytes.data(), frame);
-  if (ZSTD_isError(done) != 0 || done != size) return types::corrupt("the compressed value cannot be decompressed");
+  if (decompress_frame(bytes.first(frame), content) != size)
+    return types::corrupt("the compressed value cannot be decompressed");
   return content;
 }
 
 bool decompress_into(std::span<const std::uint8_t> bytes, std::span<std::uint8_t> to) {
   const std::size_t frame = ZSTD_findFrameCompressedSize(bytes.data(), bytes.size());
   if (ZSTD_isError(frame) != 0 || ZSTD_getFrameContentSize(bytes.data(), frame) != to.size()) return false;
-  return ZSTD_decompress(to.data(), to.size(), bytes.data(), frame) == to.size();
+  return decompress_frame(bytes.first(frame), to) == to.size();
 }
 
 types::Result<types::Value> value_of_compressed(std::span<const std::uint8_t> bytes, std::uint64_t size,

@@ -26,48 +26,61 @@ class PieceCheck {
  private:
   Result<> check_packed(std::uint64_t end) {
     PackedPieces* const pieces = table_.packed(column_);
-    std::vector<std::uint8_t> bytes;
-    for (std::uint64_t piece = 0; piece < end; ++piece) {
-      if (auto done = pieces->learn(piece, piece + 1); !done) return done;
-      if (pieces->blocks(piece) == 0) continue;
-      const ByteRange range[] = {bytes_of_piece(piece)};
-      auto done = reader_.read(column_, range, bytes);
-      if (done) continue;
-      if (done.error().status != Status::corrupt) return done;
-      std::string words = done.error().words;
-      const std::string name = table_.shape().name + ", ";
-      if (words.starts_with(name)) words.erase(0, name.size());
-      if (words.ends_with('.')) words.pop_back();
-      tell_(words);
-      are_readable_ = false;
-    }
+    return look_at_written(0, end, [&](std::uint64_t first, std::uint64_t behind) -> Result<bool> {
+      for (std::uint64_t piece = first; piece < behind; ++piece) {
+        if (auto done = pieces->learn(piece, piece + 1); !done) return std::unexpected(std::move(done.error()));
+        if (pieces->blocks(piece) == 0) continue;
+        if (auto done = check_piece(piece); !done) return std::unexpected(std::move(done.error()));
+      }
+      return true;
+    });
+  }
+
+  Result<> check_piece(std::uint64_t piece) {
+    const ByteRange range[] = {bytes_of_piece(piece)};
+    auto done = reader_.read(column_, range, bytes_);
+    if (done || done.error().status != Status::corrupt) return done;
+    std::string words = done.error().words;
+    const std::string name = table_.shape().name + ", ";
+    if (words.starts_with(name)) words.erase(0, name.size());
+    if (words.ends_with('.')) words.pop_back();
+    tell_(words);
+    are_readable_ = false;
     return {};
   }
 
   /// From this piece on.
   Result<> check_no_others(std::uint64_t first) {
-    const Uuid& device = table_.shape().columns[column_].device;
-    while (first < packed::most_pieces) {
+    return look_at_written(first, packed::most_pieces,
+                           [&](std::uint64_t from, std::uint64_t end) { return are_zeros(from, end); });
+  }
+
+  /// Calls `look` for all pieces from `first` to `end` of which something is said, some at a time, until that gives
+  /// false. A device may be very long and hold little.
+  Result<> look_at_written(std::uint64_t first, std::uint64_t end,
+                           const std::function<Result<bool>(std::uint64_t, std::uint64_t)>& look) {
+    while (first < end) {
       Reading extents(table_.script, table_.version());
-      table_.script.add(Program().read_metadata_extents(device, first, packed::most_pieces - first));
+      table_.script.add(Program().read_metadata_extents(table_.shape().columns[column_].device, first, end - first));
       if (auto done = extents.run(table_.link(), table_.answers); !done) return done;
       const auto found = extents_of(table_.answers[1]);
       if (found.empty()) return {};
       for (const Extent& extent : std::vector<Extent>(found.begin(), found.end())) {
-        const std::uint64_t end = first + extent.length;
+        const std::uint64_t behind = first + extent.length;
         if ((extent.flags & extent_flags::hole) == 0) {
-          const auto is_sound = are_zeros(device, first, end);
-          if (!is_sound) return std::unexpected(is_sound.error());
-          if (!*is_sound) return {};
+          const auto goes_on = look(first, behind);
+          if (!goes_on) return std::unexpected(goes_on.error());
+          if (!*goes_on) return {};
         }
-        first = end;
+        first = behind;
       }
     }
     return {};
   }
 
   /// False: it has been told that they are not.
-  Result<bool> are_zeros(const Uuid& device, std::uint64_t first, std::uint64_t end) {
+  Result<bool> are_zeros(std::uint64_t first, std::uint64_t end) {
+    const Uuid& device = table_.shape().columns[column_].device;
     constexpr std::uint64_t at_once = 1 << 20;
     for (; first < end; first += std::min(at_once, end - first)) {
       Reading reading(table_.script, table_.version());
@@ -92,6 +105,7 @@ class PieceCheck {
   std::uint32_t column_;
   const std::function<void(const std::string&)>& tell_;
   PieceReader reader_;
+  std::vector<std::uint8_t> bytes_;  ///< of a piece
   bool are_readable_ = true;
 };
 

@@ -9,16 +9,22 @@ namespace {
 
 /// Pieces that are learnt at once: 256 MiB of a column by one block of its metadata.
 constexpr std::uint64_t run_size = 4096;
+/// Runs that are kept: 1 TiB of a column, in 16 MiB of memory.
+constexpr std::size_t most_known = 4096;
 
 }  // namespace
 
 Result<> PackedPieces::learn(std::uint64_t first, std::uint64_t end) {
   if (first >= end) return {};
   std::vector<std::uint64_t> unknown;
-  for (std::uint64_t run = first / run_size; run <= (end - 1) / run_size; ++run) {
+  const std::uint64_t first_run = first / run_size, last_run = (end - 1) / run_size;
+  for (std::uint64_t run = first_run; run <= last_run; ++run) {
     if (!known_.contains(run)) unknown.push_back(run);
   }
   if (unknown.empty()) return {};
+  if (known_.size() + unknown.size() > most_known) {
+    std::erase_if(known_, [&](const auto& run) { return run.first < first_run || run.first > last_run; });
+  }
   Reading reading(script_, version_);
   script_.note([this] { return fmt::format("column {}, which pieces are packed", column_); });
   for (const std::uint64_t run : unknown) script_.read_metadata_bytes(device_, run * run_size, run_size);
@@ -41,11 +47,13 @@ std::uint8_t PackedPieces::planned_blocks(std::uint64_t piece) const {
   return planned == planned_.end() ? blocks(piece) : planned->second;
 }
 
-void PackedPieces::plan(std::uint64_t piece, std::uint8_t to) {
-  if (to == blocks(piece)) {
+/// What it is may have been dropped since it was learnt: then it is written down anew.
+void PackedPieces::plan(std::uint64_t piece, std::uint8_t blocks) {
+  const auto run = known_.find(piece / run_size);
+  if (run != known_.end() && run->second[piece % run_size] == blocks) {
     planned_.erase(piece);
   } else {
-    planned_[piece] = to;
+    planned_[piece] = blocks;
   }
 }
 
@@ -67,7 +75,9 @@ void PackedPieces::emit(Script& script) const {
 }
 
 void PackedPieces::keep() {
-  for (const auto& [piece, blocks] : planned_) known_.at(piece / run_size)[piece % run_size] = blocks;
+  for (const auto& [piece, blocks] : planned_) {
+    if (const auto run = known_.find(piece / run_size); run != known_.end()) run->second[piece % run_size] = blocks;
+  }
   planned_.clear();
 }
 

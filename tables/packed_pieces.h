@@ -48,9 +48,9 @@ class PackedPieces {
   [[nodiscard]] const Uuid& device() const { return device_; }
 
   /// Reads what the pieces from `first` to `end` are, as far as that is not known: for thousands of them at once.
-  /// `conflict` if the table has been changed.
+  /// `conflict` if the table has been changed. Where very many are known already, others are no longer known then.
   [[nodiscard]] Result<> learn(std::uint64_t first, std::uint64_t end);
-  /// Of a piece that has been learnt: blocks that its frame takes, as the device says it, or 0: it is plain.
+  /// Of a piece that has been learnt last: blocks that its frame takes, as the device says it, or 0: it is plain.
   [[nodiscard]] std::uint8_t blocks(std::uint64_t piece) const;
   /// The same when the change that is being made has happened.
   [[nodiscard]] std::uint8_t planned_blocks(std::uint64_t piece) const;

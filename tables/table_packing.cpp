@@ -115,8 +115,9 @@ class PieceByPiece {
     const auto column = fixed_column(table.shape(), column_);
     if (!column) return std::unexpected(column.error());
     PackedPieces* pieces = table.packed(*column);
+    // Of what is only shown the column has not been marked before its pieces are to be packed.
     std::optional<PackedPieces> shown;
-    if (pieces == nullptr && table.is_explained()) {
+    if (pieces == nullptr && table.is_explained() && !are_packed_) {
       pieces = &shown.emplace(table.link(), table.version(), table.shape().columns[*column].device, column_, true);
     }
     if (pieces == nullptr) {
@@ -183,7 +184,16 @@ Result<> Table::pack_column(std::string_view name) {
     relation.columns[*column].compressed = true;
     return relation;
   };
-  auto marked = change_shape(make, [](OpenTable&, Change&, TableShape&) { return Result<>(); });
+  auto marked = change_shape(make, [&](OpenTable& table, Change& change, TableShape&) -> Result<> {
+    const auto column = fixed_column(table.shape(), name);
+    if (!column) return std::unexpected(column.error());
+    // Until now nobody has looked at what is there.
+    if (table.packed(*column) == nullptr) {
+      change.script.note([&] { return fmt::format("column {}: all pieces are plain", name); });
+      change.script.add(Program().clear_metadata(table.shape().columns[*column].device, 0, packed::most_pieces));
+    }
+    return {};
+  });
   if (!marked) return marked;
   return PieceByPiece(*this, name, false).run();
 }

@@ -77,6 +77,31 @@ TEST_CASE("a place is dropped with all that is in it by one transaction, and tha
   CHECK_EQ(places.catalogue.drop_all("a/b/c").error().status, Status::bad_text);
 }
 
+TEST_CASE("very many tables go in pieces, and those of the catalogue's namespace not at all") {
+  MemoryGround ground;
+  NarrowLink link(ground.machine);
+  Catalogue catalogue(link);
+  constexpr std::size_t count = 1030;
+  for (std::size_t i = 0; i < count; ++i) {
+    REQUIRE_OK(
+        catalogue.create_table("chimera/a/t" + std::to_string(i), relation_of("relation t = struct { id: u8 }")));
+  }
+  for (const char* const place : {"chimera", "chimera/catalogue"}) {
+    CHECK_EQ(catalogue.drop_all(place).error().status, Status::denied);
+    CHECK_EQ(catalogue.tables("chimera/a")->size(), count);
+  }
+  Recording recording(link);
+  const auto shown = Catalogue(recording, {.table = {.explained = true}, .now = {}}).drop_all("chimera/a");
+  REQUIRE_OK(shown);
+  CHECK_EQ(shown->tables, 1024);
+  link.committed = 0;
+  const auto dropped = catalogue.drop_all("chimera/a");
+  REQUIRE_OK(dropped);
+  CHECK_EQ(dropped->tables, count);
+  CHECK_GT(link.committed, 1);
+  CHECK_EQ(catalogue.tables()->size(), 3);
+}
+
 TEST_CASE("what is too much for a transaction goes in several, and goes on where one was too large") {
   Places places;
   REQUIRE_OK(places.catalogue.drop_all("shops"));

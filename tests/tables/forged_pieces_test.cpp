@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tables/compression.h"
+#include "tables/packed_check.h"
 #include "tables/unreadable_row.h"
 #include "tests/tables/packed_rig.h"
 
@@ -64,6 +65,28 @@ Bytes packed_bytes(std::size_t size) {
 }
 
 constexpr const char* place = "test/main/t, column n: the packed piece of rows 8192 to 16383 is damaged: ";
+
+TEST_CASE("a column that is said to be very long is checked by what it holds") {
+  ForgedRig rig;
+  TableHeader header = rig.table.opened().header();
+  header.tail = std::uint64_t{1} << 36;
+  ++header.version;
+  Script script;
+  script.write_bytes(rig.table.opened().shape().header, 0, header.bytes());
+  rig.run(script);
+  rig.set_state("n", 1 << 20, 200);
+  std::size_t asked = 0;
+  WatchedLink link(rig.ground.machine, [&] { ++asked; });
+  const auto table = open_table(link, false, rig_table);
+  REQUIRE_OK(table);
+  std::string told;
+  const auto checked = check_pieces(**table, rig.place("n"), [&](const std::string& words) { told += words; });
+  REQUIRE_OK(checked);
+  CHECK(!*checked);
+  CHECK_EQ(told,
+           "column n: the packed piece of rows 8589934592 to 8589942783 is damaged: what is said of it cannot be");
+  CHECK_LT(asked, 30);
+}
 
 TEST_CASE("what is said of a piece cannot be, or there is no frame where one should be") {
   ForgedRig rig;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -35,8 +36,9 @@ class SplitLink final : public Link {
     answers.start() = std::move(all);
     return answers.finish(script);
   }
-  Ticket send(Script) override { return 0; }
-  Result<> receive(Ticket, Answers&) override { return {}; }
+  // Nothing is to be sent ahead on it: that would not be split.
+  Ticket send(Script) override { std::abort(); }
+  Result<> receive(Ticket, Answers&) override { std::abort(); }
 
  private:
   std::unique_ptr<vm::Session> session_;
