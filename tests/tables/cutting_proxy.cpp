@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "server/listening_socket.h"
+
 namespace chimera::tables::testing {
 namespace {
 
