@@ -11,7 +11,7 @@ bool Session::send(CheckedProgram::Bytes program, void* tag, bool waited_for) {
   return store_.amid_operation([&] { return stream_->send(run.program()); });
 }
 
-void Session::finish_front(std::deque<Finished>& finished) {
+void Session::finish_front(std::list<Finished>& finished) {
   ProgramRun& front = under_way_.front();
   if (front.waited_for()) {
     awaited_ = std::move(front);
@@ -21,7 +21,7 @@ void Session::finish_front(std::deque<Finished>& finished) {
   under_way_.pop_front();
 }
 
-void Session::lose(std::string why, std::deque<Finished>& finished) {
+void Session::lose(std::string why, std::list<Finished>& finished) {
   lost_ = std::move(why);
   while (!under_way_.empty()) {
     under_way_.front().give_up(CHIMERA_E_LOST, *lost_);
@@ -29,7 +29,7 @@ void Session::lose(std::string why, std::deque<Finished>& finished) {
   }
 }
 
-void Session::collect(std::deque<Finished>& finished) {
+void Session::collect(std::list<Finished>& finished) {
   if (lost_ || stream_ == nullptr) return;
   while (!under_way_.empty()) {
     const auto taken = under_way_.front().take(stream_->answers());

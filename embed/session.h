@@ -2,6 +2,7 @@
 // What stands behind the C interface's handle of a session: a stream, and the programs under way on it.
 
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +37,7 @@ class Session {
   /// True if the host could go on with it at once.
   bool send(CheckedProgram::Bytes program, void* tag, bool waited_for);
   /// Moves programs that have come to their end behind the others in `finished`; one that is waited for stays here.
-  void collect(std::deque<Finished>& finished);
+  void collect(std::list<Finished>& finished);
   /// The program that was waited for, once it has come to its end: valid until the next one is sent.
   [[nodiscard]] const std::optional<ProgramRun>& awaited() const { return awaited_; }
 
@@ -52,8 +53,8 @@ class Session {
   }
 
  private:
-  void finish_front(std::deque<Finished>& finished);
-  void lose(std::string why, std::deque<Finished>& finished);
+  void finish_front(std::list<Finished>& finished);
+  void lose(std::string why, std::list<Finished>& finished);
 
   Store& store_;
   std::unique_ptr<Stream> stream_;

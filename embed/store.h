@@ -3,7 +3,7 @@
 
 #include <array>
 #include <atomic>
-#include <deque>
+#include <list>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -62,7 +62,7 @@ class Store {
   [[nodiscard]] int run(Session& session, CheckedProgram::Bytes program);
   void submit(Session& session, CheckedProgram::Bytes program, void* tag);
   /// At most `most` programs that have come to their end; valid until the next reap.
-  [[nodiscard]] const std::deque<Finished>& reap(std::size_t most, int timeout_ms);
+  [[nodiscard]] const std::list<Finished>& reap(std::size_t most, int timeout_ms);
   [[nodiscard]] Outcome<int> descriptor();
 
   ErrorText error;
@@ -85,8 +85,8 @@ class Store {
   std::unique_ptr<Wakeup> wakeup_;  ///< outlives the host
   std::unique_ptr<Host> host_;
   std::vector<std::unique_ptr<Session>> sessions_;
-  std::deque<Finished> finished_;  ///< not told yet
-  std::deque<Finished> told_;      ///< by the last reap
+  std::list<Finished> finished_;  ///< not told yet
+  std::list<Finished> told_;      ///< by the last reap
   std::atomic<CallerDisk*> reporting_ = nullptr;
 };
 

@@ -22,8 +22,7 @@ tables::Result<> make_store(const std::string& path, const LinkOptions& options)
   const std::unique_ptr<chimera_store, void (*)(chimera_store*)> store(chimera_new(), &chimera_free);
   const int code = chimera_format(store.get(), path.c_str(), &wanted);
   if (code == CHIMERA_OK) return {};
-  return std::unexpected(
-      tables::Failure{code > 0 ? static_cast<Status>(code) : Status::io_error, chimera_error(store.get())});
+  return std::unexpected(tables::Failure{status_of(code), chimera_error(store.get())});
 }
 
 }  // namespace

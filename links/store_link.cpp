@@ -1,19 +1,17 @@
 #include "links/store_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tables/answers.h"
 
 namespace chimera::links {
-namespace {
 
 Status status_of(int code) {
   if (code > 0) return static_cast<Status>(code);
   const bool is_not_ours = code == CHIMERA_E_THREAD || code == CHIMERA_E_REENTERED || code == CHIMERA_E_STATE;
   return is_not_ours ? Status::denied : Status::io_error;
 }
-
-}  // namespace
 
 tables::Result<std::unique_ptr<StoreLink>> StoreLink::open(const std::string& path, const chimera_options* options) {
   std::unique_ptr<StoreLink> link(new StoreLink);
@@ -39,6 +37,7 @@ StoreLink::~StoreLink() {
 }
 
 tables::Result<> StoreLink::run(const tables::Script& script, tables::Answers& answers) {
+  if (auto may = check_caller(); !may) return may;
   settle();
   std::vector<std::uint8_t>& stream = answers.start();
   if (auto done = put(script); !done) return done;
@@ -50,21 +49,37 @@ tables::Result<> StoreLink::run(const tables::Script& script, tables::Answers& a
 }
 
 tables::Link::Ticket StoreLink::send(tables::Script script) {
-  Sent sent{++last_, {}};
+  Sent sent{.number = ++last_, .refusal = {}, .may_change = script.changes()};
   tables::Result<> done = put(script);
   unanswered_.push_back({});
   if (done) {
     const int code = chimera_submit(session_, program_, reinterpret_cast<void*>(sent.number));
     if (code != CHIMERA_OK) done = refused(code, script);
   }
-  if (!done) sent = {0, std::move(done.error())};
+  if (!done) sent = {.number = 0, .refusal = std::move(done.error())};
+  sent.ticket = under_way_.add(std::move(script));
   unanswered_.back() = std::move(sent);
-  return under_way_.add(std::move(script));
+  return unanswered_.back().ticket;
 }
 
 tables::Result<> StoreLink::receive(Ticket ticket, tables::Answers& answers) {
+  const auto awaited = std::ranges::find(unanswered_, ticket, &Sent::ticket);
+  if (awaited != unanswered_.end()) {
+    if (auto may = check_caller(); !may) {
+      may.error().is_in_doubt = awaited->may_change;
+      return may;
+    }
+  }
   return under_way_.receive(ticket, answers,
                             [this](const tables::Script& of, tables::Answers& to) { return collect(of, to); });
+}
+
+/// Whoever may not collect answers takes none away either: they wait for the thread that may.
+tables::Result<> StoreLink::check_caller() {
+  if (unanswered_.empty()) return {};
+  const int code = chimera_reap(store_, nullptr, 0, 0);
+  if (code != CHIMERA_E_THREAD && code != CHIMERA_E_REENTERED) return {};
+  return std::unexpected(tables::Failure{status_of(code), chimera_error(store_)});
 }
 
 void StoreLink::settle() {
@@ -87,10 +102,13 @@ tables::Result<> StoreLink::collect(const tables::Script& script, tables::Answer
   for (;;) {
     chimera_result result{};
     const int count = chimera_reap(store_, &result, 1, -1);
-    if (count < 0) return refused(count, script);
-    if (count == 0) {
-      return std::unexpected(tables::Failure{
-          Status::io_error, "The answers have gone: has somebody else called chimera_reap on the link's store?"});
+    if (count <= 0) {
+      tables::Failure failure{Status::io_error,
+                              "The answers have gone: has somebody else called chimera_reap on the link's store?"};
+      if (count < 0) failure = {status_of(count), chimera_error(store_)};
+      // Why ever there is no answer, the program was submitted long before.
+      failure.is_in_doubt = script.changes();
+      return std::unexpected(std::move(failure));
     }
     // What others have submitted is theirs to wait for, and against the rule (store_of).
     if (result.session != session_ || result.tag != reinterpret_cast<void*>(sent.number)) continue;

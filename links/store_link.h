@@ -13,6 +13,9 @@
 
 namespace chimera::links {
 
+/// What a code of the C interface is called among tables.
+[[nodiscard]] Status status_of(int code);
+
 /// A store of its own with one session. It belongs to the thread that has opened it: others are told `denied`.
 class StoreLink final : public tables::Link {
  public:
@@ -31,14 +34,17 @@ class StoreLink final : public tables::Link {
   [[nodiscard]] chimera_store* store() const { return store_; }
 
  private:
-  /// What was sent and not answered: of a submitted program its number, else why it was not submitted.
+  /// What was sent and not collected: of a submitted program its number, else why it was not submitted.
   struct Sent {
     std::uintptr_t number = 0;
     tables::Failure refusal;
+    bool may_change = false;  ///< it was submitted, and changes something
+    Ticket ticket = 0;
   };
 
   StoreLink() = default;
   [[nodiscard]] tables::Result<> put(const tables::Script& script);
+  [[nodiscard]] tables::Result<> check_caller();
   void settle();
   [[nodiscard]] tables::Result<> collect(const tables::Script& script, tables::Answers& answers);
   [[nodiscard]] std::unexpected<tables::Failure> refused(int code, const tables::Script& script) const;

@@ -39,6 +39,14 @@ BlobStage::BlobStage(BlobStage&& other) noexcept
       owner_(std::exchange(other.owner_, {})),
       pieces_(std::move(other.pieces_)) {}
 
+BlobStage::~BlobStage() {
+  try {
+    give_up();
+  } catch (...) {
+    table_->link().owners.erase(owner_);  // no memory for it: the next who puts a value erases what is left
+  }
+}
+
 Result<> BlobStage::erase_what_is_left() {
   const auto done = table_->retry<bool>([&](OpenTable& open) -> Result<bool> {
     const auto heap = heap_of(open, column_);

@@ -26,7 +26,7 @@ class BlobStage {
   BlobStage(BlobStage&& other) noexcept;
   BlobStage& operator=(BlobStage&&) = delete;
   /// Gives it up, unless a row has it.
-  ~BlobStage() { give_up(); }
+  ~BlobStage();
 
   /// Erases what those have left in the heap who are gone, and deletes the devices that they have left.
   [[nodiscard]] Result<> erase_what_is_left();

@@ -55,7 +55,13 @@ void plan_fill(Script& script, const Uuid& device, std::span<const std::uint8_t>
   }
 }
 
-Filling::~Filling() { give_up(); }
+Filling::~Filling() {
+  try {
+    give_up();
+  } catch (...) {
+    device_.reset();  // no memory for it: the next who fills one takes it away
+  }
+}
 
 /// By its name, which it has no more when it is a column's, also where nobody knows whether the commit has happened.
 void Filling::give_up() {

@@ -7,7 +7,11 @@
 namespace chimera::tables {
 
 ValueAppender::~ValueAppender() {
-  if (pieces_) pieces_->wait_and_drop(*table_);
+  try {
+    if (pieces_) pieces_->wait_and_drop(*table_);
+  } catch (...) {
+    pieces_.reset();  // no memory for it: they are carried out all the same, or not
+  }
 }
 
 Result<> ValueAppender::add(PiecesUnderWay::Bytes bytes) {

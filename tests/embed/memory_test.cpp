@@ -81,6 +81,8 @@ Verdict use(const Opener& open, bool closes) {
     for (int n = 0; n < 3; ++n) {
       const int count = chimera_reap(store, results, 4, 1000);
       has(count < 0 ? count : CHIMERA_OK);
+      // "No memory, and nothing was run" it cannot say, since programs have been submitted.
+      is_right = is_right && count != CHIMERA_E_MEMORY;
     }
     chimera_session_free(second);
     if (closes) has(chimera_close(store));
@@ -167,7 +169,49 @@ void starve(const Case& of) {
   ::munmap(shared, sizeof asked);
 }
 
+/// In a process of its own. What many programs have come to is asked for, and the n-th piece of memory is not there.
+int reap_with_failing(std::uint64_t nth, bool& is_last) {
+  constexpr int programs = 40;
+  chimera::Store store;
+  const chimera_options options = usual();
+  if (store.open(":memory:", options) != CHIMERA_OK) return because(cannot_be_opened, store);
+  chimera::Session session(store);
+  chimera::Program program;
+  program.assemble("sync");
+  for (int n = 0; n < programs; ++n) {
+    if (session.submit(program) != CHIMERA_OK) return because(bad_answer, store);
+  }
+  chimera_result results[programs];
+  int count = 0;
+  {
+    const Starved starved(nth, nth);
+    count = chimera_reap(store.get(), results, programs, -1);
+    is_last = Starved::count() < nth;
+  }
+  // "Nothing has been run" it cannot say.
+  return count > 0 || count == CHIMERA_E_BROKEN ? good : because(bad_answer, store);
+}
+
 }  // namespace
+
+TEST_CASE("there is no memory when answers are asked for: they are all there, or the store says that it is broken") {
+  constexpr int last_one = 99;
+  int end = good;
+  for (std::uint64_t nth = 1; end == good; ++nth) {
+    INFO("allocation " << nth << " fails");
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      bool is_last = false;
+      const int verdict = reap_with_failing(nth, is_last);
+      ::_exit(verdict == good && is_last ? last_one : verdict);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    end = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    CHECK((end == good || end == last_one));
+  }
+}
 
 TEST_CASE("there is no memory: a disk of the caller's own") {
   OwnDisk disk(disk_size);

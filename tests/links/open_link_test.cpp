@@ -7,16 +7,21 @@
 #include <array>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "tables/answers.h"
+#include "tables/blob_stage.h"
 #include "tables/collections/counter.h"
 #include "tables/collections/map.h"
 #include "tables/collections/sequence.h"
+#include "tables/filling.h"
 #include "tables/script.h"
+#include "tables/value_appender.h"
+#include "tests/embed/starved.h"
 #include "tests/io/scratch.h"
 #include "tests/tables/broken_line.h"
 #include "tests/tables/table_rig.h"
@@ -25,8 +30,10 @@ namespace chimera::links {
 namespace {
 
 using namespace tables;
+using chimera_testing::Starved;
 using tables::Result;
 using types::Row;
+using types::Value;
 using namespace tables::testing;
 
 constexpr std::uint64_t store_bytes = 64 << 20;
@@ -142,9 +149,86 @@ TEST_CASE("another thread is told that the store is not its own, and nothing hap
     received = link->receive(link->send(reading(Uuid{}, 1)), answers);
   }).join();
   refused(put, Status::denied, "another thread");
+  CHECK_FALSE(put.error().is_in_doubt);
   refused(received, Status::denied, "another thread");
   CHECK_EQ((*map->get(1)).value(), "one");
   REQUIRE_OK(map->put(1, "three"));
+}
+
+TEST_CASE("another thread takes no answers away: they are there for the thread that may ask for them") {
+  const auto link = opened(":memory:");
+  const Uuid device = create_device(*link, "d");
+  Answers answers;
+  Result<> ran;
+  Result<> changed;
+  Result<> refused_there;
+  const auto write = link->send(writing(device, "one"));
+  const auto read = link->send(reading(device, 3));
+  std::thread([&] {
+    ran = link->run(writing(device, "two"), answers);
+    changed = link->receive(write, answers);
+    refused_there = link->receive(link->send(writing(device, "two")), answers);
+  }).join();
+  refused(ran, Status::denied, "another thread");
+  CHECK_FALSE(ran.error().is_in_doubt);
+  // The first is under way; the other was never submitted.
+  refused(changed, Status::denied, "another thread");
+  CHECK(changed.error().is_in_doubt);
+  refused(refused_there, Status::denied, "another thread");
+  CHECK_FALSE(refused_there.error().is_in_doubt);
+  REQUIRE_OK(link->receive(read, answers));
+  CHECK_EQ(text_of(answers.bytes(0)), "one");
+  REQUIRE_OK(link->receive(write, answers));
+  CHECK_EQ(answers.size(), 3u);
+}
+
+TEST_CASE("what was submitted to a store that somebody has closed is in doubt, if it changes anything") {
+  const auto link = opened(":memory:");
+  const Uuid device = create_device(*link, "d");
+  const auto write = link->send(writing(device, "one"));
+  const auto read = link->send(reading(device, 3));
+  // Against the rule (store_of), as is closing.
+  chimera_result result;
+  while (chimera_reap(store_of(*link), &result, 1, -1) != 0) {
+  }
+  REQUIRE_EQ(chimera_close(store_of(*link)), CHIMERA_OK);
+  Answers answers;
+  const auto changed = link->receive(write, answers);
+  refused(changed, Status::denied, "open");
+  CHECK(changed.error().is_in_doubt);
+  const auto found = link->receive(read, answers);
+  refused(found, Status::denied, "open");
+  CHECK_FALSE(found.error().is_in_doubt);
+}
+
+TEST_CASE("what goes when there is no memory goes all the same") {
+  const auto starve = [](auto& gone) {
+    const Starved starved(1, ~std::uint64_t{0});
+    gone.reset();
+  };
+  const auto link = opened(":memory:");
+  Table table = make_table(*link, "relation t = struct { id: i64, body: blob } key (id)");
+  REQUIRE_OK(table.insert({{i64(1), Value::blob({})}}));
+  SUBCASE("a column that is being filled") {
+    std::optional<Filling> filling;
+    filling.emplace(*link, table.name());
+    REQUIRE_OK(filling->fill(bytes_of("x"), 100));
+    starve(filling);
+  }
+  SUBCASE("a long value that is being put") {
+    std::optional<BlobStage> stage;
+    stage.emplace(table, "body");
+    REQUIRE_OK(stage->add(std::vector<std::uint8_t>(1000)));
+    starve(stage);
+    // Its owner's device is nobody's.
+    CHECK(link->owners.empty());
+  }
+  SUBCASE("a value that gets longer") {
+    std::optional<ValueAppender> appender;
+    appender.emplace(table, Row{i64(1)}, "body");
+    REQUIRE_OK(appender->add(std::vector<std::uint8_t>(1000)));
+    starve(appender);
+  }
 }
 
 TEST_CASE("a store that cannot be opened or made") {
@@ -193,7 +277,9 @@ TEST_CASE("programs of one's own run beside the tables, and who takes the link's
   std::array<chimera_result, 2> results;
   while (chimera_reap(store, results.data(), results.size(), -1) != 0) {
   }
-  refused(link->receive(ticket, answers), Status::io_error, "chimera_reap");
+  const auto gone = link->receive(ticket, answers);
+  refused(gone, Status::io_error, "chimera_reap");
+  CHECK(gone.error().is_in_doubt);
   REQUIRE_OK(link->run(reading(device, 3), answers));
   CHECK_EQ(text_of(answers.bytes(0)), "two");
 }
