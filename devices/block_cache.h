@@ -166,8 +166,9 @@ class BlockCache {
   void map_arena(std::size_t bytes);
   /// So often the hand passes a node that nobody uses before it has to go. A node leads to 256 blocks, and while it is
   /// missing each of them takes a read more: one pass over much data, a backup for instance, is not to cost others
-  /// their maps. Where nodes take much of the cache they may stay for one round.
-  [[nodiscard]] unsigned node_rounds() const { return node_count_ <= frames_.size() / 4 ? 64 : 1; }
+  /// their maps. Where they are more than a quarter of what may go they stay for one round: the hand would go
+  /// round and round for one frame otherwise.
+  [[nodiscard]] unsigned node_rounds() const { return node_count_ <= evictable_ / 4 ? 64 : 1; }
   FrameId take();
   void insert(FrameId id, const Slot& slot);
   void remove(FrameId id);

@@ -2,7 +2,7 @@
 // Whether a flush is about to be asked for. A client that flushes behind each write, or behind every few, is
 // answered the last of them and then asks: meanwhile, which is a third of the time that a quick disk takes for a
 // record, nothing happened. So where flushes have come behind the same number of writes time after time, the record is
-// written as soon as so many are there again. Where one more write comes instead the forecast was wrong: then it takes
+// written as soon as so many are there again. Where something else comes first the forecast was wrong: then it takes
 // longer until there is another one, twice as long each time, and what it has cost is a record that nobody has waited
 // for.
 
@@ -14,8 +14,9 @@ namespace chimera::devices {
 
 class FlushForecast {
  public:
-  /// A write has been recorded.
-  void wrote() {
+  /// A write, or whatever else a flush would cover, has been recorded. All of it counts, since what comes behind a
+  /// record that was written ahead takes one of its own.
+  void recorded() {
     ++writes_;
     is_due_ = is_certain() && writes_ == usual_;
     if (!is_certain() || writes_ <= usual_) return;
@@ -36,7 +37,7 @@ class FlushForecast {
     is_due_ = false;
   }
   /// Once for each time that a flush is to be expected now.
-  [[nodiscard]] bool take() { return std::exchange(is_due_, false); }
+  [[nodiscard]] bool take_due() { return std::exchange(is_due_, false); }
 
   static constexpr std::uint64_t least_patience = 8;     ///< so often in a row behind as many writes
   static constexpr std::uint64_t most_writes = 4;        ///< of more nobody waits for the answer to the last one alone

@@ -46,10 +46,15 @@ void Journal::open(std::uint64_t first_block, std::uint64_t block_count, const J
 
 // ── Effects ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// Whether it is recorded; what is, counts for the forecast.
+bool Journal::begins_effect() {
+  if (records()) forecast_.recorded();
+  return records();
+}
+
 void Journal::wrote(const PoolDevice& device, Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes,
                     bool has_grown) {
-  if (!records() || bytes.empty()) return;
-  forecast_.wrote();
+  if (bytes.empty() || !begins_effect()) return;
   const std::size_t head = std::min<std::size_t>(bytes.size(), (block_size - offset % block_size) % block_size);
   const std::size_t blocks = (bytes.size() - head) / block_size;
   const std::size_t tail = bytes.size() - head - blocks * block_size;
@@ -79,22 +84,22 @@ void Journal::write_piece(const PoolDevice& device, Plane plane, std::uint64_t o
 }
 
 void Journal::set_length(const PoolDevice& device) {
-  if (records()) window_.write_length(device.uuid(), device.length());
+  if (begins_effect()) window_.write_length(device.uuid(), device.length());
 }
 
 void Journal::set_columns_length(const PoolDevice& device) {
-  if (records()) lengths_.insert(device.number());
+  if (begins_effect()) lengths_.insert(device.number());
 }
 
 void Journal::cut_file(const PoolDevice& device) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   std::vector<std::uint8_t> operands(device.uuid().begin(), device.uuid().end());
   put(operands, device.cut() ? *device.cut() + 1 : 0);
   window_.extension(static_cast<std::uint8_t>(JournalOpcode::cut_file), operands);
 }
 
 void Journal::cleared(const PoolDevice& device, Plane plane, std::uint64_t offset, std::uint64_t count) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   if (plane == Plane::data) {
     window_.clear_extents(device.uuid(), offset, count);
   } else {
@@ -103,25 +108,25 @@ void Journal::cleared(const PoolDevice& device, Plane plane, std::uint64_t offse
 }
 
 void Journal::created(const PoolDevice& device) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   std::string options = device.fixed_length() ? fmt::format("size={}", device.length()) : std::string();
   if (!device.path().empty()) options = fmt::format("kind=file,path={}", device.path());
   window_.create_device(device.name(), {}, options, device.uuid());
 }
 
 void Journal::renamed(const PoolDevice& device) {
-  if (records()) window_.rename_device(device.uuid(), device.name());
+  if (begins_effect()) window_.rename_device(device.uuid(), device.name());
 }
 
 void Journal::protection_changed(const PoolDevice& device) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   // What was written before belongs before it.
   drain();
   window_.protect_device(device.uuid(), device.read_only());
 }
 
 void Journal::removed(const PoolDevice& device) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   std::erase_if(changed_, [&](const Changed& changed) { return changed.number == device.number(); });
   lengths_.erase(device.number());
   window_.delete_device_by_force(device.uuid());
@@ -132,7 +137,7 @@ void Journal::sharing() {
 }
 
 void Journal::cloned(const PoolDevice& origin, const PoolDevice& clone) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   std::vector<std::uint8_t> operands(origin.uuid().begin(), origin.uuid().end());
   operands.insert(operands.end(), clone.uuid().begin(), clone.uuid().end());
   put(operands, static_cast<std::uint16_t>(clone.name().size()));
@@ -141,7 +146,7 @@ void Journal::cloned(const PoolDevice& origin, const PoolDevice& clone) {
 }
 
 void Journal::rolled_back(std::span<const RolledBack> pairs) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   if (pairs.size() == 1) {
     window_.roll_back_device(pairs[0].first->uuid(), pairs[0].second->uuid());
     return;
@@ -156,7 +161,7 @@ void Journal::rolled_back(std::span<const RolledBack> pairs) {
 
 void Journal::copied(const PoolDevice& from, std::uint64_t from_offset, const PoolDevice& to, std::uint64_t to_offset,
                      std::uint64_t count) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   window_.copy_bytes(from.uuid(), from_offset, to.uuid(), to_offset, count);
   copied_blocks_ += count / block_size;
 }
@@ -164,12 +169,12 @@ void Journal::copied(const PoolDevice& from, std::uint64_t from_offset, const Po
 void Journal::held(const PoolDevice& from, std::uint64_t hold) {
   std::vector<std::uint8_t> operands(from.uuid().begin(), from.uuid().end());
   put(operands, hold);
-  if (records()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::hold), operands);
+  if (begins_effect()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::hold), operands);
 }
 
 void Journal::copied_held(const PoolDevice& to, std::uint64_t to_offset, std::uint64_t hold, std::uint64_t from_offset,
                           std::uint64_t count) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   std::vector<std::uint8_t> operands(to.uuid().begin(), to.uuid().end());
   for (const std::uint64_t number : {to_offset, hold, from_offset, count}) put(operands, number);
   window_.extension(static_cast<std::uint8_t>(JournalOpcode::copy_held), operands);
@@ -179,11 +184,11 @@ void Journal::copied_held(const PoolDevice& to, std::uint64_t to_offset, std::ui
 void Journal::let_go(std::uint64_t hold) {
   std::vector<std::uint8_t> operands;
   put(operands, hold);
-  if (records()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::let_go), operands);
+  if (begins_effect()) window_.extension(static_cast<std::uint8_t>(JournalOpcode::let_go), operands);
 }
 
 void Journal::kept_outcome(std::span<const std::uint8_t, 16> token, std::uint64_t sequence) {
-  if (!records()) return;
+  if (!begins_effect()) return;
   std::vector<std::uint8_t> operands(token.begin(), token.end());
   put(operands, sequence);
   window_.extension(static_cast<std::uint8_t>(JournalOpcode::keep_outcome), operands);
@@ -338,7 +343,7 @@ bool Journal::is_gathering() {
 
 bool Journal::work() {
   if (state_ != State::on || window_empty() || writer_.stopped()) return false;
-  if (forecast_.take()) foresee();
+  if (forecast_.take_due()) foresee();
   // Who goes on without a flush for longer than before is on the way to a longer one.
   const std::size_t enough = std::clamp(blocks_since_asked_ / windows_in_flush, enough_blocks_, large_window_blocks);
   const bool large = window_bytes() > large_window_bytes || changed_.size() >= enough;

@@ -130,6 +130,7 @@ class Journal {
     auto operator<=>(const Changed&) const = default;
   };
 
+  [[nodiscard]] bool begins_effect();
   [[nodiscard]] bool window_empty() const { return window_.empty() && changed_.empty() && lengths_.empty(); }
   [[nodiscard]] std::uint64_t window_bytes() const;
   [[nodiscard]] bool is_gathering();

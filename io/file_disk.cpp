@@ -89,13 +89,16 @@ class FileDisk::Transfer final : public Completion {
       case DiskRequest::Kind::read:
         return disk_.loop_.readv(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), *this);
       case DiskRequest::Kind::write:
-        if (request_->ahead && is_written_through_) disk_.loop_.expect_company();
-        return disk_.loop_.writev(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), is_written_through_,
-                                  *this);
+        return disk_.loop_.writev(disk_.fd_, parts_.data(), parts_.count(), parts_.offset(), durable(), *this);
       case DiskRequest::Kind::flush: return disk_.loop_.sync_data(disk_.fd_, *this);
       case DiskRequest::Kind::discard:
         return disk_.loop_.punch_hole(disk_.fd_, parts_.offset(), request_->discarded_blocks * block_size, *this);
     }
+  }
+
+  [[nodiscard]] Durable durable() const {
+    if (!is_written_through_) return Durable::no;
+    return request_->ahead ? Durable::ahead : Durable::yes;
   }
 
   void end(int error) {

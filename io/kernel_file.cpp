@@ -88,7 +88,8 @@ class KernelFile::Transfer final : public Completion {
       case DiskRequest::Kind::read:
         return file_.loop_.readv(file_.fd_, parts_.data(), parts_.count(), parts_.offset(), *this);
       case DiskRequest::Kind::write:
-        return file_.loop_.writev(file_.fd_, parts_.data(), parts_.count(), parts_.offset(), request_->durable, *this);
+        return file_.loop_.writev(file_.fd_, parts_.data(), parts_.count(), parts_.offset(),
+                                  request_->durable ? Durable::yes : Durable::no, *this);
       case DiskRequest::Kind::flush: return file_.loop_.sync_data(file_.fd_, *this);
       case DiskRequest::Kind::discard: assert(false && "a served file is punched at once");
     }

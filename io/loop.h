@@ -34,14 +34,17 @@ class Loop {
   virtual std::size_t step(int timeout_ms) = 0;
 };
 
+/// Whether a write is on the medium before it completes; `ahead`: it is, and nobody waits for it yet, but somebody is
+/// about to, and asks while it is under way.
+enum class Durable : std::uint8_t { no, yes, ahead };
+
 /// A loop over file descriptors. Two implementations: io_uring, and pread/pwrite with poll.
 /// It belongs to the thread that made it; nothing here throws; errors arrive in the completion. Whatever was started
 /// must have ended before the loop goes, and a Completion has one operation under way at most.
 class KernelLoop : public Loop {
  public:
   virtual void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) = 0;
-  /// `durable`: on the medium before it completes.
-  virtual void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+  virtual void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Durable durable,
                       Completion&) = 0;
   virtual void sync_data(int fd, Completion&) = 0;  ///< fdatasync: covers writes completed before this call
   /// Gives the space of a range of a file or block device back, which reads as zeros then (fallocate, punching a hole).
@@ -60,11 +63,9 @@ class KernelLoop : public Loop {
   /// helped lately. It keeps a processor busy meanwhile. A loop that cannot look without a system call ignores it.
   virtual void look_before_sleeping(std::uint64_t /*longest_ns*/) {}
   /// Instead of sleeping, a step may carry out a flush or a durable write in its own thread, where those of late took
-  /// less than that (nanoseconds; 0: never; 300,000 at first) and nothing else ended meanwhile.
+  /// less than that (nanoseconds; 0: never; 300,000 at first) and nothing else ended meanwhile. Beside a write that is
+  /// durable `ahead` one other may, that of who asks for it.
   virtual void flush_itself(std::uint64_t /*longest_ns*/) {}
-  /// Whoever will wait for the durable write that is begun next asks for it while it is under way: one completion
-  /// beside it is no sign of others.
-  virtual void expect_company() {}
   /// It would now.
   [[nodiscard]] virtual bool flushes_itself() const noexcept { return false; }
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< "uring" or "posix"

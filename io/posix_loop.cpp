@@ -124,9 +124,10 @@ void PosixLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint
   start({Kind::readv, fd, const_cast<iovec*>(parts), part_count, offset, &completion});
 }
 
-void PosixLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+void PosixLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Durable durable,
                        Completion& completion) {
-  start({durable ? Kind::write_durably : Kind::writev, fd, const_cast<iovec*>(parts), part_count, offset, &completion});
+  const Kind kind = durable == Durable::no ? Kind::writev : Kind::write_durably;
+  start({kind, fd, const_cast<iovec*>(parts), part_count, offset, &completion});
 }
 
 void PosixLoop::sync_data(int fd, Completion& completion) { start({Kind::sync_data, fd, nullptr, 0, 0, &completion}); }

@@ -20,7 +20,7 @@ class PosixLoop final : public KernelLoop {
 
   std::size_t step(int timeout_ms) override;
   void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
-  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Durable durable,
               Completion&) override;
   void sync_data(int fd, Completion&) override;
   void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion&) override;

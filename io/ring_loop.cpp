@@ -242,10 +242,14 @@ void RingLoop::readv(int fd, const iovec* parts, unsigned part_count, std::uint6
   io_uring_sqe_set_data(slot, &completion);
 }
 
-void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+void RingLoop::writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Durable durable,
                       Completion& completion) {
-  if (durable) return begin({fd, parts, part_count, offset, &completion, std::exchange(company_, 0)});
-  prepare_write(fd, parts, part_count, offset, completion);
+  if (durable == Durable::no) {
+    prepare_write(fd, parts, part_count, offset, completion);
+  } else {
+    // Who asks for it meanwhile is no sign of others.
+    begin({fd, parts, part_count, offset, &completion, durable == Durable::ahead ? 1u : 0u});
+  }
 }
 
 io_uring_sqe* RingLoop::prepare_write(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset,

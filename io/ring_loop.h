@@ -26,7 +26,7 @@ class RingLoop final : public KernelLoop {
 
   std::size_t step(int timeout_ms) override;
   void readv(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Completion&) override;
-  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, bool durable,
+  void writev(int fd, const iovec* parts, unsigned part_count, std::uint64_t offset, Durable durable,
               Completion&) override;
   void sync_data(int fd, Completion&) override;
   void punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion&) override;
@@ -40,7 +40,6 @@ class RingLoop final : public KernelLoop {
   void register_memory(void* base, std::size_t size) override;
   void look_before_sleeping(std::uint64_t longest_ns) override { spinning_.look_for_at_most(longest_ns); }
   void flush_itself(std::uint64_t longest_ns) override { flushing_.quick_below(longest_ns); }
-  void expect_company() override { company_ = 1; }
   [[nodiscard]] bool flushes_itself() const noexcept override { return flushing_.flushes_itself() && event_ < 0; }
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
   /// So many flushes and durable writes it has carried out itself.
@@ -89,8 +88,7 @@ class RingLoop final : public KernelLoop {
   Timers timers_;
   Spinning spinning_;
   Flushing flushing_;
-  Flush held_;            ///< for our own thread
-  unsigned company_ = 0;  ///< of the next durable write
+  Flush held_;  ///< for our own thread
   std::uint64_t carried_out_ = 0;
   Completion* watched_ = nullptr;  ///< that of a flush or durable write that the kernel's threads carry out
   std::uint64_t watched_since_ns_ = 0;

@@ -11,8 +11,8 @@ namespace {
 unsigned expected_behind(FlushForecast& forecast, unsigned writes) {
   unsigned expected = 0;
   for (unsigned n = 0; n < writes; ++n) {
-    forecast.wrote();
-    expected += forecast.take();
+    forecast.recorded();
+    expected += forecast.take_due();
   }
   return expected;
 }
@@ -33,7 +33,7 @@ TEST_CASE("a flush that has come behind as many writes time after time is forese
     CHECK_EQ(flushes_until_foreseen(forecast, writes), FlushForecast::least_patience);
     CHECK_EQ(expected_behind(forecast, writes - 1), 0);
     CHECK_EQ(expected_behind(forecast, 1), 1);
-    CHECK_FALSE(forecast.take());
+    CHECK_FALSE(forecast.take_due());
     forecast.asked();
     // Who asks again, or has written nothing, changes nothing.
     forecast.asked();

@@ -45,6 +45,7 @@ class StingyLoop final : public KernelLoop {
   int next_result = 0;                 ///< if negative, the next transfer ends with it
   std::size_t transfers = 0;
   std::size_t written_through = 0;
+  std::size_t written_ahead = 0;
   std::size_t syncs = 0;
 
   void readv(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Completion& completion) override {
@@ -52,11 +53,12 @@ class StingyLoop final : public KernelLoop {
     cut(parts, count);
     inner_.readv(fd, cut_.data(), cut_count_, offset, completion);
   }
-  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, bool durable,
+  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Durable durable,
               Completion& completion) override {
     if (fail(completion)) return;
     cut(parts, count);
-    written_through += durable ? 1 : 0;
+    written_through += durable != Durable::no ? 1 : 0;
+    written_ahead += durable == Durable::ahead ? 1 : 0;
     inner_.writev(fd, cut_.data(), cut_count_, offset, durable, completion);
   }
   std::size_t step(int timeout_ms) override {
@@ -116,16 +118,18 @@ TEST_CASE("a durable write is written through, or followed by a flush, and other
     const auto disk = opened(stingy, scratch.file("disk"), OpenMode::create, 8);
     const Blocks memory(4);
     for (const bool durable : {true, false}) {
-      for (const std::size_t count : {1u, 4u}) {
+      for (const auto& [count, is_ahead] : {std::pair(1u, false), {1u, true}, {4u, false}}) {
         stingy.most_bytes = 4096;  // of several blocks each goes alone
-        stingy.written_through = stingy.syncs = 0;
+        stingy.written_through = stingy.written_ahead = stingy.syncs = 0;
         std::vector<std::byte*> buffers;
         for (std::size_t n = 0; n < count; ++n) buffers.push_back(memory.at(n));
         Request request(Kind::write, 1, buffers);
         request.durable = durable;
+        request.ahead = is_ahead;
         disk->start(request);
         CHECK(finish(stingy, request) == 0);
         CHECK(stingy.written_through == (durable && count == 1 ? 1 : 0));
+        CHECK(stingy.written_ahead == (is_ahead ? stingy.written_through : 0));
         CHECK(stingy.syncs == (durable && count > 1 ? 1 : 0));
       }
     }

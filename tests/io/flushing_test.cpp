@@ -146,7 +146,7 @@ TEST_CASE("a ring carries out flushes and durable writes instead of sleeping, wi
   std::string text = "written through";
   const std::array<iovec, 2> parts{iovec{text.data(), 8}, iovec{text.data() + 8, text.size() - 8}};
   Noted wrote;
-  ring.loop->writev(ring.fd, parts.data(), 2, 100, true, wrote);
+  ring.loop->writev(ring.fd, parts.data(), 2, 100, Durable::yes, wrote);
   CHECK(wrote.calls == 0);
   CHECK(wait_for(*ring.loop, wrote) == static_cast<int>(text.size()));
   CHECK(ring.carried_out() == 2);
@@ -161,7 +161,7 @@ TEST_CASE("a ring carries out flushes and durable writes instead of sleeping, wi
   Noted refused, forbidden;
   ring.loop->sync_data(ends[0], refused);
   CHECK(wait_for(*ring.loop, refused) == -EINVAL);
-  ring.loop->writev(reading, parts.data(), 2, 0, true, forbidden);
+  ring.loop->writev(reading, parts.data(), 2, 0, Durable::yes, forbidden);
   CHECK(wait_for(*ring.loop, forbidden) == -EBADF);
   CHECK(ring.carried_out() == 4);
   for (const int fd : {ends[0], ends[1], reading}) ::close(fd);
@@ -175,39 +175,37 @@ TEST_CASE("a durable write that somebody is about to wait for may have that one 
   REQUIRE(::send(ends[1], "x", 1, 0) == 1);
   const iovec part{const_cast<char*>("durable"), 7};
   // With the kernel's threads: flushes are left to them until the loop has seen enough that count as alone.
-  const auto flushes_itself_with = [&](bool is_expected, unsigned company) {
+  const auto flushes_itself_with = [&](Durable durable, unsigned company) {
     ring.loop->flush_itself(0);
     ring.loop->flush_itself(std::numeric_limits<std::uint64_t>::max());
     for (std::uint64_t n = 0; n < Flushing::least_patience; ++n) {
       std::array<Noted, 2> beside;
       Noted wrote;
-      if (is_expected) ring.loop->expect_company();
-      ring.loop->writev(ring.fd, &part, 1, 0, true, wrote);
+      ring.loop->writev(ring.fd, &part, 1, 0, durable, wrote);
       for (unsigned i = 0; i < company; ++i) ring.loop->wait_readable(ends[0], beside.at(i));
       for (unsigned i = 0; i < company; ++i) CHECK(wait_for(*ring.loop, beside.at(i)) > 0);
       CHECK(wait_for(*ring.loop, wrote) == 7);
     }
     return ring.loop->flushes_itself();
   };
-  CHECK(flushes_itself_with(false, 0));
-  CHECK(flushes_itself_with(true, 1));
-  CHECK_FALSE(flushes_itself_with(false, 1));
-  CHECK_FALSE(flushes_itself_with(true, 2));
+  CHECK(flushes_itself_with(Durable::yes, 0));
+  CHECK(flushes_itself_with(Durable::ahead, 1));
+  CHECK_FALSE(flushes_itself_with(Durable::yes, 1));
+  CHECK_FALSE(flushes_itself_with(Durable::ahead, 2));
   // In its own thread: who watches the file hears of the write before that is over.
   std::array<int, 2> watchers{};
   for (int& watcher : watchers) {
     watcher = ::inotify_init1(IN_CLOEXEC);
     REQUIRE(::inotify_add_watch(watcher, ring.scratch.file("f").c_str(), IN_MODIFY) >= 0);
   }
-  const auto goes_on_with = [&](bool is_expected, unsigned company) {
+  const auto goes_on_with = [&](Durable durable, unsigned company) {
     ring.warm_up();
     const std::uint64_t before = ring.carried_out();
     std::array<Noted, 2> heard;
     Noted wrote;
     for (unsigned i = 0; i < company; ++i) ring.loop->wait_readable(watchers.at(i), heard.at(i));
     ring.loop->step(0);
-    if (is_expected) ring.loop->expect_company();
-    ring.loop->writev(ring.fd, &part, 1, 0, true, wrote);
+    ring.loop->writev(ring.fd, &part, 1, 0, durable, wrote);
     CHECK(wait_for(*ring.loop, wrote) == 7);
     CHECK(ring.carried_out() == before + 1);
     const bool goes_on = ring.loop->flushes_itself();
@@ -216,10 +214,10 @@ TEST_CASE("a durable write that somebody is about to wait for may have that one 
     for (const int watcher : watchers) REQUIRE(::read(watcher, events.data(), events.size()) > 0);
     return goes_on;
   };
-  CHECK(goes_on_with(false, 0));
-  CHECK(goes_on_with(true, 1));
-  CHECK_FALSE(goes_on_with(false, 1));
-  CHECK_FALSE(goes_on_with(true, 2));
+  CHECK(goes_on_with(Durable::yes, 0));
+  CHECK(goes_on_with(Durable::ahead, 1));
+  CHECK_FALSE(goes_on_with(Durable::yes, 1));
+  CHECK_FALSE(goes_on_with(Durable::ahead, 2));
   for (const auto& pair : {ends, watchers}) {
     for (const int fd : pair) ::close(fd);
   }

@@ -65,7 +65,7 @@ TEST_CASE("files: what is written in parts is read back, synced, and ends short 
       std::string second(300, 'b');
       const std::array<iovec, 2> out{iovec{first.data(), first.size()}, iovec{second.data(), second.size()}};
       Noted wrote, synced, read, behind;
-      loop.writev(fd, out.data(), 2, 100, true, wrote);
+      loop.writev(fd, out.data(), 2, 100, Durable::yes, wrote);
       CHECK(wrote.calls == 0);
       CHECK(wait_for(loop, wrote) == 5300);
       loop.sync_data(fd, synced);
@@ -98,7 +98,7 @@ TEST_CASE("files: registered memory reads and writes like any other, whole, in p
       std::vector<iovec> parts;
       for (std::size_t i = from; i < from + count; ++i) parts.push_back({memory.at(i), 4096});
       Noted wrote, read;
-      loop.writev(fd, parts.data(), static_cast<unsigned>(count), 0, false, wrote);
+      loop.writev(fd, parts.data(), static_cast<unsigned>(count), 0, Durable::no, wrote);
       CHECK(wait_for(loop, wrote) == static_cast<int>(count * 4096));
       for (std::size_t i = from; i < from + count; ++i) memory.fill(i, 0xEE);
       loop.readv(fd, parts.data(), static_cast<unsigned>(count), 0, read);
@@ -117,7 +117,7 @@ TEST_CASE("more operations than the ring has slots all end, each once") {
     std::vector<Noted> noted(count);
     char byte = 'x';
     const iovec part{&byte, 1};
-    for (std::size_t i = 0; i < count; ++i) loop.writev(fd, &part, 1, i, false, noted[i]);
+    for (std::size_t i = 0; i < count; ++i) loop.writev(fd, &part, 1, i, Durable::no, noted[i]);
     std::size_t delivered = 0;
     for (int turn = 0; turn < 200'000 && delivered < count; ++turn) delivered += loop.step(5);
     CHECK(delivered == count);

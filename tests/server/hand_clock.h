@@ -64,10 +64,10 @@ class ClockedLoop final : public io::KernelLoop {
   void readv(int fd, const iovec* parts, unsigned count, std::uint64_t offset, io::Completion& completion) override {
     inner_->readv(fd, parts, count, offset, completion);
   }
-  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, bool durable,
+  void writev(int fd, const iovec* parts, unsigned count, std::uint64_t offset, io::Durable durable,
               io::Completion& completion) override {
-    if (!durable) return inner_->writev(fd, parts, count, offset, false, completion);
-    held_.emplace_back([=, this, &completion] { inner_->writev(fd, parts, count, offset, true, completion); });
+    if (durable == io::Durable::no) return inner_->writev(fd, parts, count, offset, durable, completion);
+    held_.emplace_back([=, this, &completion] { inner_->writev(fd, parts, count, offset, durable, completion); });
   }
   void accept(int fd, io::Completion& completion) override { inner_->accept(fd, completion); }
   void receive(int fd, void* buffer, std::size_t size, io::Completion& completion) override {

@@ -34,7 +34,7 @@ class HandLoop final : public io::KernelLoop {
 
   std::size_t step(int) override { return 0; }
   void readv(int, const iovec*, unsigned, std::uint64_t, io::Completion&) override {}
-  void writev(int, const iovec*, unsigned, std::uint64_t, bool, io::Completion&) override {}
+  void writev(int, const iovec*, unsigned, std::uint64_t, io::Durable, io::Completion&) override {}
   void sync_data(int, io::Completion&) override {}
   void punch_hole(int, std::uint64_t, std::uint64_t, io::Completion&) override {}
   void send(int, const void*, std::size_t, io::Completion&) override {}
