@@ -27,6 +27,14 @@ struct Options {
   [[nodiscard]] bool names_space() const { return at.table.find('/') == std::string::npos; }
 };
 
+/// ", with 3 databases and 5 tables"; of what there was none is not told.
+std::string what_went(const Catalogue::Dropped& dropped) {
+  std::string words;
+  if (dropped.databases > 0) words = ", with " + counted(dropped.databases, "database");
+  if (dropped.tables > 0) words += (words.empty() ? ", with " : " and ") + counted(dropped.tables, "table");
+  return words;
+}
+
 Done drop_place(Catalogue& catalogue, const Options& options) {
   const std::string& name = options.at.table;
   if (auto there = check_is_there(catalogue, name); !there) return there;
@@ -45,7 +53,7 @@ Done drop_place(Catalogue& catalogue, const Options& options) {
     const auto dropped = catalogue.drop_all(name);
     if (!dropped) return words_of(dropped);
     if (options.at.explain) return {};
-    fmt::print("{}: dropped{}.\n", name, dropped->tables == 0 ? "" : ", with " + counted(dropped->tables, "table"));
+    fmt::print("{}: dropped{}.\n", name, what_went(*dropped));
     return {};
   }
   const auto dropped = options.names_space() ? catalogue.drop_namespace(name) : catalogue.drop_database(name);

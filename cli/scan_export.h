@@ -22,7 +22,8 @@ struct ScanExport {
 
 /// Appends a row's text.
 using RowText = std::function<void(const types::Row&, std::string&)>;
-/// Appends what stands in front of all rows, of these columns of the relation. What it returns may refer to both.
+/// Appends what stands in front of all rows, of these columns of the relation. What it returns may
+/// refer to the relation and the columns, which outlive it; not to `front`.
 using BeginText =
     std::function<RowText(const types::Relation&, std::span<const std::uint32_t> columns, std::string& front)>;
 

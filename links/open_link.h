@@ -14,7 +14,9 @@
 namespace chimera::links {
 
 struct LinkOptions {
-  /// Where there is no file of that name a store of so many bytes (16 MiB at least) is made. 0: there has to be one.
+  /// Where there is no file of that name a store of so many bytes is made, with that size alone: what `store` says does
+  /// not count for the making. Fewer than 16 MiB: `io_error`. 0: there has to be a file. Nothing is made in `:memory:`
+  /// or on a disk of one's own.
   std::uint64_t make_bytes = 0;
   /// How a store is opened; copied. Null: the usual.
   const chimera_options* store = nullptr;

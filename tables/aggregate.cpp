@@ -6,8 +6,8 @@
 
 #include "tables/attempt.h"
 #include "tables/masks.h"
+#include "tables/predicate.h"
 #include "tables/row_finder.h"
-#include "tables/scan.h"
 
 namespace chimera::tables {
 namespace {

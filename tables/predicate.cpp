@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "isa/nearest.h"
+#include "tables/table_shape.h"
 #include "types/content.h"
 #include "types/fixed.h"
 #include "types/text.h"
@@ -313,6 +314,13 @@ int compare_slot(const types::Slot& slot, std::span<const std::uint8_t> literal,
   if (order != 0) return order;
   if (literal.size() > front.size()) return undecided;
   return begins ? 0 : 1;  // the content is longer than all of the literal
+}
+
+Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
+  if (where.empty()) return Predicate();
+  auto predicate = Predicate::parse(where, shape.relation);
+  if (predicate) return std::move(*predicate);
+  return std::unexpected(Failure{Status::bad_text, predicate.error().text()});
 }
 
 }  // namespace chimera::tables

@@ -10,11 +10,14 @@
 
 #include "isa/diagnostic.h"
 #include "tables/condition.h"
+#include "tables/link.h"
 #include "tables/masks.h"
 #include "types/schema.h"
 #include "types/slot.h"
 
 namespace chimera::tables {
+
+struct TableShape;
 
 /// A part of a predicate.
 struct Term {
@@ -72,6 +75,9 @@ class Predicate {
   Term root_;
   std::vector<std::uint32_t> columns_;
 };
+
+/// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.
+[[nodiscard]] Result<Predicate> parse_where(const TableShape& shape, std::string_view where);
 
 /// Bytes that compare as -1, 0 or 1: by memcmp, the shorter first.
 [[nodiscard]] int compare_bytes(std::span<const std::uint8_t> left, std::span<const std::uint8_t> right) noexcept;

@@ -57,8 +57,8 @@ class RowFinder {
   void put_back(RowPosition position) { position_ = std::move(position); }
 
   /// The next chunk, of about `most` rows that are looked at, or fewer where the predicate has to read long contents
-  /// (ContentBudget). False at the end. Reads the predicate's columns and
-  /// `also` of all of them; entry i is of row number(i), and row i is found if found()[i] is 1.
+  /// (ContentBudget). False at the end. Reads the predicate's columns and `also` of all of them; entry i is of row
+  /// number(i), and row i is found if found()[i] is 1.
   [[nodiscard]] Result<bool> next(OpenTable& table, RowReader& reader, std::span<const std::uint32_t> also,
                                   std::size_t most);
 

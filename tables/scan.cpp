@@ -6,6 +6,7 @@
 
 #include "tables/attempt.h"
 #include "tables/moment.h"
+#include "tables/predicate.h"
 #include "tables/row_finder.h"
 #include "tables/unreadable_row.h"
 
@@ -49,13 +50,6 @@ Scan::Scan(Table& table, ScanOptions options) : table_(&table), options_(std::mo
 Scan::Scan(Scan&& other) noexcept = default;
 Scan& Scan::operator=(Scan&& other) noexcept = default;
 Scan::~Scan() = default;
-
-Result<Predicate> parse_where(const TableShape& shape, std::string_view where) {
-  if (where.empty()) return Predicate();
-  auto predicate = Predicate::parse(where, shape.relation);
-  if (predicate) return std::move(*predicate);
-  return std::unexpected(Failure{Status::bad_text, predicate.error().text()});
-}
 
 Result<Scan> Table::scan(const ScanOptions& options) {
   if (options.snapshot) {

@@ -63,7 +63,4 @@ class Scan {
   ChunkSize size_;
 };
 
-/// A condition of a relation's columns; everything where it is empty. The failure is the diagnostic's text.
-[[nodiscard]] Result<Predicate> parse_where(const TableShape& shape, std::string_view where);
-
 }  // namespace chimera::tables

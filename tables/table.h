@@ -1,6 +1,7 @@
 #pragma once
 // A table: rows of one relation, with its primary key and its indexes, on devices of a store.
 //
+//     using chimera::types::Value;
 //     auto table = Table::open(link, "shop/main/orders");
 //     table->insert(rows);                                          // all of them or none, up to a batch
 //     auto row = table->get({Value::of<std::int64_t>(5)});
@@ -196,7 +197,7 @@ class Table {
   static constexpr std::size_t most_batch_rows = 65536;
   static constexpr std::size_t most_batch_bytes = 8 << 20;
 
-  // For what else is made of tables.
+  // For what else is made of tables; a program cannot use it.
 
   /// Looks at the columns and indexes anew, behind a change of them that has happened; where that cannot be, the next
   /// operation does.
@@ -204,7 +205,8 @@ class Table {
   /// Does `attempt` with what is open, again from its start where it has lost a race.
   template <typename Value>
   [[nodiscard]] Result<Value> retry(const std::function<Result<Value>(OpenTable&)>& attempt);
-  /// After a failed attempt, the how manyth is `tries`: whether it is worth another, with what is new.
+  /// After a failed attempt: whether it is worth another, with what is new. `tries`: attempts so far, this one
+  /// included.
   [[nodiscard]] Result<> prepare_again(const Failure& failure, unsigned tries);
   [[nodiscard]] OpenTable& opened() { return *open_; }
   [[nodiscard]] RowReader& reader() { return *reader_; }

@@ -8,10 +8,11 @@
 #include <utility>
 
 #include "tables/attempt.h"
+#include "tables/chunk_size.h"
 #include "tables/given_rows.h"
+#include "tables/predicate.h"
 #include "tables/remove.h"
 #include "tables/row_finder.h"
-#include "tables/scan.h"
 #include "tables/unreadable_row.h"
 #include "tables/update.h"
 

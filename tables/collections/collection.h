@@ -49,10 +49,10 @@ class Collection {
   /// The row at one end, if there is any; `take` removes it as well.
   [[nodiscard]] Result<std::optional<types::Row>> at_end(End end);
   [[nodiscard]] Result<std::optional<types::Row>> take_end(End end);
+  static constexpr std::size_t piece = 1024;
   /// Appends values to a collection whose key is a u64: each gets the number behind the last. In pieces of `piece`
   /// values, each of which is there at one moment.
   [[nodiscard]] Result<> append(std::vector<types::Value> values);
-  static constexpr std::size_t piece = 1024;
 
   /// Shows rows in the order of their keys until `visit` answers false. What others change meanwhile is seen or not.
   [[nodiscard]] Result<> each(End from, const std::function<bool(types::Row&)>& visit);

@@ -39,7 +39,7 @@ class Map : public Collection {
     return row->has_value();
   }
   [[nodiscard]] Result<> put(const Key& key, const Value& value) { return Collection::put({row_of(key, value)}); }
-  /// Of a key that is there twice the last value counts.
+  /// In pieces of 2,048 or fewer, each there at one moment. Of a key that is there twice the last value counts.
   [[nodiscard]] Result<> put(const std::vector<Entry>& entries) {
     std::vector<types::Row> rows;
     rows.reserve(entries.size());

@@ -32,6 +32,7 @@ class Set : public Collection {
     if (!done) return std::unexpected(std::move(done.error()));
     return is_new;
   }
+  /// In pieces of 2,048 or fewer, each there at one moment.
   [[nodiscard]] Result<> add(const std::vector<T>& elements) {
     std::vector<types::Row> rows;
     rows.reserve(elements.size());

@@ -104,7 +104,7 @@ class Shape(table_test.Tables):
                 self.table("drop", target, "shop/main/four")
                 self.assertIn("There are databases in shop. --all", self.refused("drop", target, "shop"))
                 self.assertEqual(self.table("drop", target, "lib/old"), "lib/old: dropped.\n")
-                self.assertEqual(self.table("drop", target, "lib", "--all"), "lib: dropped, with 2 tables.\n")
+                self.assertEqual(self.table("drop", target, "lib", "--all"), "lib: dropped, with 1 database and 2 tables.\n")
                 self.assertEqual(self.table("drop", target, "shop/main"), "shop/main: dropped.\n")
                 self.assertEqual(self.table("drop", target, "shop"), "shop: dropped.\n")
                 self.assertEqual(self.refused("list", target, "lib"),

@@ -26,6 +26,9 @@ MAY_INCLUDE = {
     "fuzz": EVERYTHING | {"tests"},
     "examples": set(),
 }
+# What is installed for C++ programs, by way of all that it includes, needs no more than this.
+INSTALLED = "links/installed.h"
+INSTALLED_OF = {"include", "isa", "types", "tables", "links"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -51,8 +54,23 @@ def violations(path, text):
     return problems
 
 
-def check():
+def installed_violations(read):
+    """One line for each include behind the installed header that is of no installed folder. `read`: a path's text."""
     problems = []
+    reached, waiting = {INSTALLED}, [INSTALLED]
+    while waiting:
+        path = waiting.pop()
+        for included in INCLUDE.findall(read(path)):
+            if pathlib.PurePath(included).parts[0] not in INSTALLED_OF:
+                problems.append(f"{path}: includes {included}, but is part of the installed header")
+            elif included not in reached:
+                reached.add(included)
+                waiting.append(included)
+    return problems
+
+
+def check():
+    problems = installed_violations(lambda path: (sources.ROOT / path).read_text())
     for path in sources.code():
         problems += violations(path, (sources.ROOT / path).read_text())
     return problems

@@ -21,6 +21,13 @@ class Arrows(unittest.TestCase):
         self.assertFalse(arrows.violations("tests/devices/pool_test.cpp", '#include "vm/machine.h"\n'))
         self.assertFalse(arrows.violations("cli/main.cpp", '#include "assembler/assembler.h"\n'))
 
+    def test_what_the_installed_header_may_not_bring_with_it_is_found(self):
+        texts = {"links/installed.h": '#include "tables/a.h"\n', "tables/a.h": '#include "tables/b.h"\n',
+                 "tables/b.h": '#include "tables/a.h"\n#include "isa/c.h"\n', "isa/c.h": ""}
+        self.assertFalse(arrows.installed_violations(texts.get))
+        texts["tables/b.h"] += '#include "vm/machine.h"\n'
+        self.assertEqual(len(arrows.installed_violations(texts.get)), 1)
+
     def test_a_file_in_a_folder_without_a_rule_is_found(self):
         self.assertTrue(arrows.violations("misc/helper.cpp", ""))
 

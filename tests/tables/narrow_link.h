@@ -1,5 +1,5 @@
 #pragma once
-// A store whose transactions are small.
+// A store that takes small transactions alone.
 
 #include <algorithm>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace chimera::tables::testing {
 
-/// A link to a store whose transactions are small, which counts what is under way.
+/// Counts what is under way.
 class NarrowLink final : public Link {
  public:
   explicit NarrowLink(vm::Machine& machine) : link_(machine) {}
