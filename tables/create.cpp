@@ -75,7 +75,7 @@ void plan_create(Change& change, TableShape& shape) {
   change.script.note([&] { return fmt::format("the table {}: its schema and its header", shape.name); });
   change.script.add(Program().create_device(shape.name, types::print(shape.relation), {}, shape.header));
   TableHeader header;
-  header.format = TableHeader::format_of(shape.has_packed_columns());
+  header.format = TableHeader::format_of(shape.declares_packed_columns());
   change.script.write_bytes(shape.header, 0, header.bytes());
   for (std::uint32_t column = 0; column < shape.columns.size(); ++column) {
     change.script.note([&] { return "column " + shape.column_name(column); });

@@ -18,7 +18,7 @@ class EntryReader {
   explicit EntryReader(OpenTable& table)
       : table_(table),
         columns_(table.shape().columns.size()),
-        unpacked_(table.has_packed_columns() ? columns_.size() : 0),
+        unpacked_(table.may_have_packed_pieces() ? columns_.size() : 0),
         pieces_(table) {}
 
   /// Reads these columns of these rows, which lie below the table's tail; `with_states`: their states too. `conflict`

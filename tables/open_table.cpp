@@ -45,7 +45,7 @@ OpenTable::OpenTable(Link& link, bool explained, std::unique_ptr<TableShape> sha
 }
 
 void OpenTable::make_packed() {
-  if (header_.format != TableHeader::format_with_packed || !shape_->has_packed_columns()) return;
+  if (header_.format != TableHeader::format_with_packed || !shape_->declares_packed_columns()) return;
   packed_.resize(shape_->columns.size());
   for (std::uint32_t column = 0; column < packed_.size(); ++column) {
     const ColumnFile& file = shape_->columns[column];

@@ -49,7 +49,7 @@ class OpenTable {
   [[nodiscard]] Heap& heap(std::size_t number) { return heaps_[number]; }
   /// Of a column that may have packed pieces: which they are. Null of all others.
   [[nodiscard]] PackedPieces* packed(std::uint32_t column) { return packed_.empty() ? nullptr : packed_[column].get(); }
-  [[nodiscard]] bool has_packed_columns() const { return !packed_.empty(); }
+  [[nodiscard]] bool may_have_packed_pieces() const { return !packed_.empty(); }
   [[nodiscard]] Link& link() { return link_; }
   [[nodiscard]] bool is_explained() const { return explained_; }
 

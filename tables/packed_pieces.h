@@ -16,6 +16,7 @@
 #include "tables/answers.h"
 #include "tables/link.h"
 #include "tables/script.h"
+#include "tables/table_header.h"
 #include "tables/version.h"
 
 namespace chimera::tables {
@@ -25,6 +26,7 @@ inline constexpr std::uint64_t piece_size = 64 << 10;  ///< bytes
 inline constexpr std::uint64_t block_size = 4096;      ///< of what a frame takes
 /// Of a column, at most: its rows are below 2^40, and narrower than 2^13 bytes.
 inline constexpr std::uint64_t most_pieces = std::uint64_t{1} << 37;
+static_assert(most_pieces == (most_rows << 13) / piece_size);
 /// Of the 16 blocks of a piece: with a longer frame too little would be gained.
 inline constexpr std::uint8_t most_blocks = 14;
 }  // namespace packed

@@ -159,7 +159,7 @@ Result<> Table::change_shape(const std::function<Result<types::Relation>(const O
     change.script.note([&] { return "the schema of " + name_; });
     change.script.add(Program().write_columns(table.shape().header, types::print(shape.relation)));
     table.change_shape();
-    table.planned().format = TableHeader::format_of(shape.has_packed_columns());
+    table.planned().format = TableHeader::format_of(shape.declares_packed_columns());
     if (auto committed = change.commit(); !committed) return std::unexpected(std::move(committed.error()));
     return true;
   });

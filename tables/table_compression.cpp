@@ -5,6 +5,7 @@
 #include "tables/attempt.h"
 #include "tables/compression.h"
 #include "tables/contents.h"
+#include "tables/marked_column.h"
 #include "tables/remove.h"
 #include "tables/row_finder.h"
 #include "tables/row_numbers.h"
@@ -21,12 +22,8 @@ Result<std::uint32_t> column_named(const TableShape& shape, std::string_view nam
   return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
 }
 
-/// The column's place; `busy`: another one has its name by now.
 Result<std::uint32_t> variable_column(const TableShape& shape, std::string_view name) {
-  const auto column = column_named(shape, name);
-  if (!column || shape.columns[*column].is_variable()) return column;
-  return std::unexpected(Failure{
-      Status::busy, fmt::format("Another column of {} has got the name {} meanwhile: do it again.", shape.name, name)});
+  return column_of_kind(shape, name, true);
 }
 
 /// Plans that the long values of some rows are put anew, in the other form.
@@ -87,13 +84,7 @@ Result<> Table::compress_column(std::string_view name, bool compressed) {
 }
 
 Result<> Table::rewrite_values(std::string_view name, bool compressed) {
-  const auto make = [&](const OpenTable& table) -> Result<types::Relation> {
-    const auto column = variable_column(table.shape(), name);
-    if (!column) return std::unexpected(column.error());
-    types::Relation relation = table.shape().relation;
-    relation.columns[*column].compressed = compressed;
-    return relation;
-  };
+  const auto make = [&](const OpenTable& table) { return marked(table.shape(), name, true, compressed); };
   auto marked = change_shape(make, [](OpenTable&, Change&, TableShape&) { return Result<>(); });
   if (!marked) return marked;
   const Predicate everything;

@@ -35,8 +35,8 @@ struct TableHeader {
   /// Columns of a fixed width may have packed pieces, where they are `compressed` (packed_pieces.h). Of the first
   /// format none have, whatever the schema says.
   static constexpr std::uint32_t first_format = 1, format_with_packed = 2;
-  [[nodiscard]] static constexpr std::uint32_t format_of(bool has_packed_columns) {
-    return has_packed_columns ? format_with_packed : first_format;
+  [[nodiscard]] static constexpr std::uint32_t format_of(bool declares_packed_columns) {
+    return declares_packed_columns ? format_with_packed : first_format;
   }
   using Bytes = std::array<std::uint8_t, size>;
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tables/attempt.h"
+#include "tables/marked_column.h"
 #include "tables/packed_writes.h"
 #include "tables/piece_reader.h"
 
@@ -32,14 +33,26 @@ Result<std::vector<std::uint64_t>> next_pieces(PackedPieces& pieces, std::uint64
   return found;
 }
 
+/// Pieces that follow each other.
+struct PieceRun {
+  std::uint64_t first;
+  std::size_t count;
+};
+
+std::vector<PieceRun> piece_runs_of(std::span<const std::uint64_t> pieces) {
+  std::vector<PieceRun> runs;
+  for (const RowRun& run : runs_of(pieces)) runs.push_back({run.row, run.count});
+  return runs;
+}
+
 /// Plans that plain pieces are packed, as far as that gains enough. Whether there is something to commit.
 Result<bool> plan_pack(OpenTable& table, Change& change, PackedPieces& pieces, std::uint32_t column,
                        std::span<const std::uint64_t> plain) {
   change.join(table);
   Reading reading(table.script, table.version());
-  const std::vector<RowRun> runs = runs_of(plain);
-  for (const RowRun& run : runs) {
-    const ByteRange range{run.row * packed::piece_size, run.count * packed::piece_size};
+  const std::vector<PieceRun> runs = piece_runs_of(plain);
+  for (const PieceRun& run : runs) {
+    const ByteRange range{run.first * packed::piece_size, run.count * packed::piece_size};
     table.script.note([&] {
       return fmt::format("column {}, {}", table.shape().column_name(column),
                          words_of_rows(table.shape(), column, range));
@@ -53,7 +66,7 @@ Result<bool> plan_pack(OpenTable& table, Change& change, PackedPieces& pieces, s
     for (std::size_t n = 0; n < runs[i].count; ++n) {
       const auto frame = pack(bytes.subspan(n * packed::piece_size, packed::piece_size));
       if (!frame) continue;
-      const std::uint64_t piece = runs[i].row + n;
+      const std::uint64_t piece = runs[i].first + n;
       change.script.note([&] {
         return fmt::format("column {}, {}: packed", table.shape().column_name(column),
                            words_of_rows(table.shape(), column, bytes_of_piece(piece)));
@@ -65,15 +78,8 @@ Result<bool> plan_pack(OpenTable& table, Change& change, PackedPieces& pieces, s
   return is_planned;
 }
 
-/// The column's place; `busy`: another one has its name by now.
 Result<std::uint32_t> fixed_column(const TableShape& shape, std::string_view name) {
-  const auto column = shape.relation.find(name);
-  if (!column) {
-    return std::unexpected(Failure{Status::not_found, fmt::format("{} has no column {}.", shape.name, name)});
-  }
-  if (!shape.columns[*column].is_variable()) return static_cast<std::uint32_t>(*column);
-  return std::unexpected(Failure{
-      Status::busy, fmt::format("Another column of {} has got the name {} meanwhile: do it again.", shape.name, name)});
+  return column_of_kind(shape, name, false);
 }
 
 /// Goes through the pieces of a column that are packed, or those that are plain, some in a transaction.
@@ -177,13 +183,7 @@ Result<> check_all_plain(OpenTable& table, std::uint32_t column) {
 
 /// The schema says first that there may be packed pieces, so that everybody looks.
 Result<> Table::pack_column(std::string_view name) {
-  const auto make = [&](const OpenTable& table) -> Result<types::Relation> {
-    const auto column = fixed_column(table.shape(), name);
-    if (!column) return std::unexpected(column.error());
-    types::Relation relation = table.shape().relation;
-    relation.columns[*column].compressed = true;
-    return relation;
-  };
+  const auto make = [&](const OpenTable& table) { return marked(table.shape(), name, false, true); };
   auto marked = change_shape(make, [&](OpenTable& table, Change& change, TableShape&) -> Result<> {
     const auto column = fixed_column(table.shape(), name);
     if (!column) return std::unexpected(column.error());
@@ -200,13 +200,7 @@ Result<> Table::pack_column(std::string_view name) {
 
 /// The schema says so until the transaction that has seen that there are none.
 Result<> Table::unpack_column(std::string_view name) {
-  const auto make = [&](const OpenTable& table) -> Result<types::Relation> {
-    const auto column = fixed_column(table.shape(), name);
-    if (!column) return std::unexpected(column.error());
-    types::Relation relation = table.shape().relation;
-    relation.columns[*column].compressed = false;
-    return relation;
-  };
+  const auto make = [&](const OpenTable& table) { return marked(table.shape(), name, false, false); };
   for (unsigned tries = 1;; ++tries) {
     if (auto done = PieceByPiece(*this, name, true).run(); !done) return done;
     auto done = change_shape(make, [&](OpenTable& table, Change&, TableShape&) -> Result<> {

@@ -78,7 +78,7 @@ TableShape::TableShape(types::Relation of, std::optional<types::Relation> to_be)
   }
 }
 
-bool TableShape::has_packed_columns() const {
+bool TableShape::declares_packed_columns() const {
   for (std::size_t column = 0; column < columns.size(); ++column) {
     if (!columns[column].is_variable() && relation.columns[column].compressed) return true;
   }

@@ -69,7 +69,7 @@ struct TableShape {
   std::vector<Uuid> fillings;  ///< columns of many rows that are being added, or were before a crash (filling.h)
 
   /// Whether a column of a fixed width is compressed: then the header has the format that says so.
-  [[nodiscard]] bool has_packed_columns() const;
+  [[nodiscard]] bool declares_packed_columns() const;
   /// What every tree of the index is made for.
   [[nodiscard]] BTreeShape tree_shape(const IndexFile& index) const;
   [[nodiscard]] const std::string& column_name(std::uint32_t column) const { return relation.columns[column].name; }
