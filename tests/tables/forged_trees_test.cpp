@@ -71,10 +71,10 @@ struct ForgedTree {
                      std::uint64_t count = 1) {
     write();
     std::map<std::string, std::string> items;
-    for (std::uint64_t i = 0; i < count; ++i) items[key_of(first + i)] = "a value.";
+    const char* const value = how == &BTree::erase ? "" : "a value.";
+    for (std::uint64_t i = 0; i < count; ++i) items[key_of(first + i)] = value;
     std::vector<BTree::Entry> entries;
-    const bool has_values = how != &BTree::erase;
-    for (const auto& [key, value] : items) entries.push_back({bytes_of(key), bytes_of(has_values ? value : "")});
+    for (const auto& [key, of_key] : items) entries.push_back({bytes_of(key), bytes_of(of_key)});
     const auto done = (tree.*how)(entries);
     if (!done && done.error().status == Status::corrupt) CHECK(done.error().words.starts_with("\"t\" is damaged: "));
     return done ? "done" : done.error().words.substr(done.error().words.find(':') + 1);
