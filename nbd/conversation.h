@@ -33,6 +33,8 @@ class Conversation {
   /// Bytes of input that are worth being given at once; 0: any number. What it does not take it may be waiting for.
   [[nodiscard]] std::size_t wanted() const { return transmission_ ? transmission_->wanted() : 0; }
   void proceed();
+  /// There is more to reply to when the output has been sent.
+  [[nodiscard]] bool is_behind() const { return transmission_ && transmission_->is_behind(); }
 
   /// To be sent next; there may be more behind it.
   [[nodiscard]] std::span<const std::uint8_t> output() const {

@@ -44,6 +44,8 @@ class Transmission final : private vm::TransferBudget::Waiter {
 
   /// Longer transfers are not done at once, since that keeps everybody else waiting.
   static constexpr std::uint64_t most_at_once = 1 << 20;
+  /// Up to here the look-ups of a transfer are what counts, not its bytes.
+  static constexpr std::uint64_t longest_short = 16 << 10;
 
   /// Consumes what it can of the input and returns how much; the rest is to be given again after `proceed`.
   std::size_t take(std::span<const std::uint8_t> input);
@@ -55,6 +57,8 @@ class Transmission final : private vm::TransferBudget::Waiter {
   }
   /// Replies to what has ended, as long as what is to be sent leaves room for it.
   void proceed();
+  /// `proceed` has more to reply to, once the output has been sent.
+  [[nodiscard]] bool is_behind() const { return !finished_.empty() || !arrived_.empty(); }
 
   /// What is to be sent next. A long answer is sent from where the machine has put it, and the rest behind it.
   [[nodiscard]] std::span<const std::uint8_t> output() const;
@@ -77,7 +81,9 @@ class Transmission final : private vm::TransferBudget::Waiter {
   [[nodiscard]] bool has_ended() const { return has_ended_; }
 
  private:
+  struct Held;
   class Work;
+  class Awaited;
   using Bytes = std::span<const std::uint8_t>;
 
   [[nodiscard]] bool is_filling() const { return filling_ != nullptr; }
@@ -92,16 +98,26 @@ class Transmission final : private vm::TransferBudget::Waiter {
   [[nodiscard]] bool may_be_at_once(const Request& request) const;
   bool answer_at_once(const Request& request, Bytes payload);
   bool read_at_once(const Request& request);
+  bool reply_from_memory(const Request& request);
+  void gather(const Request& request);
   void end_payload();
   void begin_status_of_contexts();
+  void hold(Held& held, const Request& request);
+  void let_go(Held& held);
+  Work& spare_work();
   Work& occupy(const Request& request);
   void step(Work& work);
   void proceed(Work& work, std::uint64_t now_ns);
   void release(Work& work);
+  bool await(const Request& request);
+  void proceed(Awaited& read, std::uint64_t now_ns);
+  [[nodiscard]] bool may_reply() const { return lent_ == nullptr && output_.size() < worthwhile; }
 
   void note_at_once(const Request& request);
   void measure_at_once();
+  void measure(const Held& held, const Request& request, std::uint64_t now_ns);
   void reply(Work& work, Bytes answers);
+  void reply_outcome(const Request& request, Bytes answers);
   void reply_success(const Request& request);
   void reply_data(Work& work, Bytes data);
   [[nodiscard]] std::size_t chunk_size() const;
@@ -127,7 +143,10 @@ class Transmission final : private vm::TransferBudget::Waiter {
   std::vector<std::unique_ptr<Work>> works_;
   std::vector<Work*> free_;
   std::vector<Work*> finished_;
-  Work* lent_ = nullptr;  ///< its answer is being sent, behind `output_`
+  std::vector<std::unique_ptr<Awaited>> awaited_;
+  std::vector<Awaited*> free_awaited_;
+  std::vector<Awaited*> arrived_;  ///< what they have missed is in memory, or never will be
+  Work* lent_ = nullptr;           ///< its answer is being sent, behind `output_`
   std::size_t lent_left_ = 0;
   std::uint64_t moved_ = 0;  ///< bytes of requests that were done at once, since replies were sent last
   std::size_t busy_ = 0;
@@ -135,6 +154,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   std::uint64_t arrived_ns_ = 0;  ///< when what is to be taken next had come; 0: it has not
   Statistics::Groups replied_{};  ///< requests that have been replied to since
 
+  Work* gathering_ = nullptr;  ///< the flush of durable writes that have been done; it begins when all have been taken
   Work* filling_ = nullptr;    ///< the write whose payload comes
   Request taken_;              ///< whose payload comes
   Error fault_ = Error::none;  ///< what it is answered then

@@ -55,6 +55,7 @@ class StreamSession final : public Session, private devices::Waiter, private Tra
   [[nodiscard]] bool write_at_once(const Uuid& device, std::uint64_t offset,
                                    std::span<const std::uint8_t> bytes) override;
   void approach(const Uuid& device, std::span<const std::uint64_t> offsets) override;
+  [[nodiscard]] bool fetch(const Uuid& device, std::uint64_t offset, std::uint64_t size, Fetch& fetch) override;
   bool run(std::span<const std::uint8_t> program, std::vector<std::uint8_t>& answers) override;
 
   // For the machine.

@@ -207,7 +207,7 @@ TEST_CASE("a conversation may go at any moment, with all that is under way") {
     rig.go();
     Bytes bytes = request(Command::write_zeroes, 0, 8 << 20, 1, command_flags::no_hole | command_flags::fua);
     bytes = bytes + request(Command::read, 0, 2 << 20) + request(Command::flush, 0, 0);
-    bytes = bytes + request(Command::write, 0, 1000, 2, command_flags::fua) + Bytes(500);
+    bytes = bytes + request(Command::write, 0, 2 << 20, 2, command_flags::fua) + Bytes(500);
     CHECK(rig.say(bytes) == bytes.size());
     for (int n = 0; n < turns; ++n) {
       rig.machine.run_ready();

@@ -1,0 +1,357 @@
+// Conversations about a device on a disk: what is read comes from there, what shall be durable is, and a disk that
+// fails is told.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "nbd/conversation.h"
+#include "tests/devices/pool_rig.h"
+#include "tests/nbd/client_bytes.h"
+
+namespace chimera::nbd::testing {
+namespace {
+
+using devices::block_size;
+using devices::testing::PoolRig;
+
+constexpr std::uint64_t blocks = 600;  ///< of the device
+
+/// Whose bytes say which block it is, and which of its versions.
+Bytes block_bytes(std::uint64_t block, std::uint64_t version) {
+  Bytes bytes(block_size, static_cast<std::uint8_t>(version));
+  std::memcpy(bytes.data(), &block, sizeof block);
+  std::memcpy(bytes.data() + sizeof block, &version, sizeof version);
+  return bytes;
+}
+
+std::uint64_t version_in(std::span<const std::uint8_t> bytes) {
+  std::uint64_t version = 0;
+  std::memcpy(&version, bytes.data() + sizeof version, sizeof version);
+  return version;
+}
+
+/// An image of a store whose device `disk` has version 1 of each block.
+io::DiskImage filled_image() {
+  PoolRig rig;
+  const Uuid device = rig.create("disk", "size=2400K");
+  for (std::uint64_t block = 0; block < blocks; ++block) {
+    rig.run_well(Program().write_bytes(device, block * block_size, block_bytes(block, 1)));
+  }
+  rig.checkpoint();
+  return rig.disk.content();
+}
+
+/// A client of a store that has just been opened: nothing of it lies in memory.
+struct DiskRig {
+  explicit DiskRig(std::uint64_t seed) : rig(filled_image(), seed) {
+    conversation = std::make_unique<Conversation>(*rig.machine, Options{}, transfers, statistics, [] {});
+    say(client_flags() + option_on(Option::go, "disk"));
+    settle();
+    REQUIRE_FALSE(conversation->is_negotiating());
+    received.clear();
+  }
+
+  /// Requests that the client has sent, as far as they are taken; the rest comes with the next ones.
+  void say(const Bytes& bytes) {
+    unread = std::move(unread) + bytes;
+    const std::size_t taken = conversation->take(unread);
+    unread.erase(unread.begin(), unread.begin() + static_cast<std::ptrdiff_t>(taken));
+  }
+  void take_output() {
+    while (!conversation->output().empty()) {
+      const auto output = conversation->output();
+      received.insert(received.end(), output.begin(), output.end());
+      conversation->sent(output.size());
+    }
+  }
+  /// One turn, as a server has it.
+  void turn() {
+    rig.machine->run_ready();
+    conversation->proceed();
+    take_output();
+    say({});
+    rig.loop.step(0);
+  }
+  void settle() {
+    do {
+      turn();
+    } while (rig.machine->has_ready() || rig.loop.pending() > 0 || conversation->is_behind() ||
+             !(conversation->is_negotiating() || conversation->is_idle()));
+  }
+  [[nodiscard]] std::uint64_t sessions() const {
+    for (const vm::Measurement& one : rig.machine->measure()) {
+      if (one.name == "sessions") return one.samples.front().value;
+    }
+    return 0;
+  }
+
+  struct Reply {
+    Error error = Error::none;
+    std::uint64_t cookie = 0;
+    Bytes data;
+  };
+  /// Of requests whose cookie says how many bytes are read, above the lowest 32 bits.
+  std::vector<Reply> take_replies() {
+    std::vector<Reply> replies;
+    std::span<const std::uint8_t> rest = received;
+    while (rest.size() >= simple_reply_size) {
+      Reply reply;
+      reply.error = Error{load_big<std::uint32_t>(rest.data() + 4)};
+      reply.cookie = load_big<std::uint64_t>(rest.data() + 8);
+      const std::size_t size = reply.error == Error::none ? static_cast<std::size_t>(reply.cookie >> 32) : 0;
+      if (rest.size() < simple_reply_size + size) break;
+      reply.data.assign(rest.begin() + simple_reply_size, rest.begin() + simple_reply_size + size);
+      rest = rest.subspan(simple_reply_size + size);
+      replies.push_back(std::move(reply));
+    }
+    received.erase(received.begin(), received.end() - static_cast<std::ptrdiff_t>(rest.size()));
+    return replies;
+  }
+
+  PoolRig rig;
+  vm::TransferBudget transfers{limits::smallest_transfer_memory};
+  Statistics statistics;
+  Bytes unread, received;
+  std::unique_ptr<Conversation> conversation;
+};
+
+Bytes read_of(std::uint64_t offset, std::uint64_t size, std::uint64_t number) {
+  return request(Command::read, offset, size, size << 32 | number);
+}
+
+Bytes write_of(std::uint64_t block, std::uint64_t version, std::uint64_t number, bool is_durable) {
+  const std::uint16_t flags = is_durable ? command_flags::fua : std::uint16_t{0};
+  return request(Command::write, block * block_size, block_size, number, flags) + block_bytes(block, version);
+}
+
+/// A client that has up to some forty requests under way, none of which touches what another one writes, and what it
+/// has been told.
+class Model {
+ public:
+  explicit Model(std::uint64_t seed) : random_(seed), rig_(seed) {
+    for (std::uint64_t block = 0; block < blocks; ++block) durable_[block] = written_[block] = 1;
+  }
+
+  void run() {
+    for (unsigned round = 0; round < 400; ++round) {
+      for (std::uint64_t n = random_.below(12); n > 0 && asked_.size() < 40; --n) ask();
+      for (std::uint64_t n = random_.below(4); n > 0; --n) rig_.turn();
+      take();
+      if (round % 50 == 49) check_crashes();
+    }
+    rig_.settle();
+    take();
+    CHECK(asked_.empty());
+    CHECK_GT(durable_writes_, 100);
+  }
+
+ private:
+  struct Asked {
+    Command command;
+    std::uint64_t block = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t version = 0;
+    bool is_durable = false;
+    std::map<std::uint64_t, std::uint64_t> covered;  ///< of a flush: what had been answered before
+  };
+
+  void ask() {
+    Asked one{.command = Command::flush};
+    const std::uint64_t number = next_++;
+    const std::uint64_t block = random_.below(blocks - 3);
+    const std::uint64_t kind = random_.below(100);
+    if (kind < 45) {
+      one.command = Command::read;
+      one.offset = block * block_size + random_.below(block_size);
+      const std::uint64_t size = 1 + random_.below(2 * block_size);
+      for (std::uint64_t at = block; at < block + 3; ++at) {
+        if (writing_.contains(at)) return;
+      }
+      one.block = block;
+      ++reading_[block], ++reading_[block + 1], ++reading_[block + 2];
+      rig_.say(read_of(one.offset, size, number));
+    } else if (kind < 95) {
+      if (writing_.contains(block) || reading_[block] > 0) return;
+      one = {.command = Command::write, .block = block, .version = ++last_version_, .is_durable = kind < 75};
+      writing_.insert(block);
+      rig_.say(write_of(block, one.version, number, one.is_durable));
+    } else {
+      one.covered = written_;
+      rig_.say(request(Command::flush, 0, 0, number));
+    }
+    asked_[number] = std::move(one);
+  }
+
+  void take() {
+    for (const DiskRig::Reply& reply : rig_.take_replies()) {
+      REQUIRE_EQ(reply.error, Error::none);
+      const auto found = asked_.find(reply.cookie & 0xFFFF'FFFF);
+      REQUIRE(found != asked_.end());
+      answered(found->second, reply.data);
+      asked_.erase(found);
+    }
+  }
+
+  void answered(const Asked& one, const Bytes& data) {
+    switch (one.command) {
+      case Command::read: {
+        Bytes expected;
+        for (std::uint64_t at = one.block; at < one.block + 3; ++at) {
+          expected = std::move(expected) + block_bytes(at, written_[at]);
+          --reading_[at];
+        }
+        const auto from = expected.begin() + static_cast<std::ptrdiff_t>(one.offset - one.block * block_size);
+        REQUIRE(std::equal(data.begin(), data.end(), from));
+        break;
+      }
+      case Command::write:
+        writing_.erase(one.block);
+        written_[one.block] = one.version;
+        if (one.is_durable) durable_[one.block] = one.version;
+        durable_writes_ += one.is_durable ? 1 : 0;
+        break;
+      default:
+        for (const auto& [block, version] : one.covered) durable_[block] = std::max(durable_[block], version);
+    }
+  }
+
+  /// Whatever a crash leaves at this moment, what was answered as durable is in it, or something later.
+  void check_crashes() {
+    const io::CrashImages images = rig_.rig.disk.crash_images();
+    for (const std::size_t which : {std::size_t{0}, images.size() / 2, images.size() - 1}) {
+      PoolRig after(images.at(which));
+      after.run_well(Program().open_device("disk"));
+      for (const auto& [block, version] : durable_) {
+        const auto bytes = after.run_well(Program().read_bytes(implied, block * block_size, block_size)).result;
+        REQUIRE_GE(version_in(bytes), version);
+        REQUIRE(bytes == block_bytes(block, version_in(bytes)));
+      }
+    }
+  }
+
+  io::SeededRandom random_;
+  DiskRig rig_;
+  std::map<std::uint64_t, Asked> asked_;
+  std::set<std::uint64_t> writing_;
+  std::map<std::uint64_t, unsigned> reading_;
+  std::map<std::uint64_t, std::uint64_t> written_, durable_;
+  std::uint64_t next_ = 0, last_version_ = 1, durable_writes_ = 0;
+};
+
+TEST_CASE("reads are of what has been answered as written, and what is answered as durable outlives every crash") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    Model(seed).run();
+  }
+}
+
+TEST_CASE("short reads that miss and durable writes that come together take no session each") {
+  DiskRig rig(1);
+  std::uint64_t before = rig.sessions();
+  Bytes requests;
+  for (std::uint64_t n = 0; n < 60; ++n) requests = std::move(requests) + read_of(n * 10 * block_size, block_size, n);
+  SUBCASE("reads") {}
+  SUBCASE("writes") {
+    requests.clear();
+    for (std::uint64_t n = 0; n < 60; ++n) requests = std::move(requests) + write_of(n * 10, 2, n, true);
+    // The maps have to lie in memory.
+    rig.say(requests);
+    rig.settle();
+    CHECK_EQ(rig.take_replies().size(), 60);
+    before = rig.sessions();
+  }
+  rig.say(requests);
+  CHECK_FALSE(rig.conversation->is_waiting_for_client());
+  CHECK(rig.conversation->output().empty());
+  CHECK_LE(rig.sessions(), before + 1);
+  rig.settle();
+  CHECK_EQ(rig.take_replies().size(), 60);
+}
+
+TEST_CASE("what has come for a client that takes no replies holds no memory of the cache") {
+  DiskRig rig(1);
+  // The map first, whose nodes lead to 256 blocks each.
+  for (std::uint64_t block = 1; block < blocks; block += 256) rig.say(read_of(block * block_size, 1, block));
+  rig.settle();
+  rig.take_replies();
+  const auto evictable = [&] { return rig.rig.pool().blocks().cache().evictable_count(); };
+  const std::size_t before = evictable();
+  for (std::uint64_t n = 0; n < 40; ++n) rig.say(read_of(n * 15 * block_size, block_size, n));
+  CHECK_LT(evictable(), before);
+  while (rig.rig.loop.pending() > 0) rig.rig.loop.step(0);
+  rig.conversation->proceed();
+  CHECK(rig.conversation->is_behind());
+  CHECK_EQ(evictable(), before);
+  rig.settle();
+  CHECK_EQ(rig.take_replies().size(), 40);
+}
+
+TEST_CASE("a block that cannot be read fails those who read it, and nobody else") {
+  DiskRig rig(1);
+  rig.rig.disk.inject({.kind = io::DiskRequest::Kind::read, .nth = 3, .from_then_on = true});
+  for (std::uint64_t n = 0; n < 40; ++n) rig.say(read_of(n * 15 * block_size, 100, n));
+  rig.settle();
+  std::size_t failed = 0;
+  for (const DiskRig::Reply& reply : rig.take_replies()) {
+    if (reply.error == Error::io) {
+      ++failed;
+      continue;
+    }
+    REQUIRE_EQ(reply.error, Error::none);
+    const std::uint64_t block = (reply.cookie & 0xFFFF'FFFF) * 15;
+    CHECK(std::equal(reply.data.begin(), reply.data.end(), block_bytes(block, 1).begin()));
+  }
+  CHECK_GT(failed, 0);
+  CHECK(rig.conversation->is_idle());
+  // Each is asked for twice at most: for the read, and for what the error says.
+  CHECK_LE(rig.rig.disk.started(io::DiskRequest::Kind::read), 2 * 40 + 20);
+  rig.rig.disk.clear_faults();
+  for (std::uint64_t n = 0; n < 40; ++n) rig.say(read_of(n * 15 * block_size, 100, n));
+  rig.settle();
+  for (const DiskRig::Reply& reply : rig.take_replies()) CHECK_EQ(reply.error, Error::none);
+}
+
+TEST_CASE("durable writes whose flush fails are all told so") {
+  DiskRig rig(1);
+  for (std::uint64_t n = 0; n < 600; ++n) rig.say(read_of(n * block_size, 1, n));
+  rig.settle();
+  rig.take_replies();
+  rig.rig.disk.inject({.kind = io::DiskRequest::Kind::flush, .from_then_on = true});
+  rig.rig.disk.inject({.kind = io::DiskRequest::Kind::write, .from_then_on = true});
+  Bytes requests;
+  for (std::uint64_t n = 0; n < 30; ++n) requests = std::move(requests) + write_of(n, 2, n, true);
+  rig.say(requests);
+  rig.settle();
+  const auto replies = rig.take_replies();
+  CHECK_EQ(replies.size(), 30);
+  for (const DiskRig::Reply& reply : replies) CHECK_EQ(reply.error, Error::io);
+}
+
+TEST_CASE("a device may be deleted by force, and the client go, while reads wait for the disk") {
+  for (const bool client_goes : {false, true}) {
+    for (unsigned turns = 0; turns < 6; ++turns) {
+      DiskRig rig(turns + 1);
+      for (std::uint64_t n = 0; n < 40; ++n) rig.say(read_of(n * 15 * block_size, block_size, n));
+      for (unsigned n = 0; n < turns; ++n) rig.turn();
+      const auto uuid = devices::testing::uuid_in(rig.rig.run_well(Program().open_device("disk")));
+      if (client_goes) rig.conversation.reset();
+      const auto deleted = rig.rig.run(Program().delete_device_by_force(uuid));
+      CHECK(deleted.front().ok());
+      if (client_goes) {
+        rig.rig.settle();
+        continue;
+      }
+      rig.settle();
+      const auto replies = rig.take_replies();
+      CHECK_EQ(replies.size(), 40);
+      for (const DiskRig::Reply& reply : replies) CHECK((reply.error == Error::none || reply.error == Error::io));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace chimera::nbd::testing
