@@ -119,6 +119,8 @@ class Side:
     def measure(self, ours, row, samples):
         """One result for each client."""
         peers, tried = self.best_settings(row)
+        self.arrange(row)
+        disk = nbd_clients.disk_alone(row, self.file.path, self.span, self.sizes.seconds)
         with contextlib.ExitStack() as stack:
             servers = [*(stack.enter_context(peer) for peer in peers), ours]
             for client in self.clients:
@@ -133,7 +135,7 @@ class Side:
                         taken[server.name].append(sample)
                 share = self.file.resident_share() if self.is_hot else 0.0
                 settings = {server.name: server.settings for server in servers}
-                yield NbdResult(row, client.name, taken, settings, tried, share)
+                yield NbdResult(row, client.name, taken, settings, tried, share, disk)
 
 
 def measure_rows(side, rows, samples, results):

@@ -26,6 +26,22 @@ def take(server, client, row, span, seconds, seed):
     return Sample(operations / elapsed, p50, p99, used / operations * 1e6, used / elapsed, client_seconds / elapsed)
 
 
+def disk_alone(row, path, span, seconds):
+    """Operations a second of the disk with no server in front of it: fio straight on the peers' file, past the page
+    cache. Durable writes that are under way together are one write, as if nothing had to be received or replied to.
+    None where the row does not wait for the disk."""
+    together = row.depth if row.is_durable else row.flush_every
+    if row.is_hot and not together:
+        return None
+    rw = {"random": "rand", "sequential": ""}[row.order] + row.way
+    options = {"name": "disk", "filename": path, "direct": 1, "rw": rw, "size": span, "runtime": seconds, "time_based": 1,
+               "norandommap": 1, "randrepeat": 0, "bs": row.block * max(together, 1)}
+    options |= {"ioengine": "psync", "sync": "dsync"} if together else {"ioengine": "io_uring", "iodepth": row.depth}
+    output = run_tool("fio", "--output-format=json", *(f"--{name}={value}" for name, value in options.items()))
+    job = json.loads(output[output.index("{"):])["jobs"][0]
+    return job[row.way]["iops"] * max(together, 1)
+
+
 class Bare:
     name = "bare"
 

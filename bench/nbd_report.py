@@ -28,13 +28,14 @@ class Measured:
 
 
 class NbdResult:
-    def __init__(self, row, client, samples, settings, tried, resident_share):
+    def __init__(self, row, client, samples, settings, tried, resident_share, disk):
         self.row = row
         self.client = client
         self.servers = {name: Measured(taken) for name, taken in samples.items()}
         self.settings = settings
         self.tried = tried
         self.resident_share = resident_share
+        self.disk = disk  # operations a second of the disk alone, or None
         self.peers = [name for name in PEERS if name in self.servers]
         self.better = max(self.peers, key=self.rate)
         self.ratio = self.rate(OURS) / self.rate(self.better)
@@ -47,7 +48,7 @@ class NbdResult:
         """What `json` has made of it."""
         samples = {name: [Sample(**sample) for sample in taken] for name, taken in told["servers"].items()}
         return cls(NBD_BY_NAME[told["name"]], told["client"], samples, told["settings"], told["tried"],
-                   told["page_cache_share"])
+                   told["page_cache_share"], told["disk_alone"])
 
     def rate(self, name):
         return self.servers[name].median("rate")
@@ -81,7 +82,8 @@ class NbdResult:
         latencies = each(lambda side: f"{side.median('p50'):,.0f} {side.median('p99'):,.0f}")
         processor = each(lambda side: f"{side.median('processor'):.1f}")
         busy = self.servers[OURS]
-        return [row.name, row.title, self.client, row.unit, *rates, f"{self.ratio:.2f}", f"≥ {row.target:g}",
+        disk = f"{self.disk * row.scale:,.1f}" if self.disk else "-"
+        return [row.name, row.title, self.client, row.unit, *rates, disk, f"{self.ratio:.2f}", f"≥ {row.target:g}",
                 self.verdict(), *latencies, *processor, "less" if self.is_thrifty else "MORE",
                 f"{busy.median('server_busy'):.2f} {busy.median('client_busy'):.2f}", self.limit()]
 
@@ -89,6 +91,7 @@ class NbdResult:
         return {"name": self.row.name, "title": self.row.title, "client": self.client, "target": self.row.target,
                 "ratio": self.ratio, "met": self.met, "processor_ratio": self.processor_ratio, "limit": self.limit(),
                 "settings": self.settings, "tried": self.tried, "page_cache_share": self.resident_share,
+                "disk_alone": self.disk,
                 "servers": {name: [dataclasses.asdict(sample) for sample in side.samples]
                             for name, side in self.servers.items()}}
 
@@ -110,7 +113,7 @@ class NbdFailed:
         return {"name": self.row.name, "title": self.row.title, "failed": self.why, "met": False}
 
 
-HEADINGS = ["ROW", "WHAT", "CLIENT", "UNIT", *map(str.upper, SERVERS), "RATIO", "TARGET", "",
+HEADINGS = ["ROW", "WHAT", "CLIENT", "UNIT", *map(str.upper, SERVERS), "DISK", "RATIO", "TARGET", "",
             *(f"p50 p99 {name}" for name in ("ours", "qemu", "kit")), *(f"cpu {name}" for name in ("ours", "qemu", "kit")),
             "", "busy", "LIMIT"]
 LEFT = {"ROW", "WHAT", "CLIENT", "UNIT", "", "LIMIT"}
@@ -128,7 +131,7 @@ def table(results):
 
 
 def notes(results):
-    lines = ["RATIO: ours / the better peer. p50, p99: us, of an operation; of a flush where the row flushes.",
+    lines = ["DISK: the disk alone, no server in front of it. RATIO: ours / the better peer. p50, p99: us, of an operation; of a flush where the row flushes.",
              "cpu: us of the server's processors for an operation. busy: processors of our server, and of its client."]
     hot = [result for result in results if result.row.is_hot]
     if hot:
