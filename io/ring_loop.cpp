@@ -188,6 +188,7 @@ void RingLoop::collect() {
   if (!is_watched_over) return;
   watched_ = nullptr;
   flushing_.flushed(monotonic_ns() - watched_since_ns_, watched_beside_ <= watched_company_);
+  spinning_.flushed();
 }
 
 std::size_t RingLoop::deliver() {
@@ -306,6 +307,7 @@ void RingLoop::carry_out_held() {
   const std::uint64_t taken_ns = monotonic_ns() - begun_ns;
   if (kernel_has_work()) enter(0, 0);
   flushing_.flushed(taken_ns, io_uring_cq_ready(&ring_) <= flush.company);
+  spinning_.flushed();
 }
 
 void RingLoop::punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) {

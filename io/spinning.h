@@ -2,7 +2,8 @@
 // Whether a loop looks for a while before it sleeps. Being woken takes a processor longer than many a client needs to
 // send its next request, and whoever wakes it pays too. So a loop that has been woken soon, time after time, keeps
 // looking first; one that has looked in vain becomes slower to try again, so that looking costs next to nothing where
-// it does not help. (The idea is that of the kernel's halt polling: Documentation/virt/guest-halt-polling.rst.)
+// it does not help. Nor does it help who waits for flushes: those take longer than being woken, and a client that finds
+// the processor of a loop that sleeps idle shares it, and wakes nobody on another one. (The idea is that of the kernel's halt polling: Documentation/virt/guest-halt-polling.rst.)
 
 #include <algorithm>
 #include <cstdint>
@@ -24,6 +25,13 @@ class Spinning {
     return static_cast<std::uint64_t>(wait_ns) <= looked_ns ? 0 : wait_ns - static_cast<std::int64_t>(looked_ns);
   }
 
+  /// Somebody has waited for a flush, or a write that is durable: others are likely to follow.
+  void flushed() {
+    is_looking_ = false;
+    soon_ = 0;
+    patience_ = std::max(patience_, patience_behind_flushes);
+  }
+
   /// The next wait is over and has taken so long, looking and sleeping together.
   void waited(std::uint64_t ns) {
     if (is_looking_) {
@@ -42,6 +50,7 @@ class Spinning {
   }
 
   static constexpr unsigned least_patience = 2;   ///< so many short sleeps in a row before it looks
+  static constexpr unsigned patience_behind_flushes = 16;
   static constexpr unsigned most_patience = 256;  ///< after looking in vain again and again
 
  private:

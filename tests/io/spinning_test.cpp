@@ -82,3 +82,21 @@ TEST_CASE("looking is a part of the wait: what is left of it is slept") {
   CHECK(Spinning::left_of(0, 1) == 0);
   CHECK(Spinning::left_of(-1, 5000) == -1);
 }
+
+TEST_CASE("who waits for flushes sleeps, and looks again when there have been none for a while") {
+  Spinning spinning;
+  spinning.look_for_at_most(longest_ns);
+  // As a client does that flushes behind each of its writes.
+  for (int n = 0; n < 100; ++n) {
+    CHECK(wait(spinning, soon_ns) == 0);
+    CHECK(wait(spinning, soon_ns) == 0);
+    spinning.flushed();
+  }
+  for (unsigned n = 0; n < Spinning::patience_behind_flushes; ++n) CHECK(wait(spinning, soon_ns) == 0);
+  CHECK(spinning.budget_ns() == longest_ns);
+  // Having looked well, it takes no longer than at first.
+  spinning.waited(longest_ns);
+  spinning.waited(late_ns);
+  for (unsigned n = 0; n < 2 * Spinning::least_patience; ++n) CHECK(wait(spinning, soon_ns) == 0);
+  CHECK(spinning.budget_ns() == longest_ns);
+}
