@@ -3,7 +3,8 @@
 // send its next request, and whoever wakes it pays too. So a loop that has been woken soon, time after time, keeps
 // looking first; one that has looked in vain becomes slower to try again, so that looking costs next to nothing where
 // it does not help. Nor does it help who waits for flushes: those take longer than being woken, and a client that finds
-// the processor of a loop that sleeps idle shares it, and wakes nobody on another one. (The idea is that of the kernel's halt polling: Documentation/virt/guest-halt-polling.rst.)
+// the processor of a loop that sleeps idle shares it, and wakes nobody on another one. (The idea is that of the
+// kernel's halt polling: Documentation/virt/guest-halt-polling.rst.)
 
 #include <algorithm>
 #include <cstdint>
@@ -49,7 +50,7 @@ class Spinning {
     is_looking_ = is_allowed() && soon_ >= patience_;
   }
 
-  static constexpr unsigned least_patience = 2;   ///< so many short sleeps in a row before it looks
+  static constexpr unsigned least_patience = 2;  ///< so many short sleeps in a row before it looks
   static constexpr unsigned patience_behind_flushes = 16;
   static constexpr unsigned most_patience = 256;  ///< after looking in vain again and again
 
