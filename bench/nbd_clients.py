@@ -1,4 +1,5 @@
-"""The two clients of each row: a bare one of our own that sends in batches, and fio with its nbd engine."""
+"""The two clients of each row: a bare one of our own that sends in batches, and fio with its nbd engine; and what the
+disk does with no server in front of it."""
 
 import dataclasses
 import json
@@ -33,13 +34,21 @@ def disk_alone(row, path, span, seconds):
     together = row.depth if row.is_durable else row.flush_every
     if row.is_hot and not together:
         return None
-    rw = {"random": "rand", "sequential": ""}[row.order] + row.way
-    options = {"name": "disk", "filename": path, "direct": 1, "rw": rw, "size": span, "runtime": seconds, "time_based": 1,
-               "norandommap": 1, "randrepeat": 0, "bs": row.block * max(together, 1)}
-    options |= {"ioengine": "psync", "sync": "dsync"} if together else {"ioengine": "io_uring", "iodepth": row.depth}
+    engine = {"ioengine": "psync", "sync": "dsync"} if together else {"ioengine": "io_uring", "iodepth": row.depth}
+    told = run_fio(row, span, seconds, filename=path, direct=1, bs=row.block * max(together, 1), **engine)
+    return told[row.way]["iops"] * max(together, 1)
+
+
+def run_fio(row, span, seconds, **options):
+    """What fio tells of its one job."""
+    options = {"name": "row", "rw": {"random": "rand", "sequential": ""}[row.order] + row.way, "size": span,
+               "runtime": seconds, "time_based": 1, "norandommap": 1, "randrepeat": 0, **options}
     output = run_tool("fio", "--output-format=json", *(f"--{name}={value}" for name, value in options.items()))
+    # Warnings may stand in front of the JSON.
     job = json.loads(output[output.index("{"):])["jobs"][0]
-    return job[row.way]["iops"] * max(together, 1)
+    if job["error"]:
+        raise Failure(f"fio: error {job['error']}")
+    return job
 
 
 class Bare:
@@ -68,19 +77,13 @@ class Fio:
     name = "fio"
 
     def __call__(self, server, row, span, seconds, seed):
-        rw = {"random": "rand", "sequential": ""}[row.order] + row.way
-        options = {"name": "row", "ioengine": "nbd", "uri": server.uri, "thread": 1, "rw": rw, "bs": row.block,
-                   "iodepth": row.depth, "size": span, "runtime": seconds, "time_based": 1, "norandommap": 1,
-                   "randrepeat": 0, "randseed": seed, "percentile_list": "50:99"}
+        options = {"ioengine": "nbd", "uri": server.uri, "thread": 1, "bs": row.block, "iodepth": row.depth,
+                   "randseed": seed, "percentile_list": "50:99"}
         if row.way == "write":
             options["end_fsync"] = 1
         if row.flush_every:
             options["fsync"] = row.flush_every
-        output = run_tool("fio", "--output-format=json", *(f"--{name}={value}" for name, value in options.items()))
-        # Warnings may stand in front of the JSON.
-        job = json.loads(output[output.index("{"):])["jobs"][0]
-        if job["error"]:
-            raise Failure(f"fio: error {job['error']}")
+        job = run_fio(row, span, seconds, **options)
         told = job[row.way]
         latency = job["sync"]["lat_ns"] if row.flush_every else told["clat_ns"]
         percentiles = latency.get("percentile", {"50.000000": 0, "99.000000": 0})

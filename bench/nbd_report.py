@@ -48,7 +48,7 @@ class NbdResult:
         """What `json` has made of it."""
         samples = {name: [Sample(**sample) for sample in taken] for name, taken in told["servers"].items()}
         return cls(NBD_BY_NAME[told["name"]], told["client"], samples, told["settings"], told["tried"],
-                   told["page_cache_share"], told["disk_alone"])
+                   told["page_cache_share"], told.get("disk_alone"))
 
     def rate(self, name):
         return self.servers[name].median("rate")
@@ -131,7 +131,8 @@ def table(results):
 
 
 def notes(results):
-    lines = ["DISK: the disk alone, no server in front of it. RATIO: ours / the better peer. p50, p99: us, of an operation; of a flush where the row flushes.",
+    lines = ["DISK: the disk alone, no server in front of it; of rows that flush or are durable, all writes as one.",
+             "RATIO: ours / the better peer. p50, p99: us, of an operation; of a flush where the row flushes.",
              "cpu: us of the server's processors for an operation. busy: processors of our server, and of its client."]
     hot = [result for result in results if result.row.is_hot]
     if hot:

@@ -33,8 +33,6 @@ class Conversation {
   /// Bytes of input that are worth being given at once; 0: any number. What it does not take it may be waiting for.
   [[nodiscard]] std::size_t wanted() const { return transmission_ ? transmission_->wanted() : 0; }
   void proceed();
-  /// There is more to reply to when the output has been sent.
-  [[nodiscard]] bool is_behind() const { return transmission_ && transmission_->is_behind(); }
 
   /// To be sent next; there may be more behind it.
   [[nodiscard]] std::span<const std::uint8_t> output() const {
@@ -55,10 +53,11 @@ class Conversation {
   [[nodiscard]] bool has_ended() const;
 
   /// Most bytes of memory that it takes beside what it is given of the transfers: what is under way without having been
-  /// asked for, output that is worth sending and one more reply, sessions that wait for their next request.
+  /// asked for, output that is worth sending and one more reply, sessions, and reads, that wait for their next request.
   static constexpr std::uint64_t most_memory = Transmission::free_bytes +
                                                (Transmission::worthwhile + Transmission::free_bytes) +
-                                               (Transmission::most_free_works + 2) * Transmission::session_bytes;
+                                               (Transmission::most_free_works + 2) * Transmission::session_bytes +
+                                               Transmission::most_requests * Transmission::waiting_read_bytes;
 
  private:
   void begin_transmission();

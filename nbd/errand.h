@@ -1,5 +1,6 @@
 #pragma once
-// A small session that runs one program at a time: what every request and every question of a handshake becomes.
+// A small session that runs one program at a time: what every question of a handshake becomes, and each request that
+// has to wait, unless it is a short read.
 
 #include <cstdint>
 #include <memory>

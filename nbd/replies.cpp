@@ -1,12 +1,54 @@
-// How replies are put: their heads, simple or in chunks, and what a block status tells.
+// Replies out: what the machine's answers mean to the client, and how that is put.
 
 #include <array>
 #include <utility>
 
 #include "isa/answer.h"
-#include "nbd/transmission.h"
+#include "nbd/under_way.h"
 
 namespace chimera::nbd {
+namespace {
+
+/// The first failure among answers without results, or the last answer.
+Answer overall(std::span<const std::uint8_t> answers) {
+  Answer answer;
+  Instruction instruction;
+  instruction.operation = Operation::flush_device;
+  while (!answers.empty() && answer.ok()) {
+    const ParsedAnswer parsed = parse_answer(instruction, answers, answer);
+    answers = answers.subspan(static_cast<std::size_t>(parsed.size));
+  }
+  return answer;
+}
+
+}  // namespace
+
+void Transmission::reply(Work& work, Bytes answers) {
+  const Request& request = work.request;
+  const auto command = std::to_underlying(request.command);
+  if (request.command == Command::read && answers[0] == 0) {
+    statistics_.count_bytes(command, request.length);
+    return reply_data(work, answers.subspan(1));
+  }
+  if (request.command == Command::block_status && answers[0] == 0) return reply_status(request, answers);
+  // What a step of a cache request has read is not looked at.
+  reply_outcome(request, request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
+}
+
+/// Of answers without results.
+void Transmission::reply_outcome(const Request& request, Bytes answers) {
+  const Answer answer = overall(answers);
+  if (!answer.ok()) return reply_error(request, error_of(answer.status, request), answer.message);
+  statistics_.count_bytes(std::to_underlying(request.command), request.length);
+  reply_success(request);
+}
+
+void Transmission::reply_data(Work& work, Bytes data) {
+  put_data_head(work.request, data.size());
+  if (data.size() < worthwhile) return output_.append(data);
+  lent_ = &work;
+  lent_left_ = data.size();
+}
 
 void Transmission::reply_success(const Request& request) {
   if (agreement_.has_structured_replies) return put_chunk_header(request, Chunk::none, 0);

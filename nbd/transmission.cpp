@@ -1,3 +1,5 @@
+// Requests in: what has come is parsed and checked, and done at once or begun.
+
 #include "nbd/transmission.h"
 
 #include <algorithm>
@@ -28,8 +30,6 @@ Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::Transf
       at_once_(machine.connect()) {}
 
 Transmission::~Transmission() = default;
-
-// Requests in.
 
 /// The clock is looked at once for all that has come together, and once for what of it is replied to at once.
 std::size_t Transmission::take(Bytes input) {
@@ -105,7 +105,7 @@ std::size_t Transmission::take_header(Bytes input) {
   return size;
 }
 
-/// Returns how much of what has come behind the header belongs to the request, if it is over already.
+/// Returns how much of what has come behind the header belongs to the request, if it has been done already.
 std::size_t Transmission::begin(const Request& request, Bytes behind) {
   statistics_.count(std::to_underlying(request.command));
   taken_ = request;
@@ -146,7 +146,7 @@ bool Transmission::answer_at_once(const Request& request, Bytes payload) {
   return true;
 }
 
-/// One flush is for all the writes that have come together.
+/// One flush serves all durable writes that have come together.
 void Transmission::gather(const Request& request) {
   if (gathering_ == nullptr) {
     Request flush;
@@ -204,7 +204,7 @@ void Transmission::end_payload() {
     work.run(program_);
   } else if (taken_.command == Command::block_status && taken_.has(command_flags::payload_length)) {
     begin_status_of_contexts();
-  } else if (!await(taken_)) {
+  } else if (!wait_for_disk(taken_)) {
     step(occupy(taken_));
   }
   contexts_.clear();

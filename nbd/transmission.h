@@ -1,6 +1,7 @@
 #pragma once
-// The requests of a client that has agreed upon an export. What needs to wait for nothing is done and replied to as
-// soon as it has come. Each of the others is a small session of its own, so they end in any order.
+// The requests of a client that has agreed upon an export. What needs to wait for nothing is done as soon as it has
+// come; short reads that miss wait for the disk, and durable writes for a flush that they share. Each of the others is
+// a small session of its own. So they end in any order.
 
 #include <cstdint>
 #include <functional>
@@ -25,17 +26,18 @@ class Transmission final : private vm::TransferBudget::Waiter {
   static constexpr std::size_t most_requests = 128;
   static constexpr std::uint64_t most_bytes = 64 << 20;  ///< of payloads and results; one request may pass it
   /// What requests that are under way take of memory without asking for it, of one client; what goes beyond is asked of
-  /// the transfers' budget, request by request. Each counts its bytes, and the session that it needs.
+  /// the transfers' budget, request by request. Each counts its bytes, and the session that it may need.
   static constexpr std::uint64_t free_bytes = 384 << 10;
   static constexpr std::uint64_t session_bytes = 48 << 10;
+  static constexpr std::uint64_t waiting_read_bytes = 512;  ///< of one that waits for the disk without a session
   /// Sessions that wait for their next request, at most.
   static constexpr std::size_t most_free_works = 16;
   /// When so many bytes of replies wait, or have been moved by requests that were done at once, nothing more is taken
   /// before the replies are sent: they are worth a system call, and the client has something to do meanwhile.
   static constexpr std::size_t worthwhile = 32 << 10;
 
-  /// Replies go to `output`. `changed` is called, while the machine runs or memory is given back, whenever `proceed` is
-  /// to be.
+  /// Replies go to `output`. `changed` is called, while the machine or its loop runs, memory is given back, or replies
+  /// are sent, whenever `proceed` is to be.
   Transmission(vm::Machine& machine, Agreement agreement, vm::TransferBudget& transfers, Statistics& statistics,
                vm::ByteQueue& output, std::function<void()> changed);
   ~Transmission();
@@ -57,9 +59,6 @@ class Transmission final : private vm::TransferBudget::Waiter {
   }
   /// Replies to what has ended, as long as what is to be sent leaves room for it.
   void proceed();
-  /// `proceed` has more to reply to, once the output has been sent.
-  [[nodiscard]] bool is_behind() const { return !finished_.empty() || !arrived_.empty(); }
-
   /// What is to be sent next. A long answer is sent from where the machine has put it, and the rest behind it.
   [[nodiscard]] std::span<const std::uint8_t> output() const;
   void sent(std::size_t size);
@@ -81,9 +80,9 @@ class Transmission final : private vm::TransferBudget::Waiter {
   [[nodiscard]] bool has_ended() const { return has_ended_; }
 
  private:
-  struct Held;
+  struct UnderWay;
   class Work;
-  class Awaited;
+  class WaitingRead;
   using Bytes = std::span<const std::uint8_t>;
 
   [[nodiscard]] bool is_filling() const { return filling_ != nullptr; }
@@ -102,20 +101,22 @@ class Transmission final : private vm::TransferBudget::Waiter {
   void gather(const Request& request);
   void end_payload();
   void begin_status_of_contexts();
-  void hold(Held& held, const Request& request);
-  void let_go(Held& held);
+  void charge(UnderWay& one, const Request& request);
+  void settle(UnderWay& one);
   Work& spare_work();
   Work& occupy(const Request& request);
   void step(Work& work);
   void proceed(Work& work, std::uint64_t now_ns);
   void release(Work& work);
-  bool await(const Request& request);
-  void proceed(Awaited& read, std::uint64_t now_ns);
+  bool fetch(WaitingRead& read, const Request& request);
+  bool wait_for_disk(const Request& request);
+  void proceed(WaitingRead& read, std::uint64_t now_ns);
+  [[nodiscard]] bool has_more_replies() const { return !finished_.empty() || !arrived_reads_.empty(); }
   [[nodiscard]] bool may_reply() const { return lent_ == nullptr && output_.size() < worthwhile; }
 
   void note_at_once(const Request& request);
   void measure_at_once();
-  void measure(const Held& held, const Request& request, std::uint64_t now_ns);
+  void measure(const UnderWay& one, const Request& request, std::uint64_t now_ns);
   void reply(Work& work, Bytes answers);
   void reply_outcome(const Request& request, Bytes answers);
   void reply_success(const Request& request);
@@ -141,12 +142,12 @@ class Transmission final : private vm::TransferBudget::Waiter {
   std::uint64_t free_used_ = 0;             ///< of free_bytes
   std::uint64_t output_free_used_ = 0;      ///< of that: what output_claim_ is for those that were given more
   std::vector<std::unique_ptr<Work>> works_;
-  std::vector<Work*> free_;
+  std::vector<Work*> free_works_;
   std::vector<Work*> finished_;
-  std::vector<std::unique_ptr<Awaited>> awaited_;
-  std::vector<Awaited*> free_awaited_;
-  std::vector<Awaited*> arrived_;  ///< what they have missed is in memory, or never will be
-  Work* lent_ = nullptr;           ///< its answer is being sent, behind `output_`
+  std::vector<std::unique_ptr<WaitingRead>> reads_;
+  std::vector<WaitingRead*> free_reads_;
+  std::vector<WaitingRead*> arrived_reads_;  ///< what they have missed is in memory, or never will be
+  Work* lent_ = nullptr;                     ///< its answer is being sent, behind `output_`
   std::size_t lent_left_ = 0;
   std::uint64_t moved_ = 0;  ///< bytes of requests that were done at once, since replies were sent last
   std::size_t busy_ = 0;

@@ -6,25 +6,12 @@
 #include <utility>
 
 #include "io/clock.h"
-#include "isa/answer.h"
 #include "isa/limits.h"
 
 namespace chimera::nbd {
 namespace {
 
 using Bytes = std::span<const std::uint8_t>;
-
-/// The first failure among answers without results, or the last answer.
-Answer overall(Bytes answers) {
-  Answer answer;
-  Instruction instruction;
-  instruction.operation = Operation::flush_device;
-  while (!answers.empty() && answer.ok()) {
-    const ParsedAnswer parsed = parse_answer(instruction, answers, answer);
-    answers = answers.subspan(static_cast<std::size_t>(parsed.size));
-  }
-  return answer;
-}
 
 /// Bytes that the request holds in memory while it is under way.
 std::uint64_t moved_bytes(const Request& request) {
@@ -74,52 +61,53 @@ void Transmission::settle_output() {
 bool Transmission::holds_transfer() const {
   return claim_.is_held() || output_claim_.is_held() ||
          std::ranges::any_of(works_, [](const auto& work) { return work->claim.is_held(); }) ||
-         std::ranges::any_of(awaited_, [](const auto& read) { return read->claim.is_held(); });
+         std::ranges::any_of(reads_, [](const auto& read) { return read->claim.is_held(); });
 }
 
 // What is under way.
 
-void Transmission::hold(Held& held, const Request& request) {
-  held.request = request;
-  held.began_ns = arrived_ns_;
-  held.free_used = claim_.is_held() ? 0 : memory_of(request);
-  held.claim.add(std::move(claim_));
-  free_used_ += held.free_used;
+void Transmission::charge(UnderWay& one, const Request& request) {
+  one.request = request;
+  one.began_ns = arrived_ns_;
+  one.free_used = claim_.is_held() ? 0 : memory_of(request);
+  one.claim.add(std::move(claim_));
+  free_used_ += one.free_used;
   ++busy_;
   busy_bytes_ += moved_bytes(request);
 }
 
 /// Its reply is in the output.
-void Transmission::let_go(Held& held) {
+void Transmission::settle(UnderWay& one) {
   --busy_;
-  busy_bytes_ -= moved_bytes(held.request);
-  output_claim_.add(std::move(held.claim));
-  output_free_used_ += held.free_used;
+  busy_bytes_ -= moved_bytes(one.request);
+  output_claim_.add(std::move(one.claim));
+  output_free_used_ += one.free_used;
   settle_output();
 }
 
 Transmission::Work& Transmission::spare_work() {
-  if (free_.empty()) {
+  if (free_works_.empty()) {
     works_.push_back(std::make_unique<Work>(*this));
-    free_.push_back(works_.back().get());
+    free_works_.push_back(works_.back().get());
   }
-  Work& work = *free_.back();
-  free_.pop_back();
+  Work& work = *free_works_.back();
+  free_works_.pop_back();
   work.done = work.covered = 0;
   return work;
 }
 
 Transmission::Work& Transmission::occupy(const Request& request) {
   Work& work = spare_work();
-  hold(work, request);
+  charge(work, request);
   return work;
 }
 
 void Transmission::release(Work& work) {
-  busy_ -= std::max<std::size_t>(work.gathered.size(), 1) - 1;
+  // One of them is counted as the flush itself.
+  if (!work.gathered.empty()) busy_ -= work.gathered.size() - 1;
   work.gathered.clear();
-  let_go(work);
-  if (free_.size() < most_free_works) return free_.push_back(&work);
+  settle(work);
+  if (free_works_.size() < most_free_works) return free_works_.push_back(&work);
   std::erase_if(works_, [&work](const auto& one) { return one.get() == &work; });
 }
 
@@ -130,50 +118,54 @@ void Transmission::step(Work& work) {
 }
 
 void Transmission::proceed() {
-  if (!is_behind()) return;
+  if (!has_more_replies()) return;
   const std::uint64_t now_ns = io::monotonic_ns();
   // While the client takes its time others may need the memory.
-  for (Awaited* const read : arrived_) read->end();
-  std::size_t count = 0;
-  while (may_reply() && count < arrived_.size()) proceed(*arrived_[count++], now_ns);
-  arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(count));
-  count = 0;
-  while (may_reply() && count < finished_.size()) proceed(*finished_[count++], now_ns);
-  finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (WaitingRead* const read : arrived_reads_) read->end();
+  // In turns: neither kind shall wait until there are no more of the other.
+  std::size_t reads = 0;
+  std::size_t works = 0;
+  while (may_reply() && (reads < arrived_reads_.size() || works < finished_.size())) {
+    if (works < finished_.size()) proceed(*finished_[works++], now_ns);
+    if (may_reply() && reads < arrived_reads_.size()) proceed(*arrived_reads_[reads++], now_ns);
+  }
+  arrived_reads_.erase(arrived_reads_.begin(), arrived_reads_.begin() + static_cast<std::ptrdiff_t>(reads));
+  finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(works));
 }
 
-/// True if the request is a short read, and what it misses is on its way into memory.
-bool Transmission::await(const Request& request) {
+/// What the read has missed is on its way into memory.
+bool Transmission::fetch(WaitingRead& read, const Request& request) {
+  return at_once_->fetch(agreement_.target.device, request.offset, request.length, read);
+}
+
+/// True if the request is a short read, which waits now for what it misses.
+bool Transmission::wait_for_disk(const Request& request) {
   if (request.command != Command::read || request.length > longest_short) return false;
-  if (free_awaited_.empty()) {
-    awaited_.push_back(std::make_unique<Awaited>(*this));
-    free_awaited_.push_back(awaited_.back().get());
+  if (free_reads_.empty()) {
+    reads_.push_back(std::make_unique<WaitingRead>(*this));
+    free_reads_.push_back(reads_.back().get());
   }
-  Awaited& read = *free_awaited_.back();
-  if (!at_once_->fetch(agreement_.target.device, request.offset, request.length, read)) return false;
-  free_awaited_.pop_back();
-  hold(read, request);
+  WaitingRead& read = *free_reads_.back();
+  if (!fetch(read, request)) return false;
+  free_reads_.pop_back();
+  charge(read, request);
   read.tries = 0;
   return true;
 }
 
 /// A map that was missing comes before its blocks. What has been pushed out again, or cannot be had at all, is left to
 /// a session.
-void Transmission::proceed(Awaited& read, std::uint64_t now_ns) {
+void Transmission::proceed(WaitingRead& read, std::uint64_t now_ns) {
   constexpr unsigned most_tries = 8;
-  const bool is_there = reply_from_memory(read.request);
-  if (is_there) measure(read, read.request, now_ns);
-  const Export& target = agreement_.target;
-  const bool goes_on = !is_there && !read.has_failed() && ++read.tries < most_tries &&
-                       at_once_->fetch(target.device, read.request.offset, read.request.length, read);
-  if (goes_on) return;
-  free_awaited_.push_back(&read);
-  if (is_there) return let_go(read);
+  if (reply_from_memory(read.request)) {
+    measure(read, read.request, now_ns);
+    free_reads_.push_back(&read);
+    return settle(read);
+  }
+  if (!read.has_failed() && ++read.tries < most_tries && fetch(read, read.request)) return;
+  free_reads_.push_back(&read);
   Work& work = spare_work();
-  work.request = read.request;
-  work.began_ns = read.began_ns;
-  work.free_used = read.free_used;
-  work.claim.add(std::move(read.claim));
+  work.take_over(read);
   step(work);
 }
 
@@ -185,7 +177,9 @@ void Transmission::sent(std::size_t size) {
   moved_ = 0;
   if (!output_.empty() || lent_ == nullptr) {
     output_.drop(size);
-    return settle_output();
+    settle_output();
+    if (output_.empty() && has_more_replies()) changed_();
+    return;
   }
   lent_left_ -= size;
   if (lent_left_ > 0) return;
@@ -195,8 +189,8 @@ void Transmission::sent(std::size_t size) {
   proceed();
 }
 
-void Transmission::measure(const Held& held, const Request& request, std::uint64_t now_ns) {
-  statistics_.durations[Statistics::group_of(std::to_underlying(request.command))].add(now_ns - held.began_ns);
+void Transmission::measure(const UnderWay& one, const Request& request, std::uint64_t now_ns) {
+  statistics_.durations[Statistics::group_of(std::to_underlying(request.command))].add(now_ns - one.began_ns);
 }
 
 void Transmission::proceed(Work& work, std::uint64_t now_ns) {
@@ -218,35 +212,6 @@ void Transmission::proceed(Work& work, std::uint64_t now_ns) {
   if (lent_ == &work) return;
   work.take();
   release(work);
-}
-
-// Replies.
-
-void Transmission::reply(Work& work, Bytes answers) {
-  const Request& request = work.request;
-  const auto command = std::to_underlying(request.command);
-  if (request.command == Command::read && answers[0] == 0) {
-    statistics_.count_bytes(command, request.length);
-    return reply_data(work, answers.subspan(1));
-  }
-  if (request.command == Command::block_status && answers[0] == 0) return reply_status(request, answers);
-  // What a step of a cache request has read is not looked at.
-  reply_outcome(request, request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
-}
-
-/// Of answers without results.
-void Transmission::reply_outcome(const Request& request, Bytes answers) {
-  const Answer answer = overall(answers);
-  if (!answer.ok()) return reply_error(request, error_of(answer.status, request), answer.message);
-  statistics_.count_bytes(std::to_underlying(request.command), request.length);
-  reply_success(request);
-}
-
-void Transmission::reply_data(Work& work, Bytes data) {
-  put_data_head(work.request, data.size());
-  if (data.size() < worthwhile) return output_.append(data);
-  lent_ = &work;
-  lent_left_ = data.size();
 }
 
 }  // namespace chimera::nbd

@@ -2,6 +2,7 @@
 // The requests of a transmission that have come and are not over. For the files of Transmission only.
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "nbd/errand.h"
@@ -11,23 +12,30 @@
 namespace chimera::nbd {
 
 /// A request that is under way, and what it takes of memory meanwhile.
-struct Transmission::Held {
+struct Transmission::UnderWay {
   Request request;
   vm::TransferBudget::Claim claim;
   std::uint64_t free_used = 0;  ///< of free_bytes, if there is no claim
   std::uint64_t began_ns = 0;   ///< when all of the request had come
+
+  void take_over(UnderWay& other) {
+    request = other.request;
+    claim.add(std::move(other.claim));
+    free_used = other.free_used;
+    began_ns = other.began_ns;
+  }
 };
 
-/// A short read that has missed what is being brought into memory for it. It needs no session.
-class Transmission::Awaited final : public vm::Fetch, public Held {
+/// A short read that waits for what it has missed. It needs no session.
+class Transmission::WaitingRead final : public vm::Fetch, public UnderWay {
  public:
-  explicit Awaited(Transmission& transmission) : transmission_(transmission) {}
+  explicit WaitingRead(Transmission& transmission) : transmission_(transmission) {}
 
   unsigned tries = 0;
 
  private:
   void arrived() override {
-    transmission_.arrived_.push_back(this);
+    transmission_.arrived_reads_.push_back(this);
     transmission_.changed_();
   }
 
@@ -35,7 +43,7 @@ class Transmission::Awaited final : public vm::Fetch, public Held {
 };
 
 /// A session, and the request that it carries out now.
-class Transmission::Work final : public Errand, public Held {
+class Transmission::Work final : public Errand, public UnderWay {
  public:
   explicit Work(Transmission& transmission) : Errand(transmission.machine_), transmission_(transmission) {}
 

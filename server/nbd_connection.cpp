@@ -54,8 +54,6 @@ void NbdConnection::advance(bool is_machine_busy) {
   if (is_closing_) return;
   // Others have their turn, and nothing may be received into what is gone through.
   if (is_more_taken) return host_.connection_changed(*this);
-  // The loop looks meanwhile for what the client sends on the replies that it has.
-  if (conversation_->is_behind() && conversation_->output().empty()) host_.connection_changed(*this);
   const bool is_done = conversation_->has_ended() || (has_input_ended_ && conversation_->is_waiting_for_client());
   if (!is_done || !conversation_->output().empty()) return receive();
   lingers_ = !has_client_closed_;

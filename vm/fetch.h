@@ -23,21 +23,16 @@ class Fetch : private devices::Waiter {
   [[nodiscard]] bool has_failed() const { return has_failed_; }
 
  protected:
-  /// What was missing has come, or never will: it is worth trying again. Called from Loop::step, so it may only note
-  /// the fact.
+  /// What was missing has come, or never will: it is worth trying again. Called once for each fetch, from Loop::step,
+  /// so it may only note the fact.
   virtual void arrived() = 0;
 
  private:
   friend class StreamSession;
-  void wake() override {
-    has_waited_ = true;
-    has_failed_ = failed_address != 0;
-    arrived();
-  }
+  void wake() override;
 
-  MachineCore* core_ = nullptr;  ///< null: nothing is under way
+  MachineCore* core_ = nullptr;  ///< null: it holds nothing and waits for nothing
   std::uint64_t begun_ns_ = 0;
-  bool has_waited_ = false;
   bool has_failed_ = false;
 };
 

@@ -18,9 +18,8 @@
 
 namespace chimera::vm {
 
-class Machine;
-
 class Fetch;
+class Machine;
 
 /// One stream of instructions and its answers: registers, open devices, unread input, untaken answers.
 /// Made by Machine::connect; must go before its machine does. Going away closes its devices.
@@ -69,8 +68,8 @@ class Session {
   /// processor, side by side. Nothing else happens; any offset is fine.
   virtual void approach(const Uuid& device, std::span<const std::uint64_t> offsets) = 0;
   /// What a `read_at_once` of this range has missed is read from the disk; the fetch is told when it is worth trying
-  /// again, and may be begun again as it is where that misses something else (a map comes before its blocks). False:
-  /// nothing has happened, the session is to be fed.
+  /// again, and may be begun again, when it has ended, where that misses something else (a map comes before its
+  /// blocks). False: nothing has happened, the session is to be fed.
   [[nodiscard]] virtual bool fetch(const Uuid& device, std::uint64_t offset, std::uint64_t size, Fetch& fetch) = 0;
 
   /// Called (from the machine's run) when input has been consumed, answers have come or the session has become idle.

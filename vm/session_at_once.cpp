@@ -4,11 +4,8 @@
 #include <array>
 #include <cassert>
 #include <cstring>
-#include <utility>
 
-#include "io/clock.h"
 #include "isa/limits.h"
-#include "vm/fetch.h"
 #include "vm/session.h"
 
 namespace chimera::vm {
@@ -51,27 +48,6 @@ bool StreamSession::read_at_once(const Uuid& uuid, std::uint64_t offset, std::sp
   ++core_.statistics().instructions_of(Operation::read_bytes);
   ++core_.statistics().short_reads;
   return true;
-}
-
-/// Of the pool only: what waits for files is theirs to know.
-bool StreamSession::fetch(const Uuid& uuid, std::uint64_t offset, std::uint64_t size, Fetch& fetch) {
-  if (!may_run_at_once()) return false;
-  const Handle* const handle = dispatcher_.reach_at_once(uuid);
-  if (handle == nullptr || handle->device->kind() != devices::Kind::pool) return false;
-  const std::uint64_t length = handle->device->length();
-  if (offset > length || size > length - offset) return false;
-  fetch.has_failed_ = false;
-  if (std::exchange(fetch.core_, &core_) == nullptr) fetch.begun_ns_ = io::monotonic_ns();
-  if (handle->device->fetch(fetch, devices::Plane::data, offset, size).waits()) return true;
-  fetch.end();
-  return false;
-}
-
-void Fetch::end() {
-  if (core_ == nullptr) return;
-  if (std::exchange(has_waited_, false)) core_->statistics().waiting_others.add(io::monotonic_ns() - begun_ns_);
-  std::exchange(core_, nullptr)->store().release(*this);
-  message.clear();
 }
 
 bool StreamSession::write_at_once(const Uuid& uuid, std::uint64_t offset, std::span<const std::uint8_t> bytes) {

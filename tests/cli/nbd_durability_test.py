@@ -81,6 +81,23 @@ class Killed(StoreTest):
         self.kill_and_restart()
         self.assert_blocks([numbers[reply.cookie] for reply in answered])
 
+    def test_many_short_reads_of_what_lies_on_the_disk_alone(self):
+        """Their replies are more than leaves at a time, and nothing but reading them makes the server go on."""
+        client = self.attached("disk")
+        for number in range(1, 400):
+            client.request(nbd.WRITE, number * 4096, payload=block(number))
+        self.assertEqual({client.reply().error for _ in range(399)}, {0})
+        self.assertEqual(client.error(nbd.FLUSH), 0)
+        for kind in ({"structured": False}, {}, {"extended": True}):
+            self.kill_and_restart()
+            client = self.attached("disk", **kind)
+            asked = {client.request(nbd.READ, number * 4096 + 8, 3 * 4096): number for number in range(1, 100)}
+            for _ in range(len(asked)):
+                reply = client.reply()
+                number = asked.pop(reply.cookie)
+                expected = b"".join(block(number + n) for n in range(4))[8:8 + 3 * 4096]
+                self.assertEqual(reply.data, expected, number)
+
     def test_what_a_created_export_was_given_is_there(self):
         self.server.stop()
         self.start(["--nbd-create", "1M"])

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <set>
@@ -47,8 +48,10 @@ io::DiskImage filled_image() {
 
 /// A client of a store that has just been opened: nothing of it lies in memory.
 struct DiskRig {
-  explicit DiskRig(std::uint64_t seed) : rig(filled_image(), seed) {
-    conversation = std::make_unique<Conversation>(*rig.machine, Options{}, transfers, statistics, [] {});
+  explicit DiskRig(std::uint64_t seed, std::uint64_t cache_bytes = limits::smallest_cache)
+      : rig(filled_image(), seed, cache_bytes) {
+    conversation =
+        std::make_unique<Conversation>(*rig.machine, Options{}, transfers, statistics, [this] { is_changed = true; });
     say(client_flags() + option_on(Option::go, "disk"));
     settle();
     REQUIRE_FALSE(conversation->is_negotiating());
@@ -71,20 +74,25 @@ struct DiskRig {
   /// One turn, as a server has it.
   void turn() {
     rig.machine->run_ready();
-    conversation->proceed();
+    if (std::exchange(is_changed, false)) conversation->proceed();
     take_output();
     say({});
     rig.loop.step(0);
   }
   void settle() {
+    unsigned turns = 0;
     do {
       turn();
-    } while (rig.machine->has_ready() || rig.loop.pending() > 0 || conversation->is_behind() ||
+      REQUIRE_LT(++turns, 100'000);
+    } while (rig.machine->has_ready() || rig.loop.pending() > 0 || is_changed ||
              !(conversation->is_negotiating() || conversation->is_idle()));
   }
-  [[nodiscard]] std::uint64_t sessions() const {
+  [[nodiscard]] std::uint64_t measured(std::string_view name, std::string_view label = {}) const {
     for (const vm::Measurement& one : rig.machine->measure()) {
-      if (one.name == "sessions") return one.samples.front().value;
+      if (one.name != name) continue;
+      for (const vm::Measurement::Sample& sample : one.samples) {
+        if (sample.label_value == label) return sample.value;
+      }
     }
     return 0;
   }
@@ -116,6 +124,7 @@ struct DiskRig {
   vm::TransferBudget transfers{limits::smallest_transfer_memory};
   Statistics statistics;
   Bytes unread, received;
+  bool is_changed = true;
   std::unique_ptr<Conversation> conversation;
 };
 
@@ -132,7 +141,7 @@ Bytes write_of(std::uint64_t block, std::uint64_t version, std::uint64_t number,
 /// has been told.
 class Model {
  public:
-  explicit Model(std::uint64_t seed) : random_(seed), rig_(seed) {
+  Model(std::uint64_t seed, std::uint64_t cache_bytes) : random_(seed), rig_(seed, cache_bytes) {
     for (std::uint64_t block = 0; block < blocks; ++block) durable_[block] = written_[block] = 1;
   }
 
@@ -156,7 +165,7 @@ class Model {
     std::uint64_t offset = 0;
     std::uint64_t version = 0;
     bool is_durable = false;
-    std::map<std::uint64_t, std::uint64_t> covered;  ///< of a flush: what had been answered before
+    std::map<std::uint64_t, std::uint64_t> covered;  ///< of what shall be durable: what had been answered before
   };
 
   void ask() {
@@ -177,6 +186,7 @@ class Model {
     } else if (kind < 95) {
       if (writing_.contains(block) || reading_[block] > 0) return;
       one = {.command = Command::write, .block = block, .version = ++last_version_, .is_durable = kind < 75};
+      if (one.is_durable) one.covered = written_;
       writing_.insert(block);
       rig_.say(write_of(block, one.version, number, one.is_durable));
     } else {
@@ -214,9 +224,9 @@ class Model {
         if (one.is_durable) durable_[one.block] = one.version;
         durable_writes_ += one.is_durable ? 1 : 0;
         break;
-      default:
-        for (const auto& [block, version] : one.covered) durable_[block] = std::max(durable_[block], version);
+      default: break;
     }
+    for (const auto& [block, version] : one.covered) durable_[block] = std::max(durable_[block], version);
   }
 
   /// Whatever a crash leaves at this moment, what was answered as durable is in it, or something later.
@@ -243,17 +253,23 @@ class Model {
 };
 
 TEST_CASE("reads are of what has been answered as written, and what is answered as durable outlives every crash") {
-  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-    CAPTURE(seed);
-    Model(seed).run();
+  // With the smaller cache blocks are pushed out while they are waited for, and there is not memory for all who wait.
+  for (const std::uint64_t cache_bytes : {limits::smallest_cache, std::uint64_t{64} * block_size}) {
+    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+      CAPTURE(cache_bytes);
+      CAPTURE(seed);
+      Model(seed, cache_bytes).run();
+    }
   }
 }
 
 TEST_CASE("short reads that miss and durable writes that come together take no session each") {
   DiskRig rig(1);
-  std::uint64_t before = rig.sessions();
+  std::uint64_t before = rig.measured("sessions");
+  std::uint64_t flushes = rig.measured("instructions_total", "flush device");
   Bytes requests;
   for (std::uint64_t n = 0; n < 60; ++n) requests = std::move(requests) + read_of(n * 10 * block_size, block_size, n);
+  std::uint64_t shared = 0;
   SUBCASE("reads") {}
   SUBCASE("writes") {
     requests.clear();
@@ -262,14 +278,17 @@ TEST_CASE("short reads that miss and durable writes that come together take no s
     rig.say(requests);
     rig.settle();
     CHECK_EQ(rig.take_replies().size(), 60);
-    before = rig.sessions();
+    before = rig.measured("sessions");
+    flushes = rig.measured("instructions_total", "flush device");
+    shared = 1;
   }
   rig.say(requests);
   CHECK_FALSE(rig.conversation->is_waiting_for_client());
   CHECK(rig.conversation->output().empty());
-  CHECK_LE(rig.sessions(), before + 1);
+  CHECK_LE(rig.measured("sessions"), before + 1);
   rig.settle();
   CHECK_EQ(rig.take_replies().size(), 60);
+  CHECK_EQ(rig.measured("instructions_total", "flush device"), flushes + shared);
 }
 
 TEST_CASE("what has come for a client that takes no replies holds no memory of the cache") {
@@ -284,7 +303,7 @@ TEST_CASE("what has come for a client that takes no replies holds no memory of t
   CHECK_LT(evictable(), before);
   while (rig.rig.loop.pending() > 0) rig.rig.loop.step(0);
   rig.conversation->proceed();
-  CHECK(rig.conversation->is_behind());
+  CHECK_FALSE(rig.conversation->output().empty());
   CHECK_EQ(evictable(), before);
   rig.settle();
   CHECK_EQ(rig.take_replies().size(), 40);
@@ -312,7 +331,32 @@ TEST_CASE("a block that cannot be read fails those who read it, and nobody else"
   rig.rig.disk.clear_faults();
   for (std::uint64_t n = 0; n < 40; ++n) rig.say(read_of(n * 15 * block_size, 100, n));
   rig.settle();
-  for (const DiskRig::Reply& reply : rig.take_replies()) CHECK_EQ(reply.error, Error::none);
+  const auto replies = rig.take_replies();
+  CHECK_EQ(replies.size(), 40);
+  for (const DiskRig::Reply& reply : replies) CHECK_EQ(reply.error, Error::none);
+}
+
+TEST_CASE("a flush is replied to although reads end faster than their replies leave") {
+  DiskRig rig(1);
+  Bytes requests;
+  for (std::uint64_t block = 0; block < 590; ++block) {
+    if (block == 200) requests = std::move(requests) + request(Command::flush, 0, 0, 1);
+    requests = std::move(requests) + read_of(block * block_size, block_size, 2);
+  }
+  rig.say(requests);
+  std::size_t before = 0, behind = 0;
+  while (before + behind < 591) {
+    rig.turn();
+    while (rig.rig.loop.pending() > 0) rig.rig.loop.step(0);
+    for (const DiskRig::Reply& reply : rig.take_replies()) {
+      REQUIRE_EQ(reply.error, Error::none);
+      if (reply.cookie == 1) before = std::exchange(behind, 0);
+      ++behind;
+    }
+  }
+  // As many as may be under way beside it, and some that the client had to wait for.
+  CHECK_GT(before, 0);
+  CHECK_GT(behind, 591 - 200 - 2 * Transmission::most_requests);
 }
 
 TEST_CASE("durable writes whose flush fails are all told so") {
@@ -343,12 +387,18 @@ TEST_CASE("a device may be deleted by force, and the client go, while reads wait
       CHECK(deleted.front().ok());
       if (client_goes) {
         rig.rig.settle();
+        const auto& cache = rig.rig.pool().blocks().cache();
+        CHECK_EQ(cache.evictable_count(), cache.frame_count() - cache.dirty_count());
         continue;
       }
       rig.settle();
       const auto replies = rig.take_replies();
       CHECK_EQ(replies.size(), 40);
-      for (const DiskRig::Reply& reply : replies) CHECK((reply.error == Error::none || reply.error == Error::io));
+      for (const DiskRig::Reply& reply : replies) {
+        if (reply.error == Error::io) continue;
+        REQUIRE_EQ(reply.error, Error::none);
+        CHECK(reply.data == block_bytes((reply.cookie & 0xFFFF'FFFF) * 15, 1));
+      }
     }
   }
 }

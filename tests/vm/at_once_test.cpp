@@ -7,6 +7,7 @@
 
 #include "tests/devices/pool_rig.h"
 #include "tests/vm/conversation.h"
+#include "vm/fetch.h"
 
 namespace chimera::vm::testing {
 namespace {
@@ -227,6 +228,60 @@ TEST_CASE("nothing is done at once while a transaction that has lost too often r
   CHECK(desk.one.session().idle());
   CHECK_EQ(replies_to(program.bytes(), desk.one.session().answers()).back().status, Status::ok);
   CHECK(desk.two.session().write_at_once(uuid, 5, bytes("x")));
+}
+
+class CountedFetch final : public Fetch {
+ public:
+  unsigned arrivals = 0;
+
+ private:
+  void arrived() override { ++arrivals; }
+};
+
+TEST_CASE("what a read has missed is fetched, and told once when it is there") {
+  PoolRig rig;
+  const Uuid device = rig.create("d", "size=2M");
+  rig.run_well(Program().write_bytes(device, 100 * block_size, pattern(1, 2 * block_size)));
+  rig.checkpoint();
+  rig.reopen();
+  std::unique_ptr<Session> quick = rig.machine->connect();
+  std::vector<std::uint8_t> out(block_size);
+  const std::uint64_t offset = 100 * block_size + 10;
+  CountedFetch fetch;
+  unsigned fetches = 0;
+  while (!quick->read_at_once(device, offset, out)) {
+    REQUIRE_LE(++fetches, 2);  // of the map, and of the blocks
+    REQUIRE(quick->fetch(device, offset, out.size(), fetch));
+    CHECK_EQ(fetch.arrivals, fetches - 1);
+    while (rig.loop.pending() > 0) rig.loop.step(0);
+    CHECK_EQ(fetch.arrivals, fetches);
+    CHECK_FALSE(fetch.has_failed());
+    fetch.end();
+  }
+  CHECK_EQ(fetches, 2);
+  CHECK(out == part(pattern(1, 2 * block_size), 10, block_size));
+}
+
+TEST_CASE("what is for an instruction to say is not fetched") {
+  PoolRig rig;
+  const Uuid device = rig.create("d", "size=2M");
+  const Uuid memory = rig.create("m", "kind=memory,size=2M");
+  rig.run_well(Program().write_bytes(device, 0, pattern(1, block_size)));
+  rig.checkpoint();
+  rig.reopen();
+  const auto is_fetched = [&](const Uuid& uuid, std::uint64_t offset, std::uint64_t size) {
+    CountedFetch fetch;
+    return rig.machine->connect()->fetch(uuid, offset, size, fetch);
+  };
+  CHECK(is_fetched(device, 0, block_size));
+  CHECK_FALSE(is_fetched(device, (2 << 20) - 10, 11));
+  CHECK_FALSE(is_fetched(device, 2 << 20, 1));
+  CHECK_FALSE(is_fetched(device, ~std::uint64_t{0}, 2));
+  CHECK_FALSE(is_fetched(memory, 0, 1));
+  CHECK_FALSE(is_fetched(devices::testing::numbered(9), 0, 1));
+  rig.machine->shut_down();
+  CHECK_FALSE(is_fetched(device, 0, block_size));
+  rig.settle();
 }
 
 }  // namespace
