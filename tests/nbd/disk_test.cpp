@@ -51,7 +51,7 @@ struct DiskRig {
   explicit DiskRig(std::uint64_t seed, std::uint64_t cache_bytes = limits::smallest_cache)
       : rig(filled_image(), seed, cache_bytes) {
     conversation =
-        std::make_unique<Conversation>(*rig.machine, Options{}, transfers, statistics, [this] { is_changed = true; });
+        std::make_unique<Conversation>(*rig.machine, options, transfers, statistics, [this] { is_changed = true; });
     say(client_flags() + option_on(Option::go, "disk"));
     settle();
     REQUIRE_FALSE(conversation->is_negotiating());
@@ -121,6 +121,7 @@ struct DiskRig {
   }
 
   PoolRig rig;
+  Options options;
   vm::TransferBudget transfers{limits::smallest_transfer_memory};
   Statistics statistics;
   Bytes unread, received;
