@@ -116,11 +116,14 @@ class Side:
             tried[name] = {server.settings: rate for server, rate in rates.items()}
         return best, tried
 
+    def disk_alone(self, row):
+        self.arrange(row)
+        return nbd_clients.disk_alone(row, self.file.path, self.span, self.sizes.seconds)
+
     def measure(self, ours, row, samples):
         """One result for each client."""
         peers, tried = self.best_settings(row)
-        self.arrange(row)
-        disk = nbd_clients.disk_alone(row, self.file.path, self.span, self.sizes.seconds)
+        disk = self.disk_alone(row) if row.waits_for_disk else None
         with contextlib.ExitStack() as stack:
             servers = [*(stack.enter_context(peer) for peer in peers), ours]
             for client in self.clients:

@@ -29,14 +29,12 @@ def take(server, client, row, span, seconds, seed):
 
 def disk_alone(row, path, span, seconds):
     """Operations a second of the disk with no server in front of it: fio straight on the peers' file, past the page
-    cache. Durable writes that are under way together are one write, as if nothing had to be received or replied to.
-    None where the row does not wait for the disk."""
-    together = row.depth if row.is_durable else row.flush_every
-    if row.is_hot and not together:
-        return None
-    engine = {"ioengine": "psync", "sync": "dsync"} if together else {"ioengine": "io_uring", "iodepth": row.depth}
-    told = run_fio(row, span, seconds, filename=path, direct=1, bs=row.block * max(together, 1), **engine)
-    return told[row.way]["iops"] * max(together, 1)
+    cache. Writes that are durable together are one write, as if nothing had to be received or replied to."""
+    at_once = max(row.durable_together, 1)
+    engine = ({"ioengine": "psync", "sync": "dsync"} if row.durable_together
+              else {"ioengine": "io_uring", "iodepth": row.depth})
+    told = run_fio(row, span, seconds, filename=path, direct=1, bs=row.block * at_once, **engine)
+    return told[row.way]["iops"] * at_once
 
 
 def run_fio(row, span, seconds, **options):

@@ -35,7 +35,7 @@ class NbdResult:
         self.settings = settings
         self.tried = tried
         self.resident_share = resident_share
-        self.disk = disk  # operations a second of the disk alone, or None
+        self.disk = disk  # operations a second of the disk alone; None where the row does not wait for it
         self.peers = [name for name in PEERS if name in self.servers]
         self.better = max(self.peers, key=self.rate)
         self.ratio = self.rate(OURS) / self.rate(self.better)
@@ -132,6 +132,7 @@ def table(results):
 
 def notes(results):
     lines = ["DISK: the disk alone, no server in front of it; of rows that flush or are durable, all writes as one.",
+             "Other writes it carries out one by one and in place, where a server may gather them.",
              "RATIO: ours / the better peer. p50, p99: us, of an operation; of a flush where the row flushes.",
              "cpu: us of the server's processors for an operation. busy: processors of our server, and of its client."]
     hot = [result for result in results if result.row.is_hot]

@@ -20,6 +20,15 @@ class NbdRow:
     is_direct: bool = False  # peers only with settings that pass the page cache by
 
     @property
+    def durable_together(self):
+        """Writes that one flush is for, or that are under way, each durable; 0 where none is."""
+        return self.depth if self.is_durable else self.flush_every
+
+    @property
+    def waits_for_disk(self):
+        return not self.is_hot or self.durable_together > 0
+
+    @property
     def unit(self):
         return "k/s" if self.block < M else "MB/s"
 

@@ -20,8 +20,8 @@ namespace chimera::nbd {
 class Conversation {
  public:
   /// `machine`, `options`, `transfers`, which large requests are asked of, and `statistics`, where requests are
-  /// counted, must outlive it. `changed` is called, while the machine runs or memory is given back, whenever `proceed`
-  /// is to be called before the machine runs next.
+  /// counted, must outlive it. `changed` is called, while the machine or its loop runs, memory is given back or
+  /// replies are sent, whenever `proceed` is to be called before the machine runs next.
   Conversation(vm::Machine& machine, const Options& options, vm::TransferBudget& transfers, Statistics& statistics,
                std::function<void()> changed);
 

@@ -59,6 +59,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   }
   /// Replies to what has ended, as long as what is to be sent leaves room for it.
   void proceed();
+
   /// What is to be sent next. A long answer is sent from where the machine has put it, and the rest behind it.
   [[nodiscard]] std::span<const std::uint8_t> output() const;
   void sent(std::size_t size);
