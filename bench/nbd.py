@@ -45,7 +45,7 @@ def parse_arguments():
     parser.add_argument("rows", nargs="*", metavar="NAME", help="the rows to measure (all): " + ", ".join(NBD_BY_NAME))
     parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs, not how fast")
     parser.add_argument("--samples", type=int, metavar="N", help="of each server and client (3)")
-    parser.add_argument("--client", choices=["bare", "fio"], action="append", help="one of the two clients only")
+    parser.add_argument("--client", choices=["bare", "poll", "fio"], action="append", help="one of the clients only")
     parser.add_argument("--data", type=pathlib.Path, metavar="FOLDER", help="for up to 26 GiB (default: build/)")
     parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="where the SVG goes (default: build/)")
     parser.add_argument("--add", action="store_true", help="to the rows of the last run, which stay unless measured again")
@@ -103,14 +103,14 @@ class Side:
         self.arrange(row)
         return nbd_clients.take(server, client, row, self.span, seconds, seed)
 
-    def best_settings(self, row):
-        """Each peer with those of its settings that do best, and what all of them did."""
+    def best_settings(self, row, client):
+        """Each peer with those of its settings that do best by this client, and what all of them did."""
         best, tried = [], {}
         for name, settings in nbd_servers.peer_settings(row, self.file.path, self.sockets).items():
             rates = {}
             for server in settings:
                 with server:
-                    rates[server] = self.sample(server, self.bare, row, self.sizes.probe_seconds, 1).rate
+                    rates[server] = self.sample(server, client, row, self.sizes.probe_seconds, 1).rate
             winner = max(rates, key=rates.get)
             best.append(winner)
             tried[name] = {server.settings: rate for server, rate in rates.items()}
@@ -118,27 +118,27 @@ class Side:
 
     def disk_alone(self, row):
         self.arrange(row)
-        return nbd_clients.disk_alone(row, self.file.path, self.span, self.sizes.seconds)
+        rate = nbd_clients.disk_alone(row, self.file.path, self.span, self.sizes.seconds)
+        self.file.drop()  # in part it has: what is written past the page cache leaves it
+        return rate
 
     def measure(self, ours, row, samples):
         """One result for each client."""
-        peers, tried = self.best_settings(row)
         disk = self.disk_alone(row) if row.waits_for_disk else None
-        with contextlib.ExitStack() as stack:
-            servers = [*(stack.enter_context(peer) for peer in peers), ours]
-            for client in self.clients:
-                if row.is_durable and client.name == "fio":
-                    continue  # its engine has no such writes
+        for client in filter(lambda client: client.takes(row), self.clients):
+            # fio takes as long to start as such a look.
+            peers, tried = self.best_settings(row, self.bare if isinstance(client, nbd_clients.Fio) else client)
+            with contextlib.ExitStack() as stack:
+                servers = [*(stack.enter_context(peer) for peer in peers), ours]
                 taken = {server.name: [] for server in servers}
                 for number in range(samples):
                     # Its own, or a cold row would find in our cache what another has brought there.
                     seed = zlib.crc32(f"{row.name} {client.name} {number}".encode())
                     for server in servers:
-                        sample = self.sample(server, client, row, self.sizes.seconds, seed)
-                        taken[server.name].append(sample)
+                        taken[server.name].append(self.sample(server, client, row, self.sizes.seconds, seed))
                 share = self.file.resident_share() if self.is_hot else 0.0
                 settings = {server.name: server.settings for server in servers}
-                yield NbdResult(row, client.name, taken, settings, tried, share, disk)
+            yield NbdResult(row, client.name, taken, settings, tried, share, disk)
 
 
 def measure_rows(side, rows, samples, results):
@@ -174,7 +174,7 @@ def main():
     build = arguments.build.resolve()
     sizes = QUICK if arguments.quick else FULL
     chosen = [row for row in NBD_ROWS if not arguments.rows or row.name in arguments.rows]
-    clients = [nbd_clients.Bare(build), nbd_clients.Fio()]
+    clients = [nbd_clients.Bare(build), nbd_clients.Polling(build), nbd_clients.Fio()]
     if arguments.client:
         clients = [client for client in clients if client.name in arguments.client]
     if (load := machine()["load"]) > 0.5:

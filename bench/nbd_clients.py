@@ -1,5 +1,5 @@
-"""The two clients of each row: a bare one of our own that sends in batches, and fio with its nbd engine; and what the
-disk does with no server in front of it."""
+"""The clients: a bare one of our own that sends in batches, the same one never sleeping, and fio with its nbd engine; and
+what the disk does with no server in front of it."""
 
 import dataclasses
 import json
@@ -51,12 +51,16 @@ def run_fio(row, span, seconds, **options):
 
 class Bare:
     name = "bare"
+    polls = False
 
     def __init__(self, build):
         self.program = build / "bench" / "bench_nbd_load"
 
+    def takes(self, row):
+        return True
+
     def __call__(self, server, row, span, seconds, seed):
-        return self.load(server, row.way, row.order, row.block, row.depth, span, seconds, seed=seed,
+        return self.load(server, row.way, row.order, row.block, row.depth, span, seconds, seed=seed, poll=int(self.polls),
                          flush_every=row.flush_every, fua=int(row.is_durable), check=int(row.way == "read"))
 
     def fill(self, server, span):
@@ -66,13 +70,27 @@ class Bare:
     def load(self, server, way, order, block, depth, span, seconds, **more):
         options = {"socket": server.socket, "export": server.export, "way": way, "order": order, "block": block,
                    "depth": depth, "span": span, "seconds": seconds, "bytes": 0, "flush_every": 0, "fua": 0, "check": 0,
-                   "seed": 1, **more}
+                   "poll": 0, "seed": 1, **more}
         told = json.loads(run_tool(self.program, *(f"{name}={value}" for name, value in options.items())))
         return told["operations"], told["seconds"], told["p50_us"], told["p99_us"], told["client_seconds"]
 
 
+class Polling(Bare):
+    """Never sleeps while it waits. One request at a time it shows what the server takes, and not what it takes to wake a
+    client; with more under way it would have a processor that the peers' threads need."""
+
+    name = "poll"
+    polls = True
+
+    def takes(self, row):
+        return row.depth == 1
+
+
 class Fio:
     name = "fio"
+
+    def takes(self, row):
+        return not row.is_durable  # its engine has no such writes
 
     def __call__(self, server, row, span, seconds, seed):
         options = {"ioengine": "nbd", "uri": server.uri, "thread": 1, "bs": row.block, "iodepth": row.depth,

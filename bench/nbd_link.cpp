@@ -33,7 +33,8 @@ int connect_to(const std::string& path) {
 
 }  // namespace
 
-NbdLink::NbdLink(const std::string& socket_path, const std::string& export_name) : socket_(connect_to(socket_path)) {
+NbdLink::NbdLink(const std::string& socket_path, const std::string& export_name, bool polls)
+    : socket_(connect_to(socket_path)), polls_(polls) {
   greet(export_name);
 }
 
@@ -121,6 +122,7 @@ std::size_t NbdLink::receive(std::span<std::uint8_t> room) {
     if (received > 0) return static_cast<std::size_t>(received);
     if (received == 0) fail("the server has gone");
     if (errno != EAGAIN && errno != EINTR) fail_with_errno("the connection broke");
+    if (polls_) continue;
     // A receive that blocks would also wake up, for nothing, whenever the server takes a request out of the socket.
     pollfd watched{socket_, static_cast<short>(is_all_sent ? POLLIN : POLLIN | POLLOUT), 0};
     ::poll(&watched, 1, -1);

@@ -15,8 +15,8 @@ namespace chimera::bench {
 
 class NbdLink {
  public:
-  /// Connects and agrees upon the export.
-  NbdLink(const std::string& socket_path, const std::string& export_name);
+  /// Connects and agrees upon the export. If `polls` it never sleeps while it waits for a reply.
+  NbdLink(const std::string& socket_path, const std::string& export_name, bool polls);
   ~NbdLink();
   NbdLink(const NbdLink&) = delete;
   NbdLink& operator=(const NbdLink&) = delete;
@@ -41,6 +41,7 @@ class NbdLink {
   void drop_sent(std::size_t size);
 
   int socket_;
+  const bool polls_;
   std::uint64_t size_ = 0;
   std::vector<iovec> waiting_;
   std::size_t first_waiting_ = 0;

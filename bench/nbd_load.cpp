@@ -1,12 +1,12 @@
 // bench_nbd_load socket=PATH export=NAME way=read|write order=random|sequential block=BYTES depth=N span=BYTES
-//                seconds=S bytes=B flush_every=N fua=0|1 check=0|1
-//                seed=N
+//                seconds=S bytes=B flush_every=N fua=0|1 check=0|1 poll=0|1 seed=N
 //
 // Keeps `depth` requests of `block` bytes under way over one connection, within the first `span` bytes of the export,
 // for `seconds`, or until `bytes` have been moved (0: no matter how many). All requests that replies make room for
 // leave in one system call. Writes end with a flush, which is part of the time; with `flush_every` so many writes are
 // followed by a flush before the next ones; with `fua` each write is durable when it is answered. Each 4096 bytes that
-// it writes begin with the number of their block, and with `check` each reply to a read has to begin so.
+// it writes begin with the number of their block, and with `check` each reply to a read has to begin so. With `poll` it
+// never sleeps.
 //
 // Prints one line of JSON: operations, seconds, latencies of an operation (where it flushes: of a flush), and the
 // processor time of this client.
@@ -73,7 +73,7 @@ class Histogram {
 class Load {
  public:
   explicit Load(const Arguments& arguments)
-      : link_(arguments.text("socket"), arguments.text("export")),
+      : link_(arguments.text("socket"), arguments.text("export"), arguments.number("poll") != 0),
         is_write_(arguments.text("way") == "write"),
         is_random_(arguments.text("order") == "random"),
         checks_(arguments.number("check") != 0),

@@ -3,7 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-from nbd_report import SERVERS
+from nbd_report import SERVERS, judged_of
 
 COLOURS = {"chimera": "#1b6ca8", "qemu-nbd": "#e08e45", "nbdkit": "#8aa399"}
 LABELS, PANEL, GAP, BAR, ROW, TOP = 290, 270, 36, 8, 34, 76
@@ -48,8 +48,8 @@ def values_of(results, field, scale=lambda row: 1):
 
 
 def draw(results, report):
-    """Of the bare client's results, or of fio's where there are no others. A whole SVG."""
-    shown = [result for result in results if result.client == "bare"] or results
+    """Of the clients' results by which the rows are judged, or of all where there are none. A whole SVG."""
+    shown = judged_of(results)
     panels = [Panel(0, "thousand requests/s; of 1 MiB: MB/s", values_of(shown, "rate", lambda row: row.scale)),
               Panel(1, "p99, us", values_of(shown, "p99")),
               Panel(2, "processor time of the server, us a request", values_of(shown, "processor"))]

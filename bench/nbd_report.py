@@ -130,6 +130,10 @@ def table(results):
     return rows + "\n\n" + notes([result for result in results if isinstance(result, NbdResult)])
 
 
+def judged_of(results):
+    return [result for result in results if result.client == result.row.judge] or results
+
+
 def notes(results):
     lines = ["DISK: the disk alone, no server in front of it; of rows that flush or are durable, all writes as one.",
              "Other writes it carries out one by one and in place, where a server may gather them.",
@@ -142,9 +146,10 @@ def notes(results):
                      "Cold: nothing of it did, before each sample.")
     for result in results:
         settings = ", ".join(f"{name} {result.settings[name]}" for name in result.peers)
-        if result.client == "bare":
+        if result.client == result.row.judge:
             lines.append(f"{result.row.name}: {settings}")
-    judged = [result for result in results if result.client == "bare"] or results
-    lines.append(f"{sum(result.met for result in judged)} of {len(judged)} rows met their targets by the bare client, "
+    lines.append("Judged by the bare client; where one request at a time is answered at once, by the one that never sleeps.")
+    judged = judged_of(results)
+    lines.append(f"{sum(result.met for result in judged)} of {len(judged)} rows met their targets, "
                  f"{sum(result.is_thrifty for result in judged)} with less processor time than either peer.")
     return "\n".join(lines)

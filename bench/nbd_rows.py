@@ -29,6 +29,13 @@ class NbdRow:
         return not self.is_hot or self.durable_together > 0
 
     @property
+    def judge(self):
+        """Whose measurement counts. Where one request at a time is answered at once, a client that sleeps measures how
+        long it takes to wake it, whoever serves; so there it is the one that never does."""
+        is_answered_at_once = self.flush_every == 0 and (self.is_hot or self.way == "write")
+        return "poll" if self.depth == 1 and is_answered_at_once else "bare"
+
+    @property
     def unit(self):
         return "k/s" if self.block < M else "MB/s"
 

@@ -105,6 +105,7 @@ class FileDisk::Transfer final : public Completion {
     DiskRequest& request = *request_;
     DiskStatistics::OfKind& statistics = disk_.statistics_.of(request.kind);
     statistics.duration.add(monotonic_ns() - request.started_ns);
+    if (request.kind == DiskRequest::Kind::read) disk_.loop_.waited_for_disk();
     if (error == 0) statistics.bytes += (request.buffers.size() + request.discarded_blocks) * block_size;
     // Spare before the call: whoever is told may start the next request at once.
     disk_.spare_.push_back(this);

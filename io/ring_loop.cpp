@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -147,6 +148,8 @@ bool RingLoop::look(std::uint64_t begun_ns, std::uint64_t ns) const {
       if (kernel_has_work() || io_uring_cq_ready(&ring_) > 0) return true;
       pause();
     }
+    // What we wait for may be waiting for this very processor.
+    ::sched_yield();
   } while (monotonic_ns() - begun_ns < ns);
   return false;
 }
@@ -188,7 +191,7 @@ void RingLoop::collect() {
   if (!is_watched_over) return;
   watched_ = nullptr;
   flushing_.flushed(monotonic_ns() - watched_since_ns_, watched_beside_ <= watched_company_);
-  spinning_.flushed();
+  spinning_.waited_for_disk();
 }
 
 std::size_t RingLoop::deliver() {
@@ -307,7 +310,7 @@ void RingLoop::carry_out_held() {
   const std::uint64_t taken_ns = monotonic_ns() - begun_ns;
   if (kernel_has_work()) enter(0, 0);
   flushing_.flushed(taken_ns, io_uring_cq_ready(&ring_) <= flush.company);
-  spinning_.flushed();
+  spinning_.waited_for_disk();
 }
 
 void RingLoop::punch_hole(int fd, std::uint64_t offset, std::uint64_t length, Completion& completion) {

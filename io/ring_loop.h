@@ -39,6 +39,7 @@ class RingLoop final : public KernelLoop {
   void cancel(Completion&) override;
   void register_memory(void* base, std::size_t size) override;
   void look_before_sleeping(std::uint64_t longest_ns) override { spinning_.look_for_at_most(longest_ns); }
+  void waited_for_disk() override { spinning_.waited_for_disk(); }
   void flush_itself(std::uint64_t longest_ns) override { flushing_.quick_below(longest_ns); }
   [[nodiscard]] bool flushes_itself() const noexcept override { return flushing_.flushes_itself() && event_ < 0; }
   [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }

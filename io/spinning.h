@@ -2,7 +2,7 @@
 // Whether a loop looks for a while before it sleeps. Being woken takes a processor longer than many a client needs to
 // send its next request, and whoever wakes it pays too. So a loop that has been woken soon, time after time, keeps
 // looking first; one that has looked in vain becomes slower to try again, so that looking costs next to nothing where
-// it does not help. Where clients wait for flushes it does harm: those take longer than being woken, and the scheduler
+// it does not help. Where clients wait for the disk it does harm: that takes longer than being woken, and the scheduler
 // moves a client away from a processor that looks, to one that has to be woken for each reply. A loop that sleeps
 // shares its processor with its client. (The idea is that of the kernel's halt polling:
 // Documentation/virt/guest-halt-polling.rst.)
@@ -27,11 +27,11 @@ class Spinning {
     return static_cast<std::uint64_t>(wait_ns) <= looked_ns ? 0 : wait_ns - static_cast<std::int64_t>(looked_ns);
   }
 
-  /// A flush, or a durable write, has ended: whoever waited for it is likely to want another.
-  void flushed() {
+  /// A read, a flush or a durable write has ended: whoever waited for it is likely to want another.
+  void waited_for_disk() {
     is_looking_ = false;
     soon_ = 0;
-    patience_ = std::max(patience_, patience_behind_flushes);
+    patience_ = std::max(patience_, patience_behind_disk);
   }
 
   /// The next wait is over and has taken so long, looking and sleeping together.
@@ -51,9 +51,9 @@ class Spinning {
     is_looking_ = is_allowed() && soon_ >= patience_;
   }
 
-  static constexpr unsigned least_patience = 2;            ///< so many short sleeps in a row before it looks
-  static constexpr unsigned patience_behind_flushes = 16;  ///< at least, when a flush has ended
-  static constexpr unsigned most_patience = 256;           ///< after looking in vain again and again
+  static constexpr unsigned least_patience = 2;         ///< so many short sleeps in a row before it looks
+  static constexpr unsigned patience_behind_disk = 16;  ///< at least, when somebody has waited for the disk
+  static constexpr unsigned most_patience = 256;        ///< after looking in vain again and again
 
  private:
   std::uint64_t longest_ns_ = 0;

@@ -47,6 +47,7 @@ class StingyLoop final : public KernelLoop {
   std::size_t written_through = 0;
   std::size_t written_ahead = 0;
   std::size_t syncs = 0;
+  std::size_t waits_for_disk = 0;
 
   void readv(int fd, const iovec* parts, unsigned count, std::uint64_t offset, Completion& completion) override {
     if (fail(completion)) return;
@@ -81,6 +82,7 @@ class StingyLoop final : public KernelLoop {
   void wait_writable(int, Completion&) override {}
   void cancel(Completion&) override {}
   void register_memory(void*, std::size_t) override {}
+  void waited_for_disk() override { ++waits_for_disk; }
   [[nodiscard]] std::string_view name() const noexcept override { return "stingy"; }
 
  private:
@@ -133,6 +135,27 @@ TEST_CASE("a durable write is written through, or followed by a flush, and other
         CHECK(stingy.syncs == (durable && count > 1 ? 1 : 0));
       }
     }
+  }
+}
+
+TEST_CASE("the loop is told once of each read that has ended, so that it does not look for the next") {
+  for (const LoopKind kind : {LoopKind::uring, LoopKind::posix}) {
+    const auto loop = loop_of(kind);
+    if (!loop) continue;
+    const ScratchDirectory scratch(scratch_parents().front());
+    StingyLoop stingy(*loop);
+    const auto disk = opened(stingy, scratch.file("disk"), OpenMode::create, 8);
+    const Blocks memory(4);
+    const std::vector<std::byte*> buffers{memory.at(0), memory.at(2)};
+    stingy.most_bytes = 4096;
+    Request write(Kind::write, 1, buffers);
+    disk->start(write);
+    CHECK(finish(stingy, write) == 0);
+    CHECK(stingy.waits_for_disk == 0);
+    Request read(Kind::read, 1, buffers);
+    disk->start(read);
+    CHECK(finish(stingy, read) == 0);
+    CHECK(stingy.waits_for_disk == 1);
   }
 }
 

@@ -83,16 +83,16 @@ TEST_CASE("looking is a part of the wait: what is left of it is slept") {
   CHECK(Spinning::left_of(-1, 5000) == -1);
 }
 
-TEST_CASE("who waits for flushes sleeps, and looks again when there have been none for a while") {
+TEST_CASE("who waits for the disk sleeps, and looks again when nobody has for a while") {
   Spinning spinning;
   spinning.look_for_at_most(longest_ns);
   // As a client does that flushes behind each of its writes.
   for (int n = 0; n < 100; ++n) {
     CHECK(wait(spinning, soon_ns) == 0);
     CHECK(wait(spinning, soon_ns) == 0);
-    spinning.flushed();
+    spinning.waited_for_disk();
   }
-  for (unsigned n = 0; n < Spinning::patience_behind_flushes; ++n) CHECK(wait(spinning, soon_ns) == 0);
+  for (unsigned n = 0; n < Spinning::patience_behind_disk; ++n) CHECK(wait(spinning, soon_ns) == 0);
   CHECK(spinning.budget_ns() == longest_ns);
   // Having looked well, it takes no longer than at first.
   spinning.waited(longest_ns);
