@@ -27,7 +27,7 @@ namespace {
 
 struct Options {
   TableTarget at;
-  FormatOptions format;
+  RowFormatOptions format;
   std::string column, file;
 
   [[nodiscard]] RowFormat row_format() const { return format.of(file, RowFormat::Kind::json); }
@@ -42,7 +42,7 @@ std::expected<const types::Column*, std::string> column_of(const types::Relation
 // ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct GetOptions : ScanExport {
-  FormatOptions format;
+  RowFormatOptions format;
   std::string column;
 };
 

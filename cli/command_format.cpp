@@ -38,7 +38,7 @@ struct FormatOptions {
   StoreOptions open;
 };
 
-constexpr const char* json_help = "Print the store as JSON: store, uuid, size, used, free, kept_back";
+constexpr const char* store_as_json = "Print the store as JSON: store, uuid, size, used, free, kept_back";
 constexpr std::uint64_t default_size = 1ull << 30;
 constexpr std::uint64_t smallest_size = devices::smallest_store_blocks * limits::block_size;
 
@@ -210,7 +210,7 @@ Command make_format_command(CLI::App& program) {
   add_flag(command, "--preallocate", options->preallocate,
            "Write zeros over all of it first: slow now, but a file's writes are faster from then on");
   add_flag(command, "--force", options->force, "Overwrite whatever stands there");
-  add_flag(command, "--json", options->json, json_help);
+  add_flag(command, "--json", options->json, store_as_json);
   return {&command, [options] { return run_format(*options); }};
 }
 
@@ -219,7 +219,7 @@ Command make_grow_command(CLI::App& program) {
   auto options = std::make_shared<FormatOptions>();
   add_operand(command, "STORE", options->store, "A store that no server has open").required();
   add_size_option(command, "SIZE", options->size, "Its new size in all").required();
-  add_flag(command, "--json", options->json, json_help);
+  add_flag(command, "--json", options->json, store_as_json);
   add_store_options(command, options->open);
   return {&command, [options] { return run_grow(*options); }};
 }

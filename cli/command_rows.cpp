@@ -21,7 +21,7 @@ namespace {
 struct Options {
   TableTarget at;
   InsertOptions insert;
-  FormatOptions format;
+  RowFormatOptions format;
   std::string file;
   std::size_t skip = 0;
   bool json = false;
@@ -57,7 +57,7 @@ int insert(const Options& options) {
 // ── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct ExportOptions : ScanExport {
-  FormatOptions format;
+  RowFormatOptions format;
   std::string columns;
 };
 

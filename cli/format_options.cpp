@@ -18,7 +18,7 @@ std::string wrong_with_null(const std::string& text) {
 
 }  // namespace
 
-RowFormat FormatOptions::of(const std::string& file, RowFormat::Kind usual) const {
+RowFormat RowFormatOptions::of(const std::string& file, RowFormat::Kind usual) const {
   RowFormat found{.kind = usual, .separator = separator == "tab" ? '\t' : separator[0], .null = null};
   if (!format.empty()) {
     found.kind = format == "json" ? RowFormat::Kind::json : RowFormat::Kind::csv;
@@ -30,7 +30,7 @@ RowFormat FormatOptions::of(const std::string& file, RowFormat::Kind usual) cons
   return found;
 }
 
-void add_format_options(CLI::App& command, FormatOptions& options, const std::string& without) {
+void add_format_options(CLI::App& command, RowFormatOptions& options, const std::string& without) {
   add_option(command, "--format", "csv|json", options.format, "CSV with a header, or JSON lines; " + without)
       .check(wrong_with_format);
   add_option(command, "--separator", "CHARACTER", options.separator, "Between the cells of CSV; tab is one (default ,)")

@@ -8,7 +8,7 @@
 
 namespace chimera::cli {
 
-struct FormatOptions {
+struct RowFormatOptions {
   std::string format, separator = ",", null;
 
   /// Where no format is said it is what the file's name ends in, or else `usual`.
@@ -16,6 +16,6 @@ struct FormatOptions {
 };
 
 /// `--format`, `--separator`, `--null`. `without`: what is so without --format, as a part of the help's sentence.
-void add_format_options(CLI::App& command, FormatOptions& options, const std::string& without);
+void add_format_options(CLI::App& command, RowFormatOptions& options, const std::string& without);
 
 }  // namespace chimera::cli

@@ -68,10 +68,10 @@ CHIMERA_FOLDING std::uint32_t run(std::uint32_t start, const std::uint8_t* bytes
   for (std::size_t n = 1; n < 4; ++n) sum = moved(sum, by_vector, sums[n]);
   alignas(64) __m128i lanes[4];
   _mm512_store_si512(lanes, sum);
-  __m128i lane = lanes[0];
-  for (std::size_t n = 1; n < 4; ++n) lane = moved(lane, by_lane, lanes[n]);
-  std::uint64_t crc = _mm_crc32_u64(0, static_cast<std::uint64_t>(_mm_cvtsi128_si64(lane)));
-  crc = _mm_crc32_u64(crc, static_cast<std::uint64_t>(_mm_extract_epi64(lane, 1)));
+  __m128i folded = lanes[0];
+  for (std::size_t n = 1; n < 4; ++n) folded = moved(folded, by_lane, lanes[n]);
+  std::uint64_t crc = _mm_crc32_u64(0, static_cast<std::uint64_t>(_mm_cvtsi128_si64(folded)));
+  crc = _mm_crc32_u64(crc, static_cast<std::uint64_t>(_mm_extract_epi64(folded, 1)));
   return static_cast<std::uint32_t>(crc);
 }
 

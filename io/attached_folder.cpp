@@ -38,7 +38,7 @@ class Descriptor {
 using Refusal = Folder::Refusal;
 
 /// A server goes on meanwhile only after that.
-constexpr int most_tries = 10;
+constexpr int most_lock_tries = 10;
 
 class AttachedFolder final : public Folder {
  public:
@@ -120,7 +120,7 @@ std::expected<std::unique_ptr<File>, Refusal> AttachedFolder::open(const std::st
   if (::fstat(opened.get(), &status) != 0) return refuse(errno, path);
   if (status.st_dev != found.st_dev || status.st_ino != found.st_ino) return refuse(ELOOP, path);
   // The store's own file is under a lock already, and so is a file that another device serves.
-  if (auto locked = lock_file(opened.get(), below(path), read_only, most_tries); !locked) {
+  if (auto locked = lock_file(opened.get(), below(path), read_only, most_lock_tries); !locked) {
     const Status why = locked.error().is_busy ? Status::busy : Status::io_error;
     return std::unexpected(Refusal{why, std::move(locked.error().message)});
   }

@@ -138,8 +138,8 @@ Result<> Scan::pass_unreadable(const Failure& why) {
   const std::uint64_t number = finder_->number(0);
   std::vector<std::uint32_t> columns = columns_;
   columns.insert(columns.end(), predicate_->columns().begin(), predicate_->columns().end());
-  using Row = std::optional<UnreadableRow>;
-  const auto row = table_->retry<Row>([&](OpenTable& table) -> Result<Row> {
+  using MaybeRow = std::optional<UnreadableRow>;
+  const auto row = table_->retry<MaybeRow>([&](OpenTable& table) -> Result<MaybeRow> {
     if (table.reading_mark() != mark_) return std::unexpected(scan_disturbed(table.shape()));
     return look_at_unreadable(table, table_->reader(), number, columns, why,
                               moment_ ? moment_->original().name() : table_->name());

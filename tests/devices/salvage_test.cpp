@@ -106,7 +106,7 @@ std::uint64_t place_of_older(const Sample& sample) {
   return superblock_places[0] + superblock_places[1] - place_of_newest(sample);
 }
 
-const std::set<std::string> all{"table", "wide", "clone", "counter"};
+const std::set<std::string> all_devices{"table", "wide", "clone", "counter"};
 const std::set<std::string> behind_a_record{"counter", "table", "outcomes of tokens"};
 
 const Damage damages[] = {
@@ -129,8 +129,8 @@ const Damage damages[] = {
        return Addresses{std::ranges::find_if_not(node, &Slot::empty)->address()};
      },
      {}},
-    {"a page of the list of devices", [](const Sample& s) { return Addresses{s.page.address()}; }, all},
-    {"an index page of it", [](const Sample& s) { return Addresses{s.index.address()}; }, all},
+    {"a page of the list of devices", [](const Sample& s) { return Addresses{s.page.address()}; }, all_devices},
+    {"an index page of it", [](const Sample& s) { return Addresses{s.index.address()}; }, all_devices},
     {"a block of data", [](const Sample& s) { return Addresses{s.child(s.root_of("table"), 2).address()}; }, {"table"}},
     {"a block that two devices share",
      [](const Sample& s) { return Addresses{s.child(s.child(s.root_of("wide"), 2), 1).address()}; },

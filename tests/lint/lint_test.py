@@ -95,6 +95,8 @@ class TidyUnits(unittest.TestCase):
             ("int one() {\n", "void one(int x) {\n"),
             ("struct Rig {\n", "class Rig;\n"),
             ("using Kind = A::Kind;\n", "using Kind = B::Kind;\n"),
+            ("using Form = A::Kind;\n", "using Form = B::Form;\n"),
+            ("namespace a {\n}\nint main() {\n", "int main(int count, char** words) {\n"),
             ("constexpr int mebi = 1;\n", "constexpr int mebi = 1;\n"),
             ("#define X 1\n", "#define X 2\n"),
             ("using namespace a;\n", "using namespace b;\n"),
@@ -107,8 +109,8 @@ class TidyUnits(unittest.TestCase):
         self.assertEqual([len(paths) for paths in self.units(*texts)], [10, 1])
 
     def test_of_the_compilers_arguments_those_stay_that_mean_something(self):
-        command = "c++ -Ia.p -I.. -fPIC -DX=1 -MD -MQ a.o -MF a.d -o a.o -c ../a.cpp"
-        self.assertEqual(tidy.compiler_arguments({"command": command}), (["-Ia.p", "-I.."], ("-DX=1",)))
+        command = "c++ -Ia.p -I.. -O3 -fPIC -DX=1 -DSOURCE_ROOT=x -MD -MQ a.o -MF a.d -o a.o -c ../a.cpp"
+        self.assertEqual(tidy.compiler_arguments({"command": command}), (["-Ia.p", "-I..", "-DSOURCE_ROOT=x"], ("-DX=1",)))
 
 
 if __name__ == "__main__":

@@ -25,20 +25,21 @@ EXTRA_ARGUMENTS = [
 ]
 # Names of one file may hide those of another; GCC says so where it is in one.
 UNIT_ARGUMENTS = ["-Wno-shadow"]
-FILES_IN_UNIT = 20
+FILES_IN_UNIT = 60
 
 
 def compiler_arguments(entry):
-    """Of an entry of compile_commands.json: where it includes from, and all else but its own name and its outputs'."""
-    words, includes, others = iter(shlex.split(entry["command"])), [], []
+    """Of an entry of compile_commands.json: what others may have, too (where it includes from, where the sources are), and
+    all else that a check could depend on."""
+    words, shared, others = iter(shlex.split(entry["command"])), [], []
     for word in words:
         if word in ("-o", "-c", "-MF", "-MQ"):
             next(words)
-        elif word.startswith("-I"):
-            includes.append(word)
-        elif word.startswith("-") and word not in ("-MD", "-fPIC", "-pthread", "-fvisibility=hidden"):
+        elif word.startswith(("-I", "-DSOURCE_ROOT=")):
+            shared.append(word)
+        elif word.startswith("-") and not word.startswith("-O") and word not in ("-MD", "-fPIC", "-pthread", "-fvisibility=hidden"):
             others.append(word)
-    return includes, tuple(others)
+    return shared, tuple(others)
 
 
 def fingerprint(parts):
@@ -68,8 +69,8 @@ class Tidy:
         return self.cache / fingerprint([self.rules, path.encode(), self.text(path).encode()])
 
     def arguments_of(self, paths):
-        includes = {word for path in paths for word in self.arguments[path][0]}
-        return *sorted(includes), *self.arguments[paths[0]][1]
+        shared = {word for path in paths for word in self.arguments[path][0]}
+        return *sorted(shared), *self.arguments[paths[0]][1]
 
     def run(self, path, arguments):
         command = [CLANG_TIDY, "--quiet", f"--config-file={sources.ROOT / '.clang-tidy'}"]
@@ -107,5 +108,5 @@ class Tidy:
 
 def check(build):
     if not (build / "compile_commands.json").is_file():
-        return [f"{build} has no compile_commands.json: run ./dev build first"]
+        return [f"{build} has no compile_commands.json: it is no build folder"]
     return Tidy(build).check()

@@ -2,7 +2,8 @@
 """Which files can be compiled as one. Headers take most of a small file's time, and in one text they are read once.
 
 As a program: `units.py FOLDER FILE…` writes such texts into the folder and their names to standard output, for meson
-(option `units`, which the sanitizers' build has: ./dev).
+(option `units`, which the sanitizers' build has, and each of CI's: ./dev). There -Wshadow sees a file's own names and those of
+its neighbours together, so a parameter must not be called as a constant of another file of its folder.
 """
 
 import pathlib
@@ -15,7 +16,7 @@ FILES_IN_UNIT = 8
 NAMESPACE = re.compile(r"^namespace ([\w:]+) {", re.MULTILINE)
 DIRECTIVE = re.compile(r"^using namespace .*", re.MULTILINE)
 TYPE = re.compile(r"^(?:template.*> )?(?:struct|class|union|enum(?: class)?|concept)\s+(\w+)\b(?!::)")
-ALIAS = re.compile(r"^using (?:.*::)?(\w+)(?: =|;)|^namespace (\w+) =")
+ALIAS = re.compile(r"^using (?:[\w:]*::)?(\w+)(?: =|;)|^namespace (\w+) =")
 CONSTANT = re.compile(r"^inline const[^={(]*?\b(\w+) = ")
 LIBRARY = re.compile(r'^#include ["<](?:chimera\.hpp|tests/embed/)', re.MULTILINE)
 NO_NAME = r"(?![#/} ]|namespace|using|static_assert|TEST_CASE|(?:struct|class) \w+::)"
@@ -30,7 +31,8 @@ def file_scope_names(text):
         for pattern in (TYPE, ALIAS, OTHER):
             if found := pattern.match(line):
                 name = next(name for name in found.groups() if name)
-                names[namespace, name] = line if pattern is ALIAS else object()
+                place = "" if name == "main" else namespace
+                names[place, name] = line if pattern is ALIAS else object()
                 break
     return names
 
