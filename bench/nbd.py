@@ -125,9 +125,13 @@ class Side:
     def measure(self, ours, row, samples):
         """One result for each client."""
         disk = self.disk_alone(row) if row.waits_for_disk else None
+        best = {}
         for client in filter(lambda client: client.takes(row), self.clients):
             # fio takes as long to start as such a look.
-            peers, tried = self.best_settings(row, self.bare if isinstance(client, nbd_clients.Fio) else client)
+            looks = client if client.polls else self.bare
+            if looks.name not in best:
+                best[looks.name] = self.best_settings(row, looks)
+            peers, tried = best[looks.name]
             with contextlib.ExitStack() as stack:
                 servers = [*(stack.enter_context(peer) for peer in peers), ours]
                 taken = {server.name: [] for server in servers}

@@ -88,6 +88,7 @@ class Polling(Bare):
 
 class Fio:
     name = "fio"
+    polls = False
 
     def takes(self, row):
         return not row.is_durable  # its engine has no such writes

@@ -62,7 +62,7 @@ class KernelLoop : public Loop {
   /// Before it sleeps, a step may look for completions that long (nanoseconds; 0, as at first: never), where that has
   /// helped lately. It keeps a processor busy meanwhile. A loop that cannot look without a system call ignores it.
   virtual void look_before_sleeping(std::uint64_t /*longest_ns*/) {}
-  /// A read of a disk has ended, for which somebody has waited: looking does not help then, for a while.
+  /// A read of a disk has ended: somebody is likely to wait for another, and looking does not help then, for a while.
   virtual void waited_for_disk() {}
   /// Instead of sleeping, a step may carry out a flush or a durable write in its own thread, where those of late took
   /// less than that (nanoseconds; 0: never; 300,000 at first) and nothing else ended meanwhile. Beside a write that is

@@ -169,16 +169,16 @@ bool Transmission::read_at_once(const Request& request) {
 
 /// Where replies follow one another the output is made as large as it can become before they are sent, and not moved
 /// each time that it has doubled.
-std::size_t Transmission::room_for_piece(std::size_t reply) const {
+std::size_t Transmission::room_for(std::size_t reply) const {
   const std::size_t held = output_.size();
-  return held == 0 || held >= worthwhile ? 0 : worthwhile + reply - held;
+  return held == 0 || held >= worthwhile ? reply : worthwhile + reply - held;
 }
 
 /// Right into the output, behind where the reply's head will stand.
 bool Transmission::reply_from_memory(const Request& request) {
   const std::size_t head = data_head_size();
   const auto size = static_cast<std::size_t>(request.length);
-  std::uint8_t* const room = output_.room(std::max(head + size, room_for_piece(head + size)));
+  std::uint8_t* const room = output_.room(room_for(head + size));
   if (!at_once_->read_at_once(agreement_.target.device, request.offset, {room + head, size})) return false;
   put_data_head(request, size);
   output_.commit(size);

@@ -98,7 +98,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   [[nodiscard]] bool may_be_at_once(const Request& request) const;
   bool answer_at_once(const Request& request, Bytes payload);
   bool read_at_once(const Request& request);
-  [[nodiscard]] std::size_t room_for_piece(std::size_t reply) const;
+  [[nodiscard]] std::size_t room_for(std::size_t reply) const;
   bool reply_from_memory(const Request& request);
   void gather(const Request& request);
   void end_payload();

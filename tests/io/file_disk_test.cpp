@@ -109,54 +109,53 @@ class StingyLoop final : public KernelLoop {
   Completion* failing_ = nullptr;
 };
 
-}  // namespace
-
-TEST_CASE("a durable write is written through, or followed by a flush, and others are not") {
+/// With a disk of 8 blocks on each kind of loop there is, moved block by block, and memory for 4.
+void with_stingy_disks(const std::function<void(StingyLoop&, FileDisk&, const Blocks&)>& test) {
   for (const LoopKind kind : {LoopKind::uring, LoopKind::posix}) {
     const auto loop = loop_of(kind);
     if (!loop) continue;
     const ScratchDirectory scratch(scratch_parents().front());
     StingyLoop stingy(*loop);
     const auto disk = opened(stingy, scratch.file("disk"), OpenMode::create, 8);
-    const Blocks memory(4);
+    stingy.most_bytes = 4096;
+    test(stingy, *disk, Blocks(4));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a durable write is written through, or followed by a flush, and others are not") {
+  with_stingy_disks([](StingyLoop& stingy, FileDisk& disk, const Blocks& memory) {
     for (const bool durable : {true, false}) {
       for (const auto& [count, is_ahead] : {std::pair(1u, false), {1u, true}, {4u, false}}) {
-        stingy.most_bytes = 4096;  // of several blocks each goes alone
         stingy.written_through = stingy.written_ahead = stingy.syncs = 0;
         std::vector<std::byte*> buffers;
         for (std::size_t n = 0; n < count; ++n) buffers.push_back(memory.at(n));
         Request request(Kind::write, 1, buffers);
         request.durable = durable;
         request.ahead = is_ahead;
-        disk->start(request);
+        disk.start(request);
         CHECK(finish(stingy, request) == 0);
         CHECK(stingy.written_through == (durable && count == 1 ? 1 : 0));
         CHECK(stingy.written_ahead == (is_ahead ? stingy.written_through : 0));
         CHECK(stingy.syncs == (durable && count > 1 ? 1 : 0));
       }
     }
-  }
+  });
 }
 
 TEST_CASE("the loop is told once of each read that has ended, so that it does not look for the next") {
-  for (const LoopKind kind : {LoopKind::uring, LoopKind::posix}) {
-    const auto loop = loop_of(kind);
-    if (!loop) continue;
-    const ScratchDirectory scratch(scratch_parents().front());
-    StingyLoop stingy(*loop);
-    const auto disk = opened(stingy, scratch.file("disk"), OpenMode::create, 8);
-    const Blocks memory(4);
+  with_stingy_disks([](StingyLoop& stingy, FileDisk& disk, const Blocks& memory) {
     const std::vector<std::byte*> buffers{memory.at(0), memory.at(2)};
-    stingy.most_bytes = 4096;
     Request write(Kind::write, 1, buffers);
-    disk->start(write);
+    disk.start(write);
     CHECK(finish(stingy, write) == 0);
     CHECK(stingy.waits_for_disk == 0);
     Request read(Kind::read, 1, buffers);
-    disk->start(read);
+    disk.start(read);
     CHECK(finish(stingy, read) == 0);
     CHECK(stingy.waits_for_disk == 1);
-  }
+  });
 }
 
 TEST_CASE("random requests, many under way, whatever the loop and the file system: the file is as the model") {

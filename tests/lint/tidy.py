@@ -26,18 +26,19 @@ EXTRA_ARGUMENTS = [
 # Names of one file may hide those of another; GCC says so where it is in one.
 UNIT_ARGUMENTS = ["-Wno-shadow"]
 FILES_IN_UNIT = 60
+MEANINGLESS = ("-MD", "-fPIC", "-pthread", "-fvisibility=hidden")  # to a check
 
 
 def compiler_arguments(entry):
-    """Of an entry of compile_commands.json: what others may have, too (where it includes from, where the sources are), and
-    all else that a check could depend on."""
+    """Of an entry of compile_commands.json: what others may have, too (where it includes from, where the sources are),
+    and all else that a check could depend on."""
     words, shared, others = iter(shlex.split(entry["command"])), [], []
     for word in words:
         if word in ("-o", "-c", "-MF", "-MQ"):
             next(words)
         elif word.startswith(("-I", "-DSOURCE_ROOT=")):
             shared.append(word)
-        elif word.startswith("-") and not word.startswith("-O") and word not in ("-MD", "-fPIC", "-pthread", "-fvisibility=hidden"):
+        elif word.startswith("-") and not word.startswith("-O") and word not in MEANINGLESS:
             others.append(word)
     return shared, tuple(others)
 

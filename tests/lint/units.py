@@ -2,8 +2,8 @@
 """Which files can be compiled as one. Headers take most of a small file's time, and in one text they are read once.
 
 As a program: `units.py FOLDER FILE…` writes such texts into the folder and their names to standard output, for meson
-(option `units`, which the sanitizers' build has, and each of CI's: ./dev). There -Wshadow sees a file's own names and those of
-its neighbours together, so a parameter must not be called as a constant of another file of its folder.
+(option `units`, which the sanitizers' build has, and each of CI's: ./dev). There -Wshadow sees a file's own names and
+those of its neighbours together, so a parameter must not be called as a constant of another file of its folder.
 """
 
 import pathlib
