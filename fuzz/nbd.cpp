@@ -116,13 +116,15 @@ void make_devices(vm::Machine& machine) {
   machine.connect()->run(program.bytes(), answers);
 }
 
-class Talk {
+class Talk final : private Outlet {
  public:
   Talk(vm::Machine& machine, const Choices& choices)
       : machine_(machine),
         random_(choices.seed),
         piece_(choices.piece),
-        conversation_(machine, choices.options, transfers_, statistics_, [this] { is_changed_ = true; }) {}
+        conversation_(
+            machine, choices.options, transfers_, statistics_, [this] { is_changed_ = true; },
+            choices.seed % 2 == 0 ? nullptr : this) {}
 
   /// All of it, in pieces, with turns of the machine between them.
   void say(View bytes) {
@@ -157,11 +159,23 @@ class Talk {
     machine_.run_ready();
     const bool was_changed = std::exchange(is_changed_, false);
     if (was_changed) conversation_.proceed();
+    const bool has_left = conversation_.output().empty() && conversation_.is_worth_sending();
+    if (has_left) conversation_.sent(0);
     for (View output = conversation_.output(); !output.empty(); output = conversation_.output()) {
       output_.insert(output_.end(), output.begin(), output.end());
       conversation_.sent(output.size());
     }
-    return has_run || was_changed || is_changed_;
+    return has_run || was_changed || has_left || is_changed_;
+  }
+  /// As much of it as a client may take.
+  std::size_t send_at_once(std::span<const View> parts) override {
+    const std::size_t before = output_.size();
+    for (const View part : parts) {
+      const std::size_t size = random_.chance(90) ? part.size() : random_.below(part.size() + 1);
+      output_.insert(output_.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(size));
+      if (size < part.size()) break;
+    }
+    return output_.size() - before;
   }
 
   vm::Machine& machine_;

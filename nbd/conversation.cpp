@@ -5,8 +5,8 @@
 namespace chimera::nbd {
 
 Conversation::Conversation(vm::Machine& machine, const Options& options, vm::TransferBudget& transfers,
-                           Statistics& statistics, std::function<void()> changed)
-    : machine_(machine), transfers_(transfers), statistics_(statistics), changed_(std::move(changed)) {
+                           Statistics& statistics, std::function<void()> changed, Outlet* outlet)
+    : machine_(machine), transfers_(transfers), statistics_(statistics), changed_(std::move(changed)), outlet_(outlet) {
   negotiation_.emplace(machine, options, output_, changed_);
 }
 
@@ -34,7 +34,7 @@ void Conversation::proceed() {
 
 void Conversation::begin_transmission() {
   holder_ = negotiation_->take_search();
-  transmission_.emplace(machine_, negotiation_->agreement(), transfers_, statistics_, output_, changed_);
+  transmission_.emplace(machine_, negotiation_->agreement(), transfers_, statistics_, output_, changed_, outlet_);
   negotiation_.reset();
 }
 

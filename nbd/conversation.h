@@ -9,6 +9,7 @@
 
 #include "nbd/negotiation.h"
 #include "nbd/options.h"
+#include "nbd/outlet.h"
 #include "nbd/statistics.h"
 #include "nbd/transmission.h"
 #include "vm/byte_queue.h"
@@ -21,9 +22,10 @@ class Conversation {
  public:
   /// `machine`, `options`, `transfers`, which large requests are asked of, and `statistics`, where requests are
   /// counted, must outlive it. `changed` is called, while the machine or its loop runs, memory is given back or
-  /// replies are sent, whenever `proceed` is to be called before the machine runs next.
+  /// replies are sent, whenever `proceed` is to be called before the machine runs next. `outlet`, if there is one,
+  /// must outlive it too: long replies leave by it, as far as they can.
   Conversation(vm::Machine& machine, const Options& options, vm::TransferBudget& transfers, Statistics& statistics,
-               std::function<void()> changed);
+               std::function<void()> changed, Outlet* outlet = nullptr);
 
   /// Consumes what it can of the input and returns how much; the rest is to be given again, with what comes behind it,
   /// when `proceed` has been called.
@@ -40,6 +42,7 @@ class Conversation {
   }
   /// So much of it that the client should have it before more is done.
   [[nodiscard]] bool is_worth_sending() const { return transmission_ && transmission_->is_worth_sending(); }
+  /// So many bytes of `output`; 0 where all of what was worth sending has left by the outlet.
   void sent(std::size_t size);
 
   /// The client has to send something before anything else happens.
@@ -66,6 +69,7 @@ class Conversation {
   vm::TransferBudget& transfers_;
   Statistics& statistics_;
   std::function<void()> changed_;
+  Outlet* const outlet_;
   vm::ByteQueue output_;
   std::optional<Negotiation> negotiation_;
   std::unique_ptr<ExportSearch> holder_;  ///< keeps the device open

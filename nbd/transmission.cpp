@@ -20,13 +20,15 @@ constexpr std::uint64_t longest_contexts = 4096;
 }  // namespace
 
 Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::TransferBudget& transfers,
-                           Statistics& statistics, vm::ByteQueue& output, std::function<void()> changed)
+                           Statistics& statistics, vm::ByteQueue& output, std::function<void()> changed,
+                           Outlet* outlet)
     : machine_(machine),
       agreement_(std::move(agreement)),
       transfers_(transfers),
       statistics_(statistics),
       output_(output),
       changed_(std::move(changed)),
+      outlet_(outlet),
       at_once_(machine.connect()) {}
 
 Transmission::~Transmission() = default;
@@ -162,7 +164,6 @@ void Transmission::gather(const Request& request) {
 bool Transmission::read_at_once(const Request& request) {
   if (!reply_from_memory(request)) return false;
   note_at_once(request);
-  moved_ += request.length;
   output_claim_.add(std::move(claim_));
   return true;
 }
@@ -174,15 +175,40 @@ std::size_t Transmission::room_for(std::size_t reply) const {
   return held == 0 || held >= worthwhile ? reply : worthwhile + reply - held;
 }
 
-/// Right into the output, behind where the reply's head will stand.
+/// A short reply right into the output, behind where its head will stand.
 bool Transmission::reply_from_memory(const Request& request) {
   const std::size_t head = data_head_size();
   const auto size = static_cast<std::size_t>(request.length);
-  std::uint8_t* const room = output_.room(room_for(head + size));
-  if (!at_once_->read_at_once(agreement_.target.device, request.offset, {room + head, size})) return false;
-  put_data_head(request, size);
-  output_.commit(size);
+  if (outlet_ != nullptr && size >= worthwhile) {
+    if (!send_from_memory(request)) return false;
+  } else {
+    std::uint8_t* const room = output_.room(room_for(head + size));
+    if (!at_once_->read_at_once(agreement_.target.device, request.offset, {room + head, size})) return false;
+    put_data_head(request, size);
+    output_.commit(size);
+  }
+  moved_ += size;
   statistics_.count_bytes(std::to_underlying(Command::read), size);
+  return true;
+}
+
+/// From where the bytes lie, behind what waits to be sent. What the client does not take now is kept in the output.
+bool Transmission::send_from_memory(const Request& request) {
+  parts_.assign(1, {});
+  if (!at_once_->view_at_once(agreement_.target.device, request.offset, request.length, parts_)) return false;
+  put_data_head(request, request.length);
+  parts_.front() = output_.bytes();
+  std::size_t sent = outlet_->send_at_once(parts_);
+  const std::size_t held = std::min(sent, output_.size());
+  output_.drop(held);
+  sent -= held;
+  if (sent == request.length) return true;
+  static_cast<void>(output_.room(static_cast<std::size_t>(request.length) - sent));
+  for (const Bytes part : std::span(parts_).subspan(1)) {
+    const std::size_t left = std::min(sent, part.size());
+    output_.append(part.subspan(left));
+    sent -= left;
+  }
   return true;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // The requests of a client that has agreed upon an export. What needs to wait for nothing is done as soon as it has
-// come; short reads that miss wait for the disk, and durable writes for a flush that they share. Each of the others is
+// come; reads that miss wait for the disk, and durable writes for a flush that they share. Each of the others is
 // a small session of its own. So they end in any order.
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "nbd/errand.h"
 #include "nbd/negotiation.h"
+#include "nbd/outlet.h"
 #include "nbd/request.h"
 #include "nbd/statistics.h"
 #include "vm/byte_queue.h"
@@ -32,14 +33,15 @@ class Transmission final : private vm::TransferBudget::Waiter {
   static constexpr std::uint64_t waiting_read_bytes = 512;  ///< of one that waits for the disk without a session
   /// Sessions that wait for their next request, at most.
   static constexpr std::size_t most_free_works = 16;
-  /// When so many bytes of replies wait, or have been moved by requests that were done at once, nothing more is taken
-  /// before the replies are sent: they are worth a system call, and the client has something to do meanwhile.
+  /// When so many bytes of replies wait, or have been moved by requests that needed no session, nothing more is taken
+  /// before `sent`: the replies are worth a system call, the client has something to do meanwhile, and others have
+  /// their turn.
   static constexpr std::size_t worthwhile = 32 << 10;
 
-  /// Replies go to `output`. `changed` is called, while the machine or its loop runs, memory is given back, or replies
-  /// are sent, whenever `proceed` is to be.
+  /// Replies go to `output`, and long ones out by `outlet`, if there is one. `changed` is called, while the machine or
+  /// its loop runs, memory is given back, or replies are sent, whenever `proceed` is to be.
   Transmission(vm::Machine& machine, Agreement agreement, vm::TransferBudget& transfers, Statistics& statistics,
-               vm::ByteQueue& output, std::function<void()> changed);
+               vm::ByteQueue& output, std::function<void()> changed, Outlet* outlet);
   ~Transmission();
   Transmission(const Transmission&) = delete;
   Transmission& operator=(const Transmission&) = delete;
@@ -100,6 +102,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   bool read_at_once(const Request& request);
   [[nodiscard]] std::size_t room_for(std::size_t reply) const;
   bool reply_from_memory(const Request& request);
+  bool send_from_memory(const Request& request);
   void gather(const Request& request);
   void end_payload();
   void begin_status_of_contexts();
@@ -114,7 +117,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   bool wait_for_disk(const Request& request);
   void proceed(WaitingRead& read, std::uint64_t now_ns);
   [[nodiscard]] bool has_more_replies() const { return !finished_.empty() || !arrived_reads_.empty(); }
-  [[nodiscard]] bool may_reply() const { return lent_ == nullptr && output_.size() < worthwhile; }
+  [[nodiscard]] bool may_reply() const { return lent_ == nullptr && !is_worth_sending(); }
 
   void note_at_once(const Request& request);
   void measure_at_once();
@@ -137,8 +140,10 @@ class Transmission final : private vm::TransferBudget::Waiter {
   Statistics& statistics_;
   vm::ByteQueue& output_;
   std::function<void()> changed_;
+  Outlet* const outlet_;
   std::unique_ptr<vm::Session> at_once_;    ///< for what is not an errand
   Program program_;                         ///< used again for each step
+  std::vector<Bytes> parts_;                ///< and this for each reply that leaves by the outlet
   vm::TransferBudget::Claim claim_;         ///< for the request that is to begin
   vm::TransferBudget::Claim output_claim_;  ///< of requests that are over, whose replies are still here
   std::uint64_t free_used_ = 0;             ///< of free_bytes
@@ -151,7 +156,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   std::vector<WaitingRead*> arrived_reads_;  ///< what they have missed is in memory, or never will be
   Work* lent_ = nullptr;                     ///< its answer is being sent, behind `output_`
   std::size_t lent_left_ = 0;
-  std::uint64_t moved_ = 0;  ///< bytes of requests that were done at once, since replies were sent last
+  std::uint64_t moved_ = 0;  ///< bytes of requests that needed no session, since replies were sent last
   std::size_t busy_ = 0;
   std::uint64_t busy_bytes_ = 0;
   std::uint64_t arrived_ns_ = 0;  ///< when what is to be taken next had come; 0: it has not

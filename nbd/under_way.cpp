@@ -138,9 +138,9 @@ bool Transmission::fetch(WaitingRead& read, const Request& request) {
   return at_once_->fetch(agreement_.target.device, request.offset, request.length, read);
 }
 
-/// True if the request is a short read, which waits now for what it misses.
+/// True if the request is a read that waits now for what it misses.
 bool Transmission::wait_for_disk(const Request& request) {
-  if (request.command != Command::read || request.length > longest_short) return false;
+  if (request.command != Command::read || request.length > most_at_once) return false;
   if (free_reads_.empty()) {
     reads_.push_back(std::make_unique<WaitingRead>(*this));
     free_reads_.push_back(reads_.back().get());

@@ -26,7 +26,7 @@ struct Transmission::UnderWay {
   }
 };
 
-/// A short read that waits for what it has missed. It needs no session.
+/// A read that waits for what it has missed. It needs no session.
 class Transmission::WaitingRead final : public vm::Fetch, public UnderWay {
  public:
   explicit WaitingRead(Transmission& transmission) : transmission_(transmission) {}

@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
+
+#include "isa/limits.h"
 
 namespace chimera::server {
 namespace {
 
 // From this size on it is worth more to move nothing than to receive much at once.
 constexpr std::size_t long_request = 128 * 1024;
+
+static_assert(nbd::Transmission::most_at_once / limits::block_size + 3 <= IOV_MAX, "a long reply is one system call");
 
 // So many pieces of output may leave before others have their turn.
 constexpr unsigned most_rounds = 16;
@@ -24,8 +29,9 @@ NbdConnection::NbdConnection(Host& host, io::KernelLoop& loop, const Options& op
       options_(options),
       socket_(std::move(socket)),
       transfers_(transfers),
-      conversation_(std::in_place, machine, options.nbd, transfers, statistics,
-                    [this] { host_.connection_changed(*this); }) {
+      conversation_(
+          std::in_place, machine, options.nbd, transfers, statistics, [this] { host_.connection_changed(*this); },
+          static_cast<nbd::Outlet*>(this)) {
   if (options_.nbd_handshake_ms != 0) loop_.after(options_.nbd_handshake_ms, handshake_timer_.begin());
   host_.connection_changed(*this);
 }
@@ -116,7 +122,10 @@ void NbdConnection::end_input() {
 void NbdConnection::send_output(bool may_wait) {
   while (!awaiting_room_.is_under_way()) {
     const std::span<const std::uint8_t> output = conversation_->output();
-    if (output.empty()) return;
+    if (output.empty()) {
+      if (conversation_->is_worth_sending()) conversation_->sent(0);
+      return;
+    }
     if (may_wait && !conversation_->is_worth_sending() && !conversation_->is_waiting_for_client()) {
       is_send_postponed_ = true;
       return host_.connection_changed(*this);
@@ -131,6 +140,22 @@ void NbdConnection::send_output(bool may_wait) {
       return close();
     }
   }
+}
+
+/// What is wrong with the connection the next `send_output` finds.
+std::size_t NbdConnection::send_at_once(std::span<const std::span<const std::uint8_t>> parts) {
+  if (awaiting_room_.is_under_way()) return 0;
+  parts_.clear();
+  // Not changed: iovec has no const.
+  for (const auto part : parts) parts_.push_back({const_cast<std::uint8_t*>(part.data()), part.size()});
+  msghdr message{};
+  message.msg_iov = parts_.data();
+  message.msg_iovlen = parts_.size();
+  const ssize_t result = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (result < 0) return 0;
+  const auto sent = static_cast<std::size_t>(result);
+  patience_.note(sent);
+  return sent;
 }
 
 void NbdConnection::on_writable(int) {

@@ -1,8 +1,12 @@
 #pragma once
 // A client that speaks NBD: its socket, its conversation, and the bytes between them.
 
+#include <sys/uio.h>
+
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "io/callback.h"
 #include "io/loop.h"
@@ -17,7 +21,7 @@
 
 namespace chimera::server {
 
-class NbdConnection final : public Connection {
+class NbdConnection final : public Connection, private nbd::Outlet {
  public:
   /// All that is given must outlive the connection, which must be gone before it is destroyed.
   NbdConnection(Host& host, io::KernelLoop& loop, const Options& options, Socket socket, vm::Machine& machine,
@@ -35,6 +39,7 @@ class NbdConnection final : public Connection {
   bool take_input();
   void receive();
   void send_output(bool may_wait);
+  std::size_t send_at_once(std::span<const std::span<const std::uint8_t>> parts) override;
   void close();
   void go_if_over();
 
@@ -49,6 +54,7 @@ class NbdConnection final : public Connection {
   const vm::TransferBudget& transfers_;
   std::optional<nbd::Conversation> conversation_;  ///< none when all is said
   vm::ByteQueue input_;
+  std::vector<iovec> parts_;  ///< used again for what leaves at once
   ReceiveSize receive_size_;
   bool has_input_ended_ = false;
   bool has_client_closed_ = false;

@@ -60,6 +60,10 @@ class Session {
   // tells.
   /// What `read bytes` answers, put where it is wanted. `out` is undefined where nothing has happened.
   [[nodiscard]] virtual bool read_at_once(const Uuid& device, std::uint64_t offset, std::span<std::uint8_t> out) = 0;
+  /// The same, not moved: where it lies, in order, behind what `parts` holds already (undefined where nothing has
+  /// happened). Valid until the machine, one of its sessions or its loop is used next.
+  [[nodiscard]] virtual bool view_at_once(const Uuid& device, std::uint64_t offset, std::uint64_t size,
+                                          std::vector<std::span<const std::uint8_t>>& parts) = 0;
   /// What `write bytes` does.
   [[nodiscard]] virtual bool write_at_once(const Uuid& device, std::uint64_t offset,
                                            std::span<const std::uint8_t> bytes) = 0;

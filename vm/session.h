@@ -52,6 +52,8 @@ class StreamSession final : public Session, private devices::Waiter, private Tra
   void ask_before_transfers(TransferBudget& budget) override;
   [[nodiscard]] bool holds_transfer() const override { return claim_.is_held(); }
   [[nodiscard]] bool read_at_once(const Uuid& device, std::uint64_t offset, std::span<std::uint8_t> out) override;
+  [[nodiscard]] bool view_at_once(const Uuid& device, std::uint64_t offset, std::uint64_t size,
+                                  std::vector<std::span<const std::uint8_t>>& parts) override;
   [[nodiscard]] bool write_at_once(const Uuid& device, std::uint64_t offset,
                                    std::span<const std::uint8_t> bytes) override;
   void approach(const Uuid& device, std::span<const std::uint64_t> offsets) override;
@@ -93,6 +95,8 @@ class StreamSession final : public Session, private devices::Waiter, private Tra
 
   // session_at_once.cpp
   [[nodiscard]] bool may_run_at_once() const;
+  template <typename Visit>
+  bool visit_at_once(const Uuid& device, std::uint64_t offset, std::uint64_t size, Visit&& visit);
   [[nodiscard]] std::size_t run_reads_at_once(std::span<const std::uint8_t> program,
                                               std::vector<std::uint8_t>& answers);
 

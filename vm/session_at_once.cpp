@@ -17,16 +17,17 @@ constexpr unsigned most_turns_left_out = 63;
 constexpr std::uint32_t most_at_once = 64;
 constexpr std::size_t most_answered_at_once = 4 << 10;
 
-/// False where a block is not in memory.
-bool copy_from_memory(const devices::Device& device, std::uint64_t offset, std::span<std::uint8_t> out) {
-  while (!out.empty()) {
+/// Visits the bytes of a range, block by block. False where a block is not in memory.
+template <typename Visit>
+bool each_in_memory(const devices::Device& device, std::uint64_t offset, std::uint64_t size, Visit&& visit) {
+  while (size > 0) {
     const std::uint8_t* const block = device.peek(offset / limits::block_size);
     if (block == nullptr) return false;
     const std::size_t within = offset % limits::block_size;
-    const std::size_t size = std::min<std::size_t>(limits::block_size - within, out.size());
-    std::memcpy(out.data(), block + within, size);
-    out = out.subspan(size);
-    offset += size;
+    const std::size_t part = std::min<std::uint64_t>(limits::block_size - within, size);
+    visit(std::span(block + within, part));
+    size -= part;
+    offset += part;
   }
   return true;
 }
@@ -38,16 +39,30 @@ bool StreamSession::may_run_at_once() const {
   return !ended_ && !parked_ && !runnable() && !dispatcher_.needs_care() && !core_.somebody_runs_alone();
 }
 
-bool StreamSession::read_at_once(const Uuid& uuid, std::uint64_t offset, std::span<std::uint8_t> out) {
+template <typename Visit>
+bool StreamSession::visit_at_once(const Uuid& uuid, std::uint64_t offset, std::uint64_t size, Visit&& visit) {
   if (!may_run_at_once()) return false;
   const Handle* const handle = dispatcher_.reach_at_once(uuid);
   if (handle == nullptr) return false;
   const std::uint64_t length = handle->device->length();
-  const bool is_inside = offset <= length && out.size() <= length - offset;
-  if (!is_inside || !copy_from_memory(*handle->device, offset, out)) return false;
+  const bool is_inside = offset <= length && size <= length - offset;
+  if (!is_inside || !each_in_memory(*handle->device, offset, size, visit)) return false;
   ++core_.statistics().instructions_of(Operation::read_bytes);
   ++core_.statistics().short_reads;
   return true;
+}
+
+bool StreamSession::read_at_once(const Uuid& uuid, std::uint64_t offset, std::span<std::uint8_t> out) {
+  std::uint8_t* to = out.data();
+  return visit_at_once(uuid, offset, out.size(), [&to](std::span<const std::uint8_t> part) {
+    std::memcpy(to, part.data(), part.size());
+    to += part.size();
+  });
+}
+
+bool StreamSession::view_at_once(const Uuid& uuid, std::uint64_t offset, std::uint64_t size,
+                                 std::vector<std::span<const std::uint8_t>>& parts) {
+  return visit_at_once(uuid, offset, size, [&parts](std::span<const std::uint8_t> part) { parts.push_back(part); });
 }
 
 bool StreamSession::write_at_once(const Uuid& uuid, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
