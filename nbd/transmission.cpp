@@ -20,8 +20,7 @@ constexpr std::uint64_t longest_contexts = 4096;
 }  // namespace
 
 Transmission::Transmission(vm::Machine& machine, Agreement agreement, vm::TransferBudget& transfers,
-                           Statistics& statistics, vm::ByteQueue& output, std::function<void()> changed,
-                           Outlet* outlet)
+                           Statistics& statistics, vm::ByteQueue& output, std::function<void()> changed, Outlet* outlet)
     : machine_(machine),
       agreement_(std::move(agreement)),
       transfers_(transfers),
@@ -175,7 +174,7 @@ std::size_t Transmission::room_for(std::size_t reply) const {
   return held == 0 || held >= worthwhile ? reply : worthwhile + reply - held;
 }
 
-/// A short reply right into the output, behind where its head will stand.
+/// A short reply goes right into the output, behind where its head will stand; a long one leaves by the outlet.
 bool Transmission::reply_from_memory(const Request& request) {
   const std::size_t head = data_head_size();
   const auto size = static_cast<std::size_t>(request.length);
@@ -194,20 +193,21 @@ bool Transmission::reply_from_memory(const Request& request) {
 
 /// From where the bytes lie, behind what waits to be sent. What the client does not take now is kept in the output.
 bool Transmission::send_from_memory(const Request& request) {
-  parts_.assign(1, {});
-  if (!at_once_->view_at_once(agreement_.target.device, request.offset, request.length, parts_)) return false;
+  std::vector<Bytes> parts(1);
+  parts.reserve(Outlet::most_parts);
+  if (!at_once_->view_at_once(agreement_.target.device, request.offset, request.length, parts)) return false;
   put_data_head(request, request.length);
-  parts_.front() = output_.bytes();
-  std::size_t sent = outlet_->send_at_once(parts_);
-  const std::size_t held = std::min(sent, output_.size());
-  output_.drop(held);
-  sent -= held;
+  parts.front() = output_.bytes();
+  std::size_t sent = outlet_->send_at_once(parts);
+  const std::size_t of_output = std::min(sent, output_.size());
+  output_.drop(of_output);
+  sent -= of_output;
   if (sent == request.length) return true;
   static_cast<void>(output_.room(static_cast<std::size_t>(request.length) - sent));
-  for (const Bytes part : std::span(parts_).subspan(1)) {
-    const std::size_t left = std::min(sent, part.size());
-    output_.append(part.subspan(left));
-    sent -= left;
+  for (const Bytes part : std::span(parts).subspan(1)) {
+    const std::size_t gone = std::min(sent, part.size());
+    output_.append(part.subspan(gone));
+    sent -= gone;
   }
   return true;
 }

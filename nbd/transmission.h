@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "isa/limits.h"
 #include "nbd/errand.h"
 #include "nbd/negotiation.h"
 #include "nbd/outlet.h"
@@ -48,6 +49,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
 
   /// Longer transfers are not done at once, since that keeps everybody else waiting.
   static constexpr std::uint64_t most_at_once = 1 << 20;
+  static_assert(most_at_once / limits::block_size + 2 == Outlet::most_parts, "the first and last may be half blocks");
   /// Up to here the look-ups of a transfer are what counts, not its bytes.
   static constexpr std::uint64_t longest_short = 16 << 10;
 
@@ -143,7 +145,6 @@ class Transmission final : private vm::TransferBudget::Waiter {
   Outlet* const outlet_;
   std::unique_ptr<vm::Session> at_once_;    ///< for what is not an errand
   Program program_;                         ///< used again for each step
-  std::vector<Bytes> parts_;                ///< and this for each reply that leaves by the outlet
   vm::TransferBudget::Claim claim_;         ///< for the request that is to begin
   vm::TransferBudget::Claim output_claim_;  ///< of requests that are over, whose replies are still here
   std::uint64_t free_used_ = 0;             ///< of free_bytes
@@ -156,7 +157,8 @@ class Transmission final : private vm::TransferBudget::Waiter {
   std::vector<WaitingRead*> arrived_reads_;  ///< what they have missed is in memory, or never will be
   Work* lent_ = nullptr;                     ///< its answer is being sent, behind `output_`
   std::size_t lent_left_ = 0;
-  std::uint64_t moved_ = 0;  ///< bytes of requests that needed no session, since replies were sent last
+  bool is_reads_turn_ = false;  ///< to be replied to, rather than a session's
+  std::uint64_t moved_ = 0;     ///< bytes of requests that needed no session, since replies were sent last
   std::size_t busy_ = 0;
   std::uint64_t busy_bytes_ = 0;
   std::uint64_t arrived_ns_ = 0;  ///< when what is to be taken next had come; 0: it has not

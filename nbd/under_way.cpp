@@ -120,17 +120,23 @@ void Transmission::step(Work& work) {
 void Transmission::proceed() {
   if (!has_more_replies()) return;
   const std::uint64_t now_ns = io::monotonic_ns();
-  // While the client takes its time others may need the memory.
-  for (WaitingRead* const read : arrived_reads_) read->end();
   // In turns: neither kind shall wait until there are no more of the other.
   std::size_t reads = 0;
   std::size_t works = 0;
   while (may_reply() && (reads < arrived_reads_.size() || works < finished_.size())) {
-    if (works < finished_.size()) proceed(*finished_[works++], now_ns);
-    if (may_reply() && reads < arrived_reads_.size()) proceed(*arrived_reads_[reads++], now_ns);
+    const bool is_read = works == finished_.size() || (is_reads_turn_ && reads < arrived_reads_.size());
+    is_reads_turn_ = !is_read;
+    if (is_read) {
+      proceed(*arrived_reads_[reads++], now_ns);
+    } else {
+      proceed(*finished_[works++], now_ns);
+    }
   }
   arrived_reads_.erase(arrived_reads_.begin(), arrived_reads_.begin() + static_cast<std::ptrdiff_t>(reads));
   finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(works));
+  if (output().empty()) return;
+  // While the client takes its time others may need the memory.
+  for (WaitingRead* const read : arrived_reads_) read->end();
 }
 
 /// What the read has missed is on its way into memory.
@@ -156,8 +162,10 @@ bool Transmission::wait_for_disk(const Request& request) {
 /// A map that was missing comes before its blocks. What has been pushed out again, or cannot be had at all, is left to
 /// a session.
 void Transmission::proceed(WaitingRead& read, std::uint64_t now_ns) {
-  constexpr unsigned most_tries = 8;
-  if (reply_from_memory(read.request)) {
+  constexpr unsigned most_tries = 6;
+  const bool is_replied = reply_from_memory(read.request);
+  read.end();
+  if (is_replied) {
     measure(read, read.request, now_ns);
     free_reads_.push_back(&read);
     return settle(read);

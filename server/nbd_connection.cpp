@@ -3,11 +3,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <utility>
-
-#include "isa/limits.h"
 
 namespace chimera::server {
 namespace {
@@ -15,7 +14,7 @@ namespace {
 // From this size on it is worth more to move nothing than to receive much at once.
 constexpr std::size_t long_request = 128 * 1024;
 
-static_assert(nbd::Transmission::most_at_once / limits::block_size + 3 <= IOV_MAX, "a long reply is one system call");
+static_assert(nbd::Outlet::most_parts <= IOV_MAX, "a long reply is one system call");
 
 // So many pieces of output may leave before others have their turn.
 constexpr unsigned most_rounds = 16;
@@ -45,10 +44,14 @@ std::uint64_t NbdConnection::most_memory() {
 
 void NbdConnection::advance(bool is_machine_busy) {
   if (is_closing_) return;
-  conversation_->proceed();
-  if (!conversation_->is_negotiating()) handshake_timer_.cancel(loop_);
   // For one turn, whatever others do in it.
   const bool may_wait = is_machine_busy && !std::exchange(is_send_postponed_, false);
+  // What was done as it was received goes first, or those whose requests have ended meanwhile would wait as long as
+  // more is received.
+  send_output(may_wait);
+  if (is_closing_) return;
+  conversation_->proceed();
+  if (!conversation_->is_negotiating()) handshake_timer_.cancel(loop_);
   bool is_more_taken = true;
   for (unsigned round = 0; round < most_rounds && is_more_taken; ++round) {
     send_output(may_wait);
@@ -144,13 +147,14 @@ void NbdConnection::send_output(bool may_wait) {
 
 /// What is wrong with the connection the next `send_output` finds.
 std::size_t NbdConnection::send_at_once(std::span<const std::span<const std::uint8_t>> parts) {
-  if (awaiting_room_.is_under_way()) return 0;
-  parts_.clear();
+  std::array<iovec, most_parts> vector;
   // Not changed: iovec has no const.
-  for (const auto part : parts) parts_.push_back({const_cast<std::uint8_t*>(part.data()), part.size()});
+  std::ranges::transform(parts, vector.begin(), [](std::span<const std::uint8_t> part) {
+    return iovec{const_cast<std::uint8_t*>(part.data()), part.size()};
+  });
   msghdr message{};
-  message.msg_iov = parts_.data();
-  message.msg_iovlen = parts_.size();
+  message.msg_iov = vector.data();
+  message.msg_iovlen = parts.size();
   const ssize_t result = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (result < 0) return 0;
   const auto sent = static_cast<std::size_t>(result);

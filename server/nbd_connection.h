@@ -1,12 +1,9 @@
 #pragma once
 // A client that speaks NBD: its socket, its conversation, and the bytes between them.
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "io/callback.h"
 #include "io/loop.h"
@@ -54,7 +51,6 @@ class NbdConnection final : public Connection, private nbd::Outlet {
   const vm::TransferBudget& transfers_;
   std::optional<nbd::Conversation> conversation_;  ///< none when all is said
   vm::ByteQueue input_;
-  std::vector<iovec> parts_;  ///< used again for what leaves at once
   ReceiveSize receive_size_;
   bool has_input_ended_ = false;
   bool has_client_closed_ = false;

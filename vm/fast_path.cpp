@@ -56,6 +56,7 @@ class Runner {
     for (std::size_t row = 0; row < operations.size(); ++row) {
       statistics.instructions_of(operations[row]) += ran_[row];
       statistics.short_reads += ran_[row];
+      statistics.found_blocks += ran_[row];
     }
   }
 

@@ -37,6 +37,8 @@ void Fetch::end() {
   if (core_ == nullptr) return;
   std::exchange(core_, nullptr)->store().release(*this);
   message.clear();
+  constexpr std::size_t kept_pins = 32;
+  if (pins.capacity() > kept_pins) std::vector<std::uint32_t>().swap(pins);
 }
 
 }  // namespace chimera::vm

@@ -119,7 +119,7 @@ void measure_pool(const devices::Pool& pool, const devices::BlockCache& cache, c
                  "Blocks that instructions found in the cache, after they had been read if need be",
                  {},
                  false,
-                 one(cache.found() + statistics.short_reads)});
+                 one(cache.found() + statistics.found_blocks)});
   all.push_back({"cache_misses_total",
                  Kind::counter,
                  "Blocks read because they were not in the cache",

@@ -16,6 +16,7 @@ struct Statistics {
   std::array<std::uint64_t, operation_count> instructions{};  ///< that have ended, by operation
   std::array<std::uint64_t, status_count> failures{};         ///< answers by status; nothing counts successes
   std::uint64_t short_reads = 0;                              ///< of the instructions: those that the fast path has run
+  std::uint64_t found_blocks = 0;                             ///< by those; of most of them one is counted
   std::uint64_t consumed_bytes = 0;                           ///< of streams
   std::uint64_t answer_bytes = 0;                             ///< that have been taken
   std::uint64_t reruns = 0;                                   ///< transactions run again, unseen

@@ -68,8 +68,9 @@ struct DiskRig final : private Outlet {
     std::size_t whole = 0;
     for (const auto part : parts) whole += part.size();
     std::size_t size = whole;
-    if (random.chance(takes_part_percent))
+    if (random.chance(takes_part_percent)) {
       size = static_cast<std::size_t>(random.below(random.chance(50) ? whole : 100));
+    }
     if (size == whole) ++left_whole;
     const std::size_t end = received.size() + size;
     for (const auto part : parts) {

@@ -42,6 +42,27 @@ TEST_CASE("a long read takes no session either, and its reply leaves from where 
   CHECK_LE(rig.measured("sessions"), sessions);
 }
 
+TEST_CASE("a read that has come from the disk is not replied to behind all that sessions have read") {
+  DiskRig rig(1, 8 << 20);
+  constexpr std::uint64_t size = 300 * block_size;
+  static_assert(size > Transmission::most_at_once);
+  // The map first.
+  rig.say(read_of(599 * block_size, 1, 0));
+  rig.settle();
+  rig.take_replies();
+  for (std::uint64_t n = 0; n < 6; ++n) rig.say(read_of(0, size, n));
+  rig.say(read_of(590 * block_size, block_size, 6));
+  for (unsigned turns = 0; turns < 1000; ++turns) {
+    rig.rig.machine->run_ready();
+    rig.rig.loop.step(0);
+  }
+  rig.settle();
+  const auto replies = rig.take_replies();
+  REQUIRE_EQ(replies.size(), 7);
+  const auto found = std::ranges::find(replies, 1ull * block_size << 32 | 6, &DiskRig::Reply::cookie);
+  CHECK_LE(found - replies.begin(), 2);
+}
+
 TEST_CASE("of long reads that have come from the disk together one is replied to before others have their turn") {
   DiskRig rig(1);
   rig.takes_part_percent = 0;
