@@ -46,9 +46,9 @@ void NbdConnection::advance(bool is_machine_busy) {
   if (is_closing_) return;
   // For one turn, whatever others do in it.
   const bool may_wait = is_machine_busy && !std::exchange(is_send_postponed_, false);
-  // What was done as it was received goes first, or those whose requests have ended meanwhile would wait as long as
-  // more is received.
-  send_output(may_wait);
+  // What was done as it was received may be enough to be sent before anything else is replied to: those whose requests
+  // have ended meanwhile would wait as long as more is received.
+  if (conversation_->is_worth_sending()) send_output(may_wait);
   if (is_closing_) return;
   conversation_->proceed();
   if (!conversation_->is_negotiating()) handshake_timer_.cancel(loop_);
