@@ -31,7 +31,8 @@ void bring_maps(DiskRig& rig) {
 /// has been told.
 class Model {
  public:
-  Model(std::uint64_t seed, std::uint64_t cache_bytes) : random_(seed), rig_(seed, cache_bytes) {
+  Model(std::uint64_t seed, std::uint64_t cache_bytes)
+      : random_(seed), rig_(seed, cache_bytes), longest_(std::min<std::uint64_t>(60, cache_bytes / block_size / 4)) {
     for (std::uint64_t block = 0; block < blocks; ++block) durable_[block] = written_[block] = 1;
   }
 
@@ -67,14 +68,16 @@ class Model {
     const std::uint64_t kind = random_.below(100);
     if (kind < 45) {
       one = {.command = Command::read, .block = block};
-      one.count = std::min(random_.chance(80) ? std::uint64_t{3} : 3 + random_.below(60), blocks - block);
+      const bool is_long = random_.chance(20);
+      one.count = std::min(is_long ? 3 + random_.below(longest_) : std::uint64_t{3}, blocks - block);
       one.offset = block * block_size + random_.below(block_size);
       const std::uint64_t most = (block + one.count) * block_size - one.offset;
       for (std::uint64_t at = block; at < block + one.count; ++at) {
         if (writing_.contains(at)) return;
       }
       for (std::uint64_t at = block; at < block + one.count; ++at) ++reading_[at];
-      rig_.say(read_of(one.offset, most - random_.below(std::min<std::uint64_t>(most, block_size)), number));
+      const std::uint64_t varied = random_.below(std::min<std::uint64_t>(most, is_long ? block_size : 2 * block_size));
+      rig_.say(read_of(one.offset, is_long ? most - varied : 1 + varied, number));
     } else if (kind < 95) {
       if (writing_.contains(block) || reading_[block] > 0) return;
       one = {.command = Command::write, .block = block, .version = ++last_version_, .is_durable = kind < 75};
@@ -137,6 +140,7 @@ class Model {
 
   io::SeededRandom random_;
   DiskRig rig_;
+  const std::uint64_t longest_;  ///< blocks of a read, about: a part of the cache, which others use, too
   std::map<std::uint64_t, Asked> asked_;
   std::set<std::uint64_t> writing_;
   std::map<std::uint64_t, unsigned> reading_;

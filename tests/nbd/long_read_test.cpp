@@ -29,7 +29,9 @@ TEST_CASE("a long read takes no session either, and its reply leaves from where 
   CHECK_EQ(rig.left_whole, 1);
   check_reply(1);
   // From memory. Whoever brings the bytes may do something else before the next one.
+  const std::uint64_t found = rig.measured("cache_found_total");
   rig.say(read_of(0, size, 2) + read_of(0, size, 3));
+  CHECK_EQ(rig.measured("cache_found_total"), found + 100);
   CHECK_EQ(rig.left_whole, 2);
   CHECK_EQ(rig.unread.size(), request_size);
   CHECK(rig.conversation->output().empty());
