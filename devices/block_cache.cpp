@@ -164,7 +164,7 @@ void BlockCache::set_free(FrameId id) {
   Frame& frame = frames_[id];
   assert(frame.address == 0 && frame.pins == 0);
   if (frame.hints != 0) free_hints_.push_back(frame.hints);
-  frame = Frame{};
+  std::construct_at(&frame);
   free_.add(id);
   ++evictable_;
 }
@@ -212,7 +212,7 @@ FrameId BlockCache::take() {
     hand_ = (hand_ + 1) % static_cast<FrameId>(frames_.size());
     remove(id);  // it is not evictable any more
     if (frames_[id].hints != 0) free_hints_.push_back(frames_[id].hints);
-    frames_[id] = Frame{};
+    std::construct_at(&frames_[id]);
     return id;
   }
 }
@@ -223,16 +223,35 @@ FrameId BlockCache::make_dirty(const Slot& slot, bool settles) {
   insert(id, slot);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
-  if (settles) settled_.push_back({slot.address(), id});
+  if (settles && takes_settled_) settled_.push_back({slot.address(), id});
   return id;
+}
+
+void BlockCache::expect_take_settled(bool is_expected) {
+  takes_settled_ = is_expected;
+  if (!is_expected) settled_.clear();
+}
+
+/// It needs no checkpoint any more, being on the disk, or nobody's.
+void BlockCache::leave_dirty(FrameId id) {
+  Frame& frame = frames_[id];
+  dirty_[frame.place] = dirty_.back();
+  frames_[dirty_[frame.place]].place = frame.place;
+  dirty_.pop_back();
+  if (named(id)) --leaving_;
+  // That it was written counts for nothing any more: what is not used again goes the next time that the hand comes by.
+  change(id, [](Frame& left) {
+    left.flags &=
+        static_cast<std::uint16_t>(~(Frame::is_dirty | Frame::is_written | Frame::is_named | Frame::was_used));
+  });
 }
 
 void BlockCache::change_dirty(FrameId id) {
   Frame& frame = frames_[id];
-  assert((frame.flags & Frame::is_dirty) != 0 && (frame.flags & Frame::is_writing) == 0);
+  assert(may_change(id));
   if ((frame.flags & Frame::is_written) == 0) return;
   frame.flags &= static_cast<std::uint16_t>(~Frame::is_written);
-  settled_.push_back({frame.address, id});
+  if (takes_settled_) settled_.push_back({frame.address, id});
 }
 
 std::vector<BlockCache::Placed> BlockCache::take_settled(std::size_t lag, std::size_t count) {
@@ -252,12 +271,16 @@ std::vector<BlockCache::Placed> BlockCache::take_settled(std::size_t lag, std::s
 
 void BlockCache::written(FrameId id) {
   const bool froze = frozen(id);
+  const bool was_named = named(id);
+  if (was_named) --leaving_;
   change(id, [](Frame& frame) {
-    frame.flags &= static_cast<std::uint16_t>(~Frame::is_writing);
+    frame.flags &= static_cast<std::uint16_t>(~(Frame::is_writing | Frame::is_named));
     if ((frame.flags & Frame::is_dirty) != 0) frame.flags |= Frame::is_written;
   });
   if (froze) {
     thaw(id);
+  } else if (was_named && safeguards::named_blocks_stay) {
+    leave_dirty(id);
   } else {
     free_if_doomed(id);
   }
@@ -267,7 +290,12 @@ bool BlockCache::name(FrameId id) {
   Frame& frame = frames_[id];
   assert((frame.flags & Frame::is_dirty) != 0);
   frame.flags |= Frame::is_named;
-  if ((frame.flags & (Frame::is_writing | Frame::is_written)) != 0) return false;
+  ++leaving_;
+  if ((frame.flags & Frame::is_written) != 0) {
+    leave_dirty(id);
+    return false;
+  }
+  if (being_written(id)) return false;
   frame.flags |= Frame::is_writing;
   return true;
 }
@@ -283,7 +311,7 @@ void BlockCache::rename_dirty(FrameId id, const Slot& slot, bool settles) {
   insert(id, slot);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
-  if (settles) settled_.push_back({slot.address(), id});
+  if (settles && takes_settled_) settled_.push_back({slot.address(), id});
 }
 
 bool BlockCache::discard(const Slot& slot) {
@@ -292,12 +320,7 @@ bool BlockCache::discard(const Slot& slot) {
   if (!is_of(id, slot)) return false;
   remove(id);
   Frame& frame = frames_[id];
-  if ((frame.flags & Frame::is_dirty) != 0) {
-    dirty_[frame.place] = dirty_.back();
-    frames_[dirty_[frame.place]].place = frame.place;
-    dirty_.pop_back();
-    frame.flags &= static_cast<std::uint16_t>(~Frame::is_dirty);
-  }
+  if (is_dirty(id)) leave_dirty(id);
   frame.flags |= Frame::is_doomed;
   free_if_doomed(id);
   return true;
@@ -318,6 +341,7 @@ std::vector<BlockCache::Placed> BlockCache::freeze() {
   }
   dirty_.clear();
   settled_.clear();
+  leaving_ = 0;
   return to_write;
 }
 

@@ -2,9 +2,10 @@
 // The blocks in memory: one arena of frames of 4096 bytes, found by the address of their block on the disk.
 //
 // A frame is free, loading, clean, dirty (of the current generation) or frozen (being written by a checkpoint). The
-// data of dirty frames may be written ahead of the checkpoint that needs them on the disk. Only clean frames that
-// nobody has pinned give way to others. A frame whose block has been freed while it is in use is `doomed`: nobody finds
-// it any more, and it becomes free as soon as it may.
+// data of dirty frames may be written ahead of the checkpoint that needs them on the disk. Those that a record of the
+// journal names are clean as soon as they are written. Only clean frames that nobody has pinned give way to others. A
+// frame whose block has been freed while it is in use is `doomed`: nobody finds it any more, and it becomes free as
+// soon as it may.
 
 #include <cstddef>
 #include <cstdint>
@@ -99,7 +100,11 @@ class BlockCache {
   [[nodiscard]] bool is_dirty(FrameId id) const { return (frames_[id].flags & Frame::is_dirty) != 0; }
   /// Loaded, and the same on the disk.
   [[nodiscard]] bool is_clean(FrameId id) const;
-  /// The bytes of a dirty frame change in place: what was written ahead does not count. Not while it is being written.
+  /// Its block may be changed in place, being of the present generation and in no state or record on the disk.
+  [[nodiscard]] bool may_change(FrameId id) const {
+    return (frames_[id].flags & (Frame::is_dirty | Frame::is_writing)) == Frame::is_dirty;
+  }
+  /// The bytes of a dirty frame change in place: what was written ahead does not count. Needs `may_change`.
   void change_dirty(FrameId id);
   [[nodiscard]] bool being_written(FrameId id) const { return (frames_[id].flags & Frame::is_writing) != 0; }
   /// The block has been freed: nobody may find it here any more. False if another block is here at its address.
@@ -109,14 +114,18 @@ class BlockCache {
     std::uint64_t address;
     FrameId frame;
   };
+  /// Whether `take_settled` will be called: what becomes dirty from now on is kept in order for it, or not.
+  void expect_take_settled(bool is_expected);
   /// `count` dirty frames to be written ahead, oldest first, leaving out the last `lag` that became dirty; none while
   /// there are fewer. They stay as they are until `written`.
   [[nodiscard]] std::vector<Placed> take_settled(std::size_t lag, std::size_t count);
   void written(FrameId id);
-  /// A record of the journal says where this dirty block is: it is not changed any more. True if its bytes have to be
-  /// written now; then they stay as they are until `written`.
+  /// A record of the journal says where this dirty block is: it is not changed any more, and clean once it is written.
+  /// True if its bytes have to be written now; then they stay as they are until `written`.
   [[nodiscard]] bool name(FrameId id);
   [[nodiscard]] bool named(FrameId id) const { return (frames_[id].flags & Frame::is_named) != 0; }
+  /// Dirty frames that are clean when what is being written of them has reached the disk, without a checkpoint.
+  [[nodiscard]] std::size_t leaving_count() const { return leaving_; }
   /// Hands all dirty frames over to a checkpoint and returns those that it has to write; of the others the bytes are on
   /// the disk already, or on their way. They can be read, not changed, until `thaw`.
   [[nodiscard]] std::vector<Placed> freeze();
@@ -166,9 +175,10 @@ class BlockCache {
   void map_arena(std::size_t bytes);
   /// So often the hand passes a node that nobody uses before it has to go. A node leads to 256 blocks, and while it is
   /// missing each of them takes a read more: one pass over much data, a backup for instance, is not to cost others
-  /// their maps. Where they are more than a quarter of what may go they stay for one round: the hand would go
-  /// round and round for one frame otherwise.
-  [[nodiscard]] unsigned node_rounds() const { return node_count_ <= evictable_ / 4 ? 64 : 1; }
+  /// their maps. The hand comes round twice for data that was used once, so it may be 64 times what the cache holds.
+  /// Where nodes are more than a quarter of what may go they stay for one round: the hand would go round and round for
+  /// one frame otherwise.
+  [[nodiscard]] unsigned node_rounds() const { return node_count_ <= evictable_ / 4 ? 128 : 1; }
   FrameId take();
   void insert(FrameId id, const Slot& slot);
   void remove(FrameId id);
@@ -177,6 +187,7 @@ class BlockCache {
   void loaded(Load& load);
   template <typename Change>
   void change(FrameId id, Change&& change_frame);
+  void leave_dirty(FrameId id);
 
   io::Disk& disk_;
   std::byte* arena_ = nullptr;
@@ -189,7 +200,9 @@ class BlockCache {
   FrameId hand_ = 0;
   std::size_t evictable_ = 0;  ///< free, never used, and those for which evictable() holds
   std::vector<FrameId> dirty_;
+  bool takes_settled_ = true;
   std::deque<Placed> settled_;  ///< in the order in which they became dirty; some have been freed since
+  std::size_t leaving_ = 0;     ///< dirty ones that are named
   std::size_t frozen_count_ = 0;
   std::size_t node_count_ = 0;
   std::vector<std::unique_ptr<Hints>> hints_;

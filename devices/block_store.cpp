@@ -27,9 +27,7 @@ BlockStore::BlockStore(io::Disk& disk, std::uint64_t cache_bytes)
     // A node is copied whenever something below it changes, so it is as young as the youngest of them.
     return std::ranges::all_of(node, [&](const Slot& below) { return space_.may_hold(below, slot.generation()); });
   };
-  cache_.ahead_arrived = [this] {
-    if (!memory_queue_.empty()) memory_queue_.front()->wake();
-  };
+  cache_.ahead_arrived = [this] { wake_for_memory(); };
 }
 
 BlockStore::~BlockStore() = default;
@@ -117,9 +115,11 @@ Outcome BlockStore::provide(Waiter& waiter, const Needs& own, Purpose purpose) {
       return Outcome::fail(Status::too_large);
     }
   }
-  const std::size_t busy = cache_.dirty_count() + cache_.frozen_count() + needs.frames;
-  if (cache_.dirty_count() + needs.frames > cache_.frame_count() / 4) want_checkpoint();
-  const bool too_dirty = busy > cache_.frame_count() / 4 * 3 && cache_.dirty_count() + cache_.frozen_count() > 0;
+  // The others are clean without a checkpoint.
+  const std::size_t staying = cache_.dirty_count() - cache_.leaving_count();
+  if (staying + needs.frames > cache_.frame_count() / 4) want_checkpoint();
+  const std::size_t busy = cache_.dirty_count() + cache_.frozen_count();
+  const bool too_dirty = busy + needs.frames > cache_.frame_count() / 4 * 3 && busy > 0;
   if (too_dirty || !may_take(waiter, needs.frames + slack)) return wait_for_memory(waiter);
 
   if (off_the_map) return Outcome::ready();
@@ -198,7 +198,8 @@ Outcome BlockStore::wait_for_memory(Waiter& waiter) {
     waiter.message = "too little memory is left beside what could not be written to the disk";
     return Outcome::fail(Status::io_error);
   }
-  if (cache_.dirty_count() != 0) want_checkpoint();
+  // What is being written is clean when it is; then this is tried again.
+  if (cache_.dirty_count() != 0 && cache_.leaving_count() == 0) want_checkpoint();
   return Outcome::wait();
 }
 
@@ -211,6 +212,10 @@ void BlockStore::wake_waiting() {
     waiter->listed = false;
     waiter->wake();
   }
+  wake_for_memory();
+}
+
+void BlockStore::wake_for_memory() {
   if (!memory_queue_.empty()) memory_queue_.front()->wake();
 }
 
@@ -225,7 +230,7 @@ void BlockStore::release_waiter(Waiter& waiter) {
   waiter.space_waits = 0;
   waiter.bitmap_failures.reset();
   waiter.failed_address = 0;
-  if (makes_room && !memory_queue_.empty()) memory_queue_.front()->wake();
+  if (makes_room) wake_for_memory();
 }
 
 /// A block that is booked as free and yet in memory belongs to somebody. Where that is found out, the instruction goes
@@ -260,7 +265,7 @@ FrameId BlockStore::renew(Slot& slot, FrameId old_frame, bool shared, bool keep_
   slot = Slot(allocate(use), generation_, 0);
   slot.unsettle();
   FrameId frame;
-  if (old_frame != no_frame && !shared && cache_.is_clean(old_frame)) {
+  if (old_frame != no_frame && !shared && cache_.is_clean(old_frame) && cache_.is_of(old_frame, old)) {
     cache_.rename_dirty(old_frame, slot, use == SpaceMap::Use::data);
     frame = old_frame;
   } else {

@@ -88,6 +88,8 @@ class BlockStore {
   void release_waiter(Waiter& waiter);
   /// Wakes whoever waits for space, a bitmap or a checkpoint, and the first that waits for memory.
   void wake_waiting();
+  /// There may be more frames to be had: whoever is first in the queue for them looks.
+  void wake_for_memory();
   void wait_for_event(Waiter& waiter);
   /// Asks for a checkpoint if somebody waits for the space that it would bring, and either that is much or nothing else
   /// will come: while graves are being emptied a checkpoint for each few of their blocks would take all of the disk's

@@ -182,8 +182,9 @@ void Checkpoint::start(Write& write) {
 
 /// Sends off data that has been dirty for a while.
 bool Checkpoint::write_ahead() {
-  if (!source_.may_write_ahead() || ahead_in_flight_ >= most_ahead || idle_count() < ahead_blocks + kept_for_checkpoint)
-    return false;
+  const bool is_wanted = source_.may_write_ahead();
+  blocks_.cache().expect_take_settled(is_wanted);
+  if (!is_wanted || ahead_in_flight_ >= most_ahead || idle_count() < ahead_blocks + kept_for_checkpoint) return false;
   std::vector<BlockCache::Placed> settled = blocks_.cache().take_settled(ahead_lag, ahead_blocks);
   std::sort(settled.begin(), settled.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
   for (std::size_t n = 0; n < settled.size();) {

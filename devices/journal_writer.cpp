@@ -109,6 +109,7 @@ std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions, 
   next_.block += blocks;
   next_.chain = header.checksum;
   close_group();
+  if (wanted_.empty() && last() - durable_ >= most_unflushed) want(last());
   return last();
 }
 

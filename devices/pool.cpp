@@ -38,6 +38,7 @@ Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
     if (!blocks_.contradictory()) journal_.work();
     checkpoint_.go_on();
     wake_record_waiters();
+    blocks_.wake_for_memory();
   };
   journal_.writer().failed = [this](int error) { checkpoint_.fail(error); };
   blocks_.want_checkpoint = [this] { checkpoint_.want(); };

@@ -177,7 +177,7 @@ class Pool final : private Checkpoint::Source {
   Outcome check_health(Waiter&) const;
   Outcome wait_until_durable(Waiter&, std::uint64_t record);
   [[nodiscard]] std::string open_journal(const Superblock& superblock);
-  [[nodiscard]] bool write_again(const std::vector<std::uint64_t>& addresses);
+  [[nodiscard]] bool write_again(std::vector<std::uint64_t> addresses);
   [[nodiscard]] bool much_has_changed() const;
   void wake_record_waiters();
   [[nodiscard]] bool too_many_open_graves() const;

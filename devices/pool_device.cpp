@@ -175,13 +175,19 @@ bool PoolDevice::equal(Plane plane, std::uint64_t offset, std::span<const std::u
 
 void PoolDevice::write(Plane plane, std::uint64_t offset, std::span<const std::uint8_t> bytes) {
   Tree& blocks = tree(plane);
-  each_block(offset, bytes.size(), [&](std::uint64_t block, std::size_t within, std::size_t done, std::size_t size) {
-    if (size == block_size) {
-      blocks.write(block, &bytes[done]);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const std::uint64_t block = (offset + done) / block_size;
+    const std::size_t within = (offset + done) % block_size;
+    const std::size_t left = bytes.size() - done;
+    if (within == 0 && left >= block_size) {
+      blocks.write(block, left / block_size, &bytes[done]);
+      done += left / block_size * block_size;
     } else {
+      const std::size_t size = std::min<std::size_t>(block_size - within, left);
       std::memcpy(blocks.writable(block, false) + within, &bytes[done], size);
+      done += size;
     }
-  });
+  }
   const bool grows = plane == Plane::data && offset + bytes.size() > length_;
   if (grows) length_ = offset + bytes.size();
   mark();

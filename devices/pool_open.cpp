@@ -153,10 +153,12 @@ std::string Pool::open_journal(const Superblock& superblock) {
 
 /// A flush that failed may have left blocks in a cache that will never reach the medium, and that no later flush
 /// covers.
-bool Pool::write_again(const std::vector<std::uint64_t>& addresses) {
-  const BlockBuffer buffer = make_block_buffer();
-  for (const std::uint64_t address : addresses) {
-    if (!read_now(loop_, disk_, address, *buffer) || !write_now(loop_, disk_, address, buffer.get())) return false;
+bool Pool::write_again(std::vector<std::uint64_t> addresses) {
+  std::ranges::sort(addresses);
+  for (std::size_t first = 0, last = 0; first < addresses.size(); first = last) {
+    do ++last;
+    while (last < addresses.size() && addresses[last] == addresses[last - 1] + 1);
+    if (!devices::write_again(loop_, disk_, addresses[first], last - first)) return false;
   }
   return addresses.empty() || write_now(loop_, disk_, 0, nullptr);
 }

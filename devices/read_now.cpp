@@ -16,8 +16,8 @@ class Request final : public io::DiskRequest {
     first_block = address;
     if (bytes != nullptr) buffers = {&place_, 1};
   }
-  Request(std::uint64_t address, std::span<std::byte* const> places) {
-    kind = Kind::read;
+  Request(Kind what, std::uint64_t address, std::span<std::byte* const> places) {
+    kind = what;
     first_block = address;
     buffers = places;
   }
@@ -75,6 +75,23 @@ class ListReader final : public io::DiskRequest {
   std::size_t index_ = 0;
 };
 
+/// Room for so many blocks, and where each of them lies.
+class Stretch {
+ public:
+  explicit Stretch(std::size_t count)
+      : blocks_(static_cast<Block*>(std::aligned_alloc(block_size, count * block_size))) {
+    if (blocks_ == nullptr) throw std::bad_alloc();
+    for (std::size_t n = 0; n < count; ++n) places_.push_back(blocks_[n].data());
+  }
+  [[nodiscard]] Block& operator[](std::size_t n) { return blocks_[n]; }
+  [[nodiscard]] std::span<std::byte* const> first(std::size_t count) const { return std::span(places_).first(count); }
+  [[nodiscard]] std::size_t size() const { return places_.size(); }
+
+ private:
+  std::unique_ptr<Block[], FreeMemory> blocks_;
+  std::vector<std::byte*> places_;
+};
+
 constexpr std::size_t most_readers = 64;
 
 }  // namespace
@@ -98,15 +115,10 @@ void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>&
 void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count,
                   const std::function<void(std::uint64_t address, const Block* bytes)>& take) {
   if (count == 0) return;
-  const std::size_t at_once = std::min<std::uint64_t>(count, io::Disk::most_blocks);
-  const std::unique_ptr<Block[], FreeMemory> buffers(
-      static_cast<Block*>(std::aligned_alloc(block_size, at_once * block_size)));
-  if (buffers == nullptr) throw std::bad_alloc();
-  std::vector<std::byte*> places;
-  for (std::size_t n = 0; n < at_once; ++n) places.push_back(buffers[n].data());
+  Stretch buffers(std::min<std::uint64_t>(count, io::Disk::most_blocks));
   for (const std::uint64_t end = first + count; first < end;) {
-    const std::size_t size = std::min<std::uint64_t>(end - first, places.size());
-    const bool good = Request(first, std::span(places).first(size)).carry_out(loop, disk);
+    const std::size_t size = std::min<std::uint64_t>(end - first, buffers.size());
+    const bool good = Request(io::DiskRequest::Kind::read, first, buffers.first(size)).carry_out(loop, disk);
     for (std::size_t n = 0; n < size; ++n) {
       // Which of several could not be read is found out by asking for them one by one.
       const bool readable = good || read_now(loop, disk, first + n, buffers[n]);
@@ -114,6 +126,19 @@ void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint
     }
     first += size;
   }
+}
+
+bool write_again(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count) {
+  if (count == 0) return true;
+  const Stretch buffers(std::min<std::uint64_t>(count, io::Disk::most_blocks));
+  for (const std::uint64_t end = first + count; first < end;) {
+    const std::size_t size = std::min<std::uint64_t>(end - first, buffers.size());
+    for (const auto kind : {io::DiskRequest::Kind::read, io::DiskRequest::Kind::write}) {
+      if (!Request(kind, first, buffers.first(size)).carry_out(loop, disk)) return false;
+    }
+    first += size;
+  }
+  return true;
 }
 
 bool read_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block& bytes) {

@@ -37,7 +37,9 @@ void read_many(io::Loop& loop, io::Disk& disk, const std::vector<std::uint64_t>&
 /// The same for neighbours, in few, large requests.
 void read_stretch(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count,
                   const std::function<void(std::uint64_t address, const Block* bytes)>& take);
-/// The same for a write; with no bytes, a flush.
+/// Reads neighbours, in few, large requests, and writes them again as they are. False if one of those fails.
+[[nodiscard]] bool write_again(io::Loop& loop, io::Disk& disk, std::uint64_t first, std::uint64_t count);
+/// The same as read_now for a write; with no bytes, a flush.
 [[nodiscard]] bool write_now(io::Loop& loop, io::Disk& disk, std::uint64_t address, Block* bytes);
 
 }  // namespace chimera::devices

@@ -4,7 +4,6 @@
 
 #include "devices/crc32c.h"
 #include "devices/reference_counts.h"
-#include "devices/safeguards.h"
 
 namespace chimera::devices {
 namespace {
@@ -281,14 +280,13 @@ FrameId Tree::own(Slot& slot, FrameId& hint, unsigned level, bool whole) {
   }
   const bool is_mine = slot.generation() == blocks_->generation();
   const bool keep_bytes = !whole;
-  const FrameId frame = is_mine || keep_bytes ? pinned(slot, hint, level) : cache.find(slot.address(), hint);
-  if (frame == no_frame && (is_mine || keep_bytes)) {
+  // What is written over whole may have left the memory, in the present generation, too, if a record names it.
+  const FrameId frame = keep_bytes ? pinned(slot, hint, level) : cache.find(slot.address(), hint);
+  if (frame == no_frame && keep_bytes) {
     slot = Slot();
     return own(slot, hint, level, false);
   }
-  const bool must_stay =
-      is_mine && (cache.being_written(frame) || (safeguards::named_blocks_stay && cache.named(frame)));
-  if (is_mine && !must_stay) {
+  if (is_mine && frame != no_frame && cache.is_of(frame, slot) && cache.may_change(frame)) {
     cache.change_dirty(frame);
     slot.unsettle();
     return frame;
@@ -338,11 +336,22 @@ std::byte* Tree::writable(std::uint64_t index, bool whole) {
   return cache.bytes(own(slot, *hint, 0, whole));
 }
 
-void Tree::write(std::uint64_t index, const std::uint8_t* bytes) {
-  FrameId* hint = nullptr;
-  Slot& slot = own_path(index, 0, hint);
-  std::byte* const place = blocks_->cache().bytes(own(slot, *hint, 0, true));
-  slot.settle(copy_block(slot.address(), slot.generation(), bytes, place));
+/// The way to a node is gone once for all of its slots. It stays where it is meanwhile, being dirty.
+void Tree::write(std::uint64_t index, std::size_t count, const std::uint8_t* bytes) {
+  while (count > 0) {
+    FrameId* first_hint = nullptr;
+    Slot* const first = &own_path(index, 0, first_hint);
+    const std::size_t in_node = root_.height == 0 ? 1 : slots_per_node - index % slots_per_node;
+    const std::size_t run = std::min(count, in_node);
+    for (std::size_t n = 0; n < run; ++n, bytes += block_size) {
+      Slot& slot = first[n];
+      FrameId& hint = first_hint == &spare_hint_ ? spare_hint_ : first_hint[n];
+      std::byte* const place = blocks_->cache().bytes(own(slot, hint, 0, true));
+      slot.settle(copy_block(slot.address(), slot.generation(), bytes, place));
+    }
+    index += run;
+    count -= run;
+  }
 }
 
 void Tree::put(std::uint64_t index, const Slot& shared_slot) {

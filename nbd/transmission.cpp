@@ -178,7 +178,7 @@ std::size_t Transmission::room_for(std::size_t reply) const {
 bool Transmission::reply_from_memory(const Request& request) {
   const std::size_t head = data_head_size();
   const auto size = static_cast<std::size_t>(request.length);
-  if (outlet_ != nullptr && size >= worthwhile) {
+  if (outlet_ != nullptr && size >= least_by_outlet) {
     if (!send_from_memory(request)) return false;
   } else {
     std::uint8_t* const room = output_.room(room_for(head + size));

@@ -37,7 +37,9 @@ class Transmission final : private vm::TransferBudget::Waiter {
   /// When so many bytes of replies wait, or have been moved by requests that needed no session, nothing more is taken
   /// before `sent`: the replies are worth a system call, the client has something to do meanwhile, and others have
   /// their turn.
-  static constexpr std::size_t worthwhile = 32 << 10;
+  static constexpr std::size_t worthwhile = 16 << 10;
+  /// Replies of so many bytes leave by the outlet, if there is one, and shorter ones are copied first.
+  static constexpr std::size_t least_by_outlet = 32 << 10;
 
   /// Replies go to `output`, and long ones out by `outlet`, if there is one. `changed` is called, while the machine or
   /// its loop runs, memory is given back, or replies are sent, whenever `proceed` is to be.
