@@ -223,4 +223,14 @@ class BlockCache {
   std::uint64_t found_ = 0;
 };
 
+/// Every change of what makes a frame evictable goes through here, so that the count stays right.
+template <typename Change>
+void BlockCache::change(FrameId id, Change&& change_frame) {
+  Frame& frame = frames_[id];
+  const bool before = frame.evictable();
+  change_frame(frame);
+  const bool after = frame.evictable();
+  if (before != after) after ? ++evictable_ : --evictable_;
+}
+
 }  // namespace chimera::devices
