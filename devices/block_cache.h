@@ -120,9 +120,9 @@ class BlockCache {
   /// there are fewer. They stay as they are until `written`.
   [[nodiscard]] std::vector<Placed> take_settled(std::size_t lag, std::size_t count);
   void written(FrameId id);
-  /// A record of the journal says where this dirty block is: it is not changed any more, and clean once it is written.
-  /// True if its bytes have to be written now; then they stay as they are until `written`.
-  [[nodiscard]] bool name(FrameId id);
+  /// A record of the journal says where this dirty block is, which is written now: its bytes stay as they are until
+  /// `written`, and then it is clean. Needs `may_change`, and that nothing is written ahead.
+  void name(FrameId id);
   [[nodiscard]] bool named(FrameId id) const { return (frames_[id].flags & Frame::is_named) != 0; }
   /// Dirty frames that are clean when what is being written of them has reached the disk, without a checkpoint.
   [[nodiscard]] std::size_t leaving_count() const { return leaving_; }

@@ -78,18 +78,10 @@ void BlockCache::written(FrameId id) {
   }
 }
 
-bool BlockCache::name(FrameId id) {
-  Frame& frame = frames_[id];
-  assert((frame.flags & Frame::is_dirty) != 0);
-  frame.flags |= Frame::is_named;
+void BlockCache::name(FrameId id) {
+  assert(may_change(id) && (frames_[id].flags & Frame::is_written) == 0);
+  frames_[id].flags |= Frame::is_named | Frame::is_writing;
   ++leaving_;
-  if ((frame.flags & Frame::is_written) != 0) {
-    leave_dirty(id);
-    return false;
-  }
-  if (being_written(id)) return false;
-  frame.flags |= Frame::is_writing;
-  return true;
 }
 
 bool BlockCache::is_clean(FrameId id) const {

@@ -193,13 +193,13 @@ Outcome BlockStore::wait_for_memory(Waiter& waiter) {
     for (const FrameId frame : waiter.pins) cache_.unpin(frame);
     waiter.pins.clear();
     memory_queue_.front()->wake();
-  } else if (!can_clean() && !cache_.any_loading()) {
+  } else if (!can_clean() && !is_writing_out() && !cache_.any_loading()) {
     want_checkpoint();
     waiter.message = "too little memory is left beside what could not be written to the disk";
     return Outcome::fail(Status::io_error);
   }
   // What is being written is clean when it is; then this is tried again.
-  if (cache_.dirty_count() != 0 && cache_.leaving_count() == 0) want_checkpoint();
+  if (cache_.dirty_count() != 0 && !is_writing_out()) want_checkpoint();
   return Outcome::wait();
 }
 
@@ -213,6 +213,11 @@ void BlockStore::wake_waiting() {
     waiter->wake();
   }
   wake_for_memory();
+}
+
+void BlockStore::note_written_out() {
+  const bool is_worth_a_look = cache_.leaving_count() == 0 || cache_.evictable_count() >= cache_.frame_count() / 4;
+  if (is_worth_a_look) wake_for_memory();
 }
 
 void BlockStore::wake_for_memory() {

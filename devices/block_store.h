@@ -88,8 +88,9 @@ class BlockStore {
   void release_waiter(Waiter& waiter);
   /// Wakes whoever waits for space, a bitmap or a checkpoint, and the first that waits for memory.
   void wake_waiting();
-  /// There may be more frames to be had: whoever is first in the queue for them looks.
-  void wake_for_memory();
+  /// Some of what records name has been written: whoever is first in the queue for memory looks, if that is much or
+  /// all.
+  void note_written_out();
   void wait_for_event(Waiter& waiter);
   /// Asks for a checkpoint if somebody waits for the space that it would bring, and either that is much or nothing else
   /// will come: while graves are being emptied a checkpoint for each few of their blocks would take all of the disk's
@@ -109,13 +110,18 @@ class BlockStore {
   /// Set by the pool: what to do about too many dirty blocks or too little space, and whether more space may come.
   std::function<void()> want_checkpoint = [] {};
   std::function<bool()> is_freeing = [] { return false; };
-  /// False while nothing that is dirty becomes clean: a write has failed, or a checkpoint finds no space.
+  /// False from the first write on that has failed.
+  std::function<bool()> can_write = [] { return true; };
+  /// False while no checkpoint makes clean what is dirty: a write has failed, or a checkpoint finds no space.
   std::function<bool()> can_clean = [] { return true; };
   /// Blocks that the next checkpoint allocates itself, whatever changes before it. Nobody is given them.
   std::function<std::size_t()> checkpoint_needs = [] { return std::size_t{0}; };
 
  private:
   Outcome wait_for_memory(Waiter& waiter);
+  void wake_for_memory();
+  /// Frames become clean without a checkpoint, and then `note_written_out` is called.
+  [[nodiscard]] bool is_writing_out() const { return cache_.leaving_count() != 0 && can_write(); }
   Outcome fail_for_space(Waiter& waiter, std::uint64_t wanted) const;
   [[nodiscard]] bool is_worth_a_checkpoint() const;
   [[nodiscard]] std::uint64_t kept_for(Purpose purpose) const;

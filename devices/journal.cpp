@@ -260,8 +260,8 @@ void Journal::place(PoolDevice& device, Plane plane, std::span<const Changed> ch
       if (slot.empty()) continue;  // cleared since
       put(operands, JournalEntry{block.index, slot});
       // It is named once: it is not changed in place any more, nor used again before the records are superfluous.
-      assert(!cache_.named(frame));
-      if (cache_.name(frame)) to_write.push_back({slot.address(), frame});
+      cache_.name(frame);
+      to_write.push_back({slot.address(), frame});
     }
   }
   if (operands.size() == before) return;

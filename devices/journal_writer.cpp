@@ -109,7 +109,6 @@ std::uint64_t JournalWriter::append(std::span<const std::uint8_t> instructions, 
   next_.block += blocks;
   next_.chain = header.checksum;
   close_group();
-  if (wanted_.empty() && last() - durable_ >= most_unflushed) want(last());
   return last();
 }
 
@@ -135,14 +134,16 @@ void JournalWriter::note_durable(std::uint64_t sequence) {
   while (!wanted_.empty() && wanted_.front() <= durable_) wanted_.pop_front();
 }
 
-/// A flush is started when all that the first of those who wait needs has been written; it covers what else has been.
+/// A flush is started when all that the first of those who wait needs has been written, or where nobody waits, much is;
+/// it covers what else has been.
 void JournalWriter::advance() {
   while (groups_.front().closed && groups_.front().in_flight == 0) {
     written_ = groups_.front().sequence;
     if (groups_.front().durable) note_durable(written_);
     groups_.pop_front();
   }
-  if (flushing_ || has_failed_ || wanted_.empty() || written_ < wanted_.front()) return;
+  const std::uint64_t due = wanted_.empty() ? durable_ + most_unflushed : wanted_.front();
+  if (flushing_ || has_failed_ || written_ < due) return;
   if (!safeguards::records_are_flushed) {
     return note_durable(written_);
   }

@@ -33,8 +33,8 @@ class JournalWriter {
     return (sizeof(JournalHeader) + bytes + block_size - 1) / block_size;
   }
 
-  /// With so many records that are not durable they are flushed, though nobody waits: when the store is opened behind a
-  /// crash all that they name has to be read, and written again.
+  /// So many records that have been written and are not durable are flushed though nobody waits: when the store is
+  /// opened behind a crash all that they name has to be read, and written again.
   static constexpr std::uint64_t most_unflushed = 8;
 
   /// Writes these blocks, which the next record refers to: it is not durable without them. Their frames are marked as

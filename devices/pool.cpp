@@ -38,10 +38,11 @@ Pool::Pool(io::Loop& loop, io::Disk& disk, std::uint64_t cache_bytes)
     if (!blocks_.contradictory()) journal_.work();
     checkpoint_.go_on();
     wake_record_waiters();
-    blocks_.wake_for_memory();
+    blocks_.note_written_out();
   };
   journal_.writer().failed = [this](int error) { checkpoint_.fail(error); };
   blocks_.want_checkpoint = [this] { checkpoint_.want(); };
+  blocks_.can_write = [this] { return may_change(); };
   blocks_.can_clean = [this] { return may_change() && !checkpoint_.refused(); };
   blocks_.checkpoint_needs = [this] { return manifest_.most_blocks_needed(); };
   blocks_.is_freeing = [this] {

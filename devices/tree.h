@@ -47,8 +47,8 @@ class Tree {
   [[nodiscard]] Settled settled(std::uint64_t index);
   /// The bytes of a prepared block, to be changed; `whole`: all of them will be, so they are undefined.
   [[nodiscard]] std::byte* writable(std::uint64_t index, bool whole);
-  /// Overwrites a whole prepared block; its checksum is taken while the bytes are in the processor's cache.
-  /// `count` blocks from `index` on, whole.
+  /// Overwrites whole prepared blocks from `index` on; their checksums are taken while the bytes are in the processor's
+  /// cache.
   void write(std::uint64_t index, std::size_t count, const std::uint8_t* bytes);
   /// Puts a block of another place here, sharing it; the reference to it has been counted. Prepared as for a write, and
   /// the counts of what is replaced prepared too.

@@ -43,7 +43,7 @@ class JournalDisk final : public io::Disk {
   [[nodiscard]] std::uint64_t block_count() const noexcept override { return below_.block_count(); }
   [[nodiscard]] int grow(std::uint64_t block_count) override { return below_.grow(block_count); }
   void start(io::DiskRequest& request) override {
-    if (hold && is_superblock(request)) {
+    if ((hold && is_superblock(request)) || (hold_flushes && request.kind == io::DiskRequest::Kind::flush)) {
       held_ = &request;
       return;
     }
@@ -56,9 +56,11 @@ class JournalDisk final : public io::Disk {
 
   /// Superblocks that are written do not come to an end.
   bool hold = false;
+  /// Nor does a flush.
+  bool hold_flushes = false;
   [[nodiscard]] bool holding() const { return held_ != nullptr; }
   void release() {
-    hold = false;
+    hold = hold_flushes = false;
     if (held_ != nullptr) below_.start(*std::exchange(held_, nullptr));
   }
   /// The first request of which this is true fails.
