@@ -96,7 +96,8 @@ void measure_store(const devices::StoreFigures& store, std::vector<Measurement>&
   if (!on_disk) return;
   gauge("devices_being_freed", "Deleted devices whose blocks are being freed", on_disk->being_freed);
   gauge("cache_size_bytes", "Memory for cached blocks", on_disk->cache.size);
-  gauge("cache_dirty_bytes", "Cached blocks that are part of no published checkpoint", on_disk->cache.dirty);
+  gauge("cache_dirty_bytes", "Cached blocks that neither a checkpoint nor the journal has written to their places",
+        on_disk->cache.dirty);
   if (!on_disk->journal) return;
   const auto& journal = *on_disk->journal;
   gauge("journal_size_bytes", "Room of the journal", journal.size);
