@@ -269,7 +269,7 @@ class Limits(NbdTest):
             return next(line for line in server.banner if line.startswith("memory:"))
 
         self.assertIn("1 connections of 1.4M,", planned([]))
-        self.assertIn("1 connections of 2.6M,", planned([f"unix:{self.folder}/another"]))
+        self.assertIn("1 connections of 2.5M,", planned([f"unix:{self.folder}/another"]))
 
     @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer takes memory of its own")
     def test_many_clients_with_the_largest_requests_take_turns(self):
