@@ -123,7 +123,6 @@ class BlockCache {
   /// A record of the journal says where this dirty block is, which is written now: its bytes stay as they are until
   /// `written`, and then it is clean. Needs `may_change`, and that nothing is written ahead.
   void name(FrameId id);
-  [[nodiscard]] bool named(FrameId id) const { return (frames_[id].flags & Frame::is_named) != 0; }
   /// Dirty frames that are clean when what is being written of them has reached the disk, without a checkpoint.
   [[nodiscard]] std::size_t leaving_count() const { return leaving_; }
   /// Hands all dirty frames over to a checkpoint and returns those that it has to write; of the others the bytes are on
@@ -187,6 +186,8 @@ class BlockCache {
   void loaded(Load& load);
   template <typename Change>
   void change(FrameId id, Change&& change_frame);
+  [[nodiscard]] bool named(FrameId id) const { return (frames_[id].flags & Frame::is_named) != 0; }
+  void become_dirty(FrameId id, const Slot& slot, bool settles);
   void leave_dirty(FrameId id);
 
   io::Disk& disk_;

@@ -11,12 +11,16 @@ namespace chimera::devices {
 
 FrameId BlockCache::make_dirty(const Slot& slot, bool settles) {
   const FrameId id = take();
+  become_dirty(id, slot, settles);
+  return id;
+}
+
+void BlockCache::become_dirty(FrameId id, const Slot& slot, bool settles) {
   frames_[id].flags = Frame::is_dirty | Frame::was_used | (settles ? 0 : Frame::is_node);
   insert(id, slot);
   frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
   dirty_.push_back(id);
   if (settles && takes_settled_) settled_.push_back({slot.address(), id});
-  return id;
 }
 
 void BlockCache::expect_take_settled(bool is_expected) {
@@ -91,11 +95,7 @@ bool BlockCache::is_clean(FrameId id) const {
 void BlockCache::rename_dirty(FrameId id, const Slot& slot, bool settles) {
   assert(is_clean(id));
   remove(id);
-  frames_[id].flags = Frame::is_dirty | Frame::was_used | (settles ? 0 : Frame::is_node);
-  insert(id, slot);
-  frames_[id].place = static_cast<std::uint32_t>(dirty_.size());
-  dirty_.push_back(id);
-  if (settles && takes_settled_) settled_.push_back({slot.address(), id});
+  become_dirty(id, slot, settles);
 }
 
 bool BlockCache::discard(const Slot& slot) {
