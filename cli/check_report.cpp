@@ -28,11 +28,12 @@ std::string advice_for(const TablesReport& tables) {
   return advice;
 }
 
-int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice) {
+int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice,
+                  const std::string& all_well) {
   for (const std::string& problem : problems) fmt::print("{}\n", problem);
   if (problem_count > problems.size()) fmt::print("… and {} more\n", grouped(problem_count - problems.size()));
   fmt::print("{}", advice);
-  fmt::print("{}\n", problem_count == 0 ? "No problem was found."
+  fmt::print("{}\n", problem_count == 0 ? all_well
                                         : fmt::format("{} problem{} found.", grouped(problem_count),
                                                       problem_count == 1 ? " was" : "s were"));
   return problem_count == 0 ? exit_done : exit_failed;
@@ -75,6 +76,9 @@ int print_store_report(const devices::CheckReport& report, const TablesReport& t
                                                           {"leaked blocks", report.leaked_blocks},
                                                           {"misbooked blocks", report.misbooked_blocks}};
   fmt::print("{:<20}{:>16}\n", "waiting records", grouped(report.journal_records));
+  if (report.journal_records > 0) {
+    fmt::print("  They are run when the store is opened; what is counted is without what they do.\n");
+  }
   fmt::print("{:<20}{:>16}\n", "damaged superblocks", grouped(report.damaged_superblocks));
   for (const auto& [name, count] : faults) fmt::print("{:<20}{:>16}\n", name, grouped(count));
   print_tables(tables);

@@ -16,7 +16,8 @@ namespace chimera::cli {
 /// What is to be done with tables that are not whole; nothing where all are.
 [[nodiscard]] std::string advice_for(const TablesReport& tables);
 /// The problems, advice where there is some, and their number; returns the exit status.
-int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice);
+int print_verdict(std::uint64_t problem_count, const std::vector<std::string>& problems, const std::string& advice,
+                  const std::string& all_well = "No problem was found.");
 /// How many tables there are, where there are any, and what others have left of such.
 void print_tables(const TablesReport& tables);
 int print_store_report(const devices::CheckReport& report, const TablesReport& tables);

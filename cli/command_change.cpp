@@ -26,7 +26,7 @@ void add_which(CLI::App& command, Options& options) {
   const Option key = add_operand(command, "KEY", options.key, "The key's values of the row that is meant");
   add_option(command, "--where", "CONDITION", options.where, "All rows for which this is true").excludes(key);
   once_read(command, [&options] {
-    if (options.key.empty() && options.where.empty()) refuse_without("KEY or --where");
+    if (options.key.empty() && options.where.empty()) refuse_without("KEY, or a condition for --where,");
   });
   add_skip_damaged_option(command, options.skip_damaged).excludes(key);
   add_flag(command, "--json", options.json, "Print one JSON object: rows, how many it were; left_out");

@@ -138,7 +138,9 @@ Done format_disk(io::Loop& loop, io::FileDisk& disk, const FormatOptions& option
   if (options.preallocate) {
     ProgressBar bar("preallocate", disk.block_count(), limits::block_size);
     const auto show = [&bar](std::uint64_t done, std::uint64_t) { bar.show(done); };
-    if (auto written = devices::preallocate(loop, disk, show); !written) return written;
+    if (auto written = devices::preallocate(loop, disk, show); !written) {
+      return std::unexpected(fmt::format("Cannot write {}: {}.", options.store, written.error()));
+    }
   }
   if (auto formatted =
           devices::format(loop, disk, {.journal_bytes = options.journal, .keeps_space = options.preallocate});

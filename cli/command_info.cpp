@@ -8,12 +8,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/device_list.h"
 #include "cli/endpoint.h"
 #include "cli/render.h"
 #include "cli/terminal.h"
 #include "isa/builder.h"
+#include "isa/bytes.h"
 
 namespace chimera::cli {
 namespace {
@@ -120,10 +122,18 @@ void print_devices(const std::vector<Json>& devices) {
     std::string flags;
     if (device.value("fixed_length", false)) flags = "fixed";
     if (device.value("read_only", false)) flags += flags.empty() ? "read-only" : ", read-only";
+    if (!device.value("attached", true)) flags += flags.empty() ? "missing" : ", missing";
     rows.push_back({quote(device.value("name", "")), grouped(device.value("length", std::uint64_t{0})),
                     device.value("uuid", ""), device.value("kind", ""), flags});
   }
   print_table(rows);
+}
+
+/// A file is opened when its bytes are first needed: whether that can be done shows only then, and so does its length.
+void look_at_file(Endpoint& endpoint, const Uuid& device, Json& json) {
+  const auto length = ask_all(endpoint, Program().read_length(device));
+  json["attached"] = length.has_value();
+  if (length) json["length"] = load<std::uint64_t>(length->front().data());
 }
 
 int run_devices(const InfoOptions& options) {
@@ -134,7 +144,9 @@ int run_devices(const InfoOptions& options) {
   std::vector<Json> devices;
   for (const DescribedDevice& device : *described) {
     Json json = Json::parse(device.json, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object()) devices.push_back(std::move(json));
+    if (!json.is_object()) continue;
+    if (!json.value("attached", true)) look_at_file(**endpoint, device.device.uuid, json);
+    devices.push_back(std::move(json));
   }
   if (options.json) {
     fmt::print("{}\n", to_text(Json(devices), 2));

@@ -115,9 +115,11 @@ int run_serve(ServeOptions& options) {
   manager->tell("STATUS=opening " + options.store);
   auto opened = open_machine(options.store, options.open);
   if (!opened) return fail(opened.error());
+  for (const std::string& why : opened->machine->store().missing_files()) fmt::print(stderr, "chimera: {}\n", why);
   fit_connections(options.server);
   auto server = server::Server::make(*opened->machine, *opened->loop, options.server);
   if (!server) return fail(server.error());
+  (*server)->damage_found = [](const std::string& what) { fmt::print(stderr, "chimera: {}\n", what); };
   (*server)->store_failed = [](const std::string& why) { fmt::print(stderr, "chimera: {}\n", why); };
   const auto listening = listen_everywhere(**server, std::move(*inherited), options);
   if (!listening) return fail(listening.error());
@@ -161,7 +163,8 @@ void add_nbd_options(CLI::App& command, ServeOptions& options) {
   add_flag(command, "--read-only", options.server.nbd.read_only,
            "NBD clients may not write; streams of instructions still may");
   add_size_option(command, "--nbd-create", options.server.nbd.create_size,
-                  "An NBD client that asks for a device that is not there gets a new one of this size");
+                  "An NBD client that asks for a device that is not there gets a new one of this size")
+      .check([](std::string& text) { return text == "0" ? std::string("a size of 0 is none") : std::string(); });
 }
 
 /// What both sources together have to give.

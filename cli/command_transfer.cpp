@@ -71,6 +71,7 @@ int run_stream_import(const TransferOptions& options, const ImageFile& stream) {
 }
 
 int run_import(const TransferOptions& options) {
+  if (options.name.empty()) return fail("A device needs a name, and NAME is empty.");
   if (is_same_file(options.file, options.target)) return fail(options.file + " is the store itself.");
   const auto image = ImageFile::open_source(options.file);
   if (!image) return fail(image.error());

@@ -35,7 +35,7 @@ int run_trim(const TrimOptions& options) {
   if (options.json) {
     fmt::print("{}\n", to_text({{"store", options.store}, {"given_back", *trimmed}}, 2));
   } else {
-    fmt::print("{}: {} of free space belong to its host.\n", options.store, human_size(*trimmed));
+    fmt::print("{}: {} of free space are given back to its host.\n", options.store, human_size(*trimmed));
   }
   return exit_done;
 }

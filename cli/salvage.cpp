@@ -105,6 +105,7 @@ std::expected<devices::CheckReport, std::string> check(io::Loop& loop, io::Disk&
 struct Salvaged {
   std::optional<int> status;  ///< all has been said, and this is the exit status
   devices::CheckReport report;
+  bool has_lost;
   Json json;
 };
 
@@ -128,7 +129,7 @@ Salvaged salvage(const std::string& path, const StoreOptions& store, const Salva
     return {.status = fail(fmt::format("Cannot salvage {}: {}.", path, salvaged.error()))};
   auto report = check(**loop, **disk, store);
   if (!report) return {.status = fail(fmt::format("{} was salvaged and cannot be opened: {}.", path, report.error()))};
-  return {.status = std::nullopt, .report = std::move(*report), .json = std::move(json)};
+  return {.status = std::nullopt, .report = std::move(*report), .has_lost = !losses->none(), .json = std::move(json)};
 }
 
 }  // namespace
@@ -140,7 +141,9 @@ int salvage_store(const std::string& path, const StoreOptions& store, const Salv
   const std::uint64_t problem_count = done.report.problem_count + tables.problem_count;
   if (!options.json) {
     print_tables(tables);
-    return print_verdict(problem_count, all_problems(done.report.problems, tables), advice_for(tables));
+    return print_verdict(
+        problem_count, all_problems(done.report.problems, tables), advice_for(tables),
+        done.has_lost ? "Salvaged: what is listed is lost, and no other problem was found." : "No problem was found.");
   }
   done.json["check"] = cli::to_json(done.report);
   add_tables(done.json["check"], tables);

@@ -86,18 +86,29 @@ Outcome FileDevice::available(Waiter& waiter) {
   return open(waiter);
 }
 
-Outcome FileDevice::open(Waiter& waiter) {
+std::expected<std::unique_ptr<io::File>, std::string> FileDevice::reach(bool read_only) const {
   if (folder_ == nullptr) {
-    waiter.message = fmt::format(
-        "\"{}\" is the file {}, and the store was opened without its folder: name it by --attach", name_, path());
-    return Outcome::fail(Status::io_error);
+    return std::unexpected(fmt::format(
+        "\"{}\" is the file {}, and the store was opened without its folder: name it by --attach", name_, path()));
   }
-  auto file = folder_->open(path(), pool_.read_only());
+  auto file = folder_->open(path(), read_only);
+  if (file) return std::move(*file);
+  return std::unexpected(fmt::format("\"{}\" cannot be served: {}", name_, file.error().message));
+}
+
+std::string FileDevice::why_missing() const {
+  if (attached()) return {};
+  const auto found = reach(true);
+  return found ? std::string() : found.error();
+}
+
+Outcome FileDevice::open(Waiter& waiter) {
+  auto file = reach(pool_.read_only());
   if (file) {
     attach(std::move(*file));
     return Outcome::ready();
   }
-  waiter.message = fmt::format("\"{}\" cannot be served: {}", name_, file.error().message);
+  waiter.message = std::move(file.error());
   return Outcome::fail(Status::io_error);
 }
 

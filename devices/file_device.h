@@ -16,6 +16,7 @@
 // While a journal is replayed the device is its part, and the file is not touched.
 
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,7 +42,10 @@ class FileDevice final : public Device {
   void wait_for_io();
   [[nodiscard]] PoolDevice& part() { return *part_; }
   [[nodiscard]] const std::string& path() const { return part_->path(); }  ///< below the folder
+  /// Its file has been opened, which is done when it is first needed.
   [[nodiscard]] bool attached() const { return blocks_ != nullptr; }
+  /// Why its file cannot be opened now, in words; empty if it can. It is let go of again.
+  [[nodiscard]] std::string why_missing() const;
   /// Nothing is under way in the file.
   [[nodiscard]] bool at_rest() const { return blocks_ == nullptr || blocks_->at_rest(); }
   /// Bytes that the part holds for the file.
@@ -101,6 +105,7 @@ class FileDevice final : public Device {
   };
 
   [[nodiscard]] bool replaying() const;
+  [[nodiscard]] std::expected<std::unique_ptr<io::File>, std::string> reach(bool read_only) const;
   Outcome open(Waiter&);
   Outcome find_pending(Waiter&);
   [[nodiscard]] bool any_pending(std::uint64_t offset, std::uint64_t count) const;

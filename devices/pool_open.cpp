@@ -146,6 +146,7 @@ std::string Pool::open_journal(const Superblock& superblock) {
     checkpoint_.want_even_if_unchanged();
   } else {
     replaying_ = blocks_.keeps_nothing_back = true;
+    if (read_only_) journal_.hold_from(superblock.journal.block);
     blocks_.off_the_map = read_only_;
   }
   return {};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "devices/io_buffer.h"
@@ -14,12 +15,12 @@ class ZeroWriter final : public io::DiskRequest {
     io::Disk& disk;
     std::uint64_t next = 0;
     std::uint64_t done = 0;
-    bool failed = false;
+    int error = 0;
   };
   ZeroWriter(Work& work, std::byte* zeros) : work_(work), places_(io::Disk::most_blocks, zeros) { kind = Kind::write; }
 
   void go_on() {
-    if (work_.failed || work_.next == work_.disk.block_count()) return;
+    if (work_.error != 0 || work_.next == work_.disk.block_count()) return;
     first_block = work_.next;
     const std::uint64_t count = std::min<std::uint64_t>(places_.size(), work_.disk.block_count() - work_.next);
     work_.next += count;
@@ -31,7 +32,7 @@ class ZeroWriter final : public io::DiskRequest {
   void finished() override {
     under_way_ = false;
     work_.done += buffers.size();
-    work_.failed |= error != 0;
+    if (work_.error == 0) work_.error = error;
     go_on();
   }
   [[nodiscard]] bool under_way() const { return under_way_; }
@@ -54,7 +55,7 @@ std::expected<void, std::string> preallocate(
     loop.step(io::Loop::forever);
     progress(work.done, disk.block_count());
   }
-  if (work.failed) return std::unexpected("the disk could not be written");
+  if (work.error != 0) return std::unexpected(std::strerror(work.error));
   return {};
 }
 

@@ -29,6 +29,14 @@ PoolDevice* Store::part_of(Device& device) {
   return nullptr;
 }
 
+std::vector<std::string> Store::missing_files() const {
+  std::vector<std::string> reasons;
+  for (const FileDevice* file : files_) {
+    if (std::string why = file->why_missing(); !why.empty()) reasons.push_back(std::move(why));
+  }
+  return reasons;
+}
+
 std::unique_ptr<FileDevice> Store::make_file(std::unique_ptr<PoolDevice> part) {
   return std::make_unique<FileDevice>(*pool_, std::move(part), folder_.get(), file_budget_);
 }

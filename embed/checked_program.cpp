@@ -95,7 +95,8 @@ std::string CheckedProgram::append(Span instructions) {
     const std::size_t size = instruction_size(rest, instruction);
     if (size == 0) {
       const bool is_illegal = decode(rest, instruction).kind == Decoded::Kind::illegal;
-      return is_illegal ? fmt::format("No instruction begins with 0x{:02x}, the byte at {}.", rest[0], at)
+      const std::string_view why = rest[0] == extension_opcode ? ", or not with such operands" : "";
+      return is_illegal ? fmt::format("No instruction begins with 0x{:02x}, the byte at {}{}.", rest[0], at, why)
                         : fmt::format("The instruction at byte {} is not whole, or is larger than any may be.", at);
     }
     at += size;
@@ -114,6 +115,8 @@ std::string CheckedProgram::append(const Instruction& instruction) {
   }
   std::vector<std::uint8_t> encoded;
   encode(instruction, encoded);
+  Instruction whole;
+  if (decode(Span(encoded), whole).kind == Decoded::Kind::illegal) return wrong("its operands do not fit together");
   return append(Span(encoded));
 }
 

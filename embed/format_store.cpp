@@ -74,6 +74,7 @@ Outcome<> format(const Ground& ground, const char* path, const chimera_options& 
 
 Outcome<> format_store(const char* path, std::unique_ptr<CallerDisk> disk, const chimera_options& options) {
   if (is_memory(path)) return failure(CHIMERA_E_ARGUMENT, ":memory: is no file: it needs no format.");
+  if (options.read_only != 0) return failure(CHIMERA_E_ARGUMENT, "What is read only cannot be made a store.");
   struct stat status {};
   const bool existed = path == nullptr || ::stat(path, &status) == 0;
   auto ground = make_ground(path, std::move(disk), options, io::OpenMode::create);

@@ -77,7 +77,9 @@ int main(int count, char** words) {
   int failed = cache_open(&cache, words[1]);
   if (failed == CHIMERA_OK && is_put) failed = cache_put(&cache, words[3], words[4]);
   if (failed == CHIMERA_OK && is_get) failed = cache_get(&cache, words[3], &value);
+  const int is_missing = failed == CHIMERA_OK && is_get && value == NULL;
   if (value != NULL) puts(value);
+  if (is_missing) fputs("embed: there is no such key\n", stderr);
   if (failed == CHIMERA_OK) failed = chimera_close(cache.store); /* durable from here on */
   if (failed == CHIMERA_TOO_LARGE)
     fprintf(stderr, "embed: key and value have %d bytes at most\n", SLOT - 2);
@@ -85,5 +87,5 @@ int main(int count, char** words) {
     fprintf(stderr, "embed: %s\n", chimera_error(cache.store));
   chimera_program_free(cache.program);
   chimera_free(cache.store);
-  return failed != CHIMERA_OK;
+  return failed != CHIMERA_OK || is_missing;
 }

@@ -228,8 +228,9 @@ enum {
   CHIMERA_OP_OUTCOME_OF_TOKEN = 0x7F61
 };
 
-/* One instruction. What it does not have is left 0; what it has and is left out is an error, except the device and the
- * offset where docs/isa.md lets them be implied. */
+/* One instruction. What it does not have is left 0, and not looked at. What it has and is left out counts as 0 or as
+ * empty: an error where that cannot be, as of a name, a block or a UUID; but the device and the offset are implied
+ * where docs/isa.md lets them. hello has its credentials in `payload`. */
 typedef struct chimera_instruction {
   int operation;
   uint8_t value;                /* value8 */
@@ -314,7 +315,8 @@ CHIMERA_API int chimera_take_device(chimera_answer* answer, chimera_device* devi
 
 /* A session of an open store, or null (chimera_error says why). It goes with the store at the latest. */
 CHIMERA_API chimera_session* chimera_session_new(chimera_store* store);
-/* Closes its devices; an open transaction is aborted. What is under way is told by nobody any more. Null is fine. */
+/* Closes its devices; an open transaction is aborted. What is under way is told by nobody any more, and of what has
+ * been submitted and not reaped any part may never run: reap it first. Null is fine. */
 CHIMERA_API void chimera_session_free(chimera_session* session);
 
 /* Runs the program to its end, waiting as long as that takes, behind what has been submitted to the session before.

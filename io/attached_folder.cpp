@@ -136,7 +136,7 @@ std::expected<std::unique_ptr<File>, Refusal> AttachedFolder::open(const std::st
 std::expected<std::shared_ptr<Folder>, std::string> attach_folder(KernelLoop& loop, const std::string& path) {
   Descriptor folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) {
-    return std::unexpected(fmt::format("The folder {} cannot be attached: {}.", path, std::strerror(errno)));
+    return std::unexpected(fmt::format("'{}' cannot be attached as a folder: {}", path, std::strerror(errno)));
   }
   return std::make_shared<AttachedFolder>(loop, std::move(folder), path);
 }

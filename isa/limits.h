@@ -10,7 +10,7 @@ inline constexpr std::uint32_t block_size = 4096;
 inline constexpr std::uint64_t greatest_length = (std::uint64_t{1} << 63) - block_size;
 /// One instruction's payload or result.
 inline constexpr std::uint32_t largest_transfer = 32u << 20;
-/// A payload that is too large is passed over below this size; from it on the stream ends.
+/// An instruction that is too large is passed over below this size of all of it; from it on the stream ends.
 inline constexpr std::uint64_t skippable_payload = std::uint64_t{1} << 30;
 /// The longest instruction's bytes before its payload and texts are counted, generously.
 inline constexpr std::uint32_t instruction_overhead = 256 * 1024;
@@ -20,7 +20,7 @@ inline constexpr std::uint32_t most_extents = 65536;       ///< in one answer
 inline constexpr std::uint32_t most_listed = 65536;        ///< devices in one answer
 inline constexpr std::uint32_t most_open_devices = 16384;  ///< one session
 inline constexpr std::uint32_t most_devices = 65536;       ///< one store
-inline constexpr std::uint32_t most_sessions = 4096;       ///< one machine
+inline constexpr std::uint32_t most_sessions = 4096;       ///< one server, unless it is told otherwise
 
 /// A cache must hold the largest transfer beside another one that is on its way to the disk.
 inline constexpr std::uint64_t smallest_cache = 128ull << 20;

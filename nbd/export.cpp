@@ -29,14 +29,15 @@ void ExportSearch::ask(Stage stage) {
     case Stage::by_uuid: asked_.select_device(*parse_uuid(wanted_)); break;
     case Stage::create: asked_.create_device(wanted_, "", fmt::format("size={}", *options_.create_size)); break;
   }
-  if (stage != Stage::only_one) asked_.describe_device();
+  // The length of a file tells whether it can be served.
+  if (stage != Stage::only_one) asked_.read_length().describe_device();
   run(asked_);
 }
 
 bool ExportSearch::proceed() {
   if (is_running()) return false;
   const std::vector<Answer> answers = parse_answers(asked_, this->answers());
-  return stage_ == Stage::only_one ? take_list(answers.at(0)) : take_description(answers.at(0), answers.at(1));
+  return stage_ == Stage::only_one ? take_list(answers.at(0)) : take_description(answers);
 }
 
 bool ExportSearch::take_list(const Answer& answer) {
@@ -52,7 +53,10 @@ bool ExportSearch::take_list(const Answer& answer) {
   return false;
 }
 
-bool ExportSearch::take_description(const Answer& reached, const Answer& description) {
+bool ExportSearch::take_description(const std::vector<Answer>& answers) {
+  const Answer& reached = answers.at(0);
+  const Answer& length = answers.at(1);
+  const Answer& description = answers.at(2);
   if (reached.status == Status::not_found && stage_ == Stage::by_name && parse_uuid(wanted_)) {
     take();
     ask(Stage::by_uuid);
@@ -68,7 +72,7 @@ bool ExportSearch::take_description(const Answer& reached, const Answer& descrip
     ask(Stage::by_name);  // another client was first
     return false;
   }
-  const Answer& failed = reached.ok() ? description : reached;
+  const Answer& failed = !reached.ok() ? reached : !length.ok() ? length : description;
   if (!failed.ok()) return refuse(failed);
   const auto device = nlohmann::json::parse(text_of(description));
   found_ = Export{.device = *parse_uuid(device.at("uuid").get<std::string>()),

@@ -42,7 +42,7 @@ class ExportSearch final : private Errand {
   void ended() override { changed_(); }
   void ask(Stage stage);
   bool take_list(const Answer& answer);
-  bool take_description(const Answer& reached, const Answer& description);
+  bool take_description(const std::vector<Answer>& answers);
   [[nodiscard]] bool may_create() const;
   bool refuse(const Answer& failed);
   bool refuse(OptionReply why, std::string message);

@@ -32,13 +32,19 @@ void Transmission::reply(Work& work, Bytes answers) {
   }
   if (request.command == Command::block_status && answers[0] == 0) return reply_status(request, answers);
   // What a step of a cache request has read is not looked at.
-  reply_outcome(request, request.command == Command::cache && answers[0] == 0 ? answers.first(1) : answers);
+  const bool is_step = request.command == Command::cache && answers[0] == 0;
+  reply_outcome(request, is_step ? answers.first(1) : answers, work.done > work.covered);
 }
 
-/// Of answers without results.
-void Transmission::reply_outcome(const Request& request, Bytes answers) {
+/// Of answers without results. `has_begun`: something of the request was done before them.
+void Transmission::reply_outcome(const Request& request, Bytes answers, bool has_begun) {
   const Answer answer = overall(answers);
-  if (!answer.ok()) return reply_error(request, error_of(answer.status, request), answer.message);
+  if (!answer.ok()) {
+    const Error error = error_of(answer.status, request);
+    // Who is told that the server stops takes it that nothing has happened.
+    const bool has_happened = has_begun || answers[0] == 0;
+    return reply_error(request, error == Error::shutdown && has_happened ? Error::io : error, answer.message);
+  }
   statistics_.count_bytes(std::to_underlying(request.command), request.length);
   reply_success(request);
 }

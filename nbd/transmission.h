@@ -127,7 +127,7 @@ class Transmission final : private vm::TransferBudget::Waiter {
   void measure_at_once();
   void measure(const UnderWay& one, const Request& request, std::uint64_t now_ns);
   void reply(Work& work, Bytes answers);
-  void reply_outcome(const Request& request, Bytes answers);
+  void reply_outcome(const Request& request, Bytes answers, bool has_begun);
   void reply_success(const Request& request);
   void reply_data(Work& work, Bytes data);
   [[nodiscard]] std::size_t chunk_size() const;

@@ -215,7 +215,7 @@ void Transmission::proceed(Work& work, std::uint64_t now_ns) {
   }
   for (const Request& write : work.gathered) {
     measure(work, write, now_ns);
-    reply_outcome(write, answers);
+    reply_outcome(write, answers, /*has_begun=*/true);
   }
   if (lent_ == &work) return;
   work.take();

@@ -177,9 +177,9 @@ void NbdConnection::on_too_long(int result) {
 void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
   if (is_closing_ || conversation_->is_negotiating()) return;
   const bool is_ours = conversation_->output().empty() && !conversation_->is_waiting_for_client();
-  const std::uint64_t patience = conversation_->is_idle() && conversation_->output().empty()
-                                     ? options_.idle_timeout_ms
-                                     : options_.stall_timeout_ms;
+  // What has come and was not taken is the beginning of a request.
+  const bool is_idle = conversation_->is_idle() && conversation_->output().empty() && input_.bytes().empty();
+  const std::uint64_t patience = is_idle ? options_.idle_timeout_ms : options_.stall_timeout_ms;
   const bool is_waited_for = conversation_->holds_transfer() && transfers_.waiting() > 0;
   if (patience_.is_over(elapsed_ms, is_ours ? 0 : patience, is_waited_for)) drop();
 }

@@ -251,6 +251,10 @@ void Server::remove(Connection& connection) {
 
 /// Clients are told by their answers; whoever looks after the computer is not among them.
 void Server::look_at_store() {
+  if (!has_told_damage_ && !machine_.damage().empty()) {
+    has_told_damage_ = true;
+    damage_found(machine_.damage());
+  }
   if (has_told_failure_) return;
   const std::string why = machine_.failure();
   if (why.empty()) return;

@@ -53,6 +53,8 @@ class Server final : private Connection::Host, private Listener::Host, private v
 
   /// Called once, within `run`, when the disk has failed and only reads go on: with words for people.
   std::function<void(const std::string& why)> store_failed = [](const std::string&) {};
+  /// Called once, within `run`, when a client has met damage: with what it was, for people.
+  std::function<void(const std::string& what)> damage_found = [](const std::string&) {};
 
  private:
   enum class Phase : std::uint8_t { serving, finishing, leaving };
@@ -94,6 +96,7 @@ class Server final : private Connection::Host, private Listener::Host, private v
   ServiceManager manager_;
   Phase phase_ = Phase::serving;
   bool has_told_failure_ = false;
+  bool has_told_damage_ = false;
   std::vector<std::unique_ptr<Listener>> listeners_;
   vm::TransferBudget transfers_;  ///< must outlive the connections
   std::vector<std::unique_ptr<Connection>> connections_;

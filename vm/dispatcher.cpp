@@ -73,6 +73,12 @@ void Dispatcher::count(const Instruction& instruction, Outcome outcome, bool had
   Statistics& statistics = core_.statistics();
   ++statistics.instructions_of(instruction.operation);
   if (!outcome.is_ready()) ++statistics.failures_of(outcome.status());
+  if (outcome.status() == Status::corrupt) {
+    const Handle* const met = registers_.current();
+    core_.note_damage(met == nullptr || met->device == nullptr
+                          ? waiter_.message
+                          : fmt::format("\"{}\": {}", met->device->name(), waiter_.message));
+  }
   if (!had_waited) return;
   const bool writes = row_of(instruction.operation).has(properties::writes);
   (writes ? statistics.waiting_writes : statistics.waiting_others).add(io::monotonic_ns() - waiting_since_ns_);
@@ -118,7 +124,9 @@ void Dispatcher::settle_registers(const Instruction& instruction) {
 
 /// What goes for all instructions, before any of them looks at its devices.
 Dispatcher::Outcome Dispatcher::admit(const Instruction& instruction) {
-  if (core_.shutting_down() && !begun_) return fail(Status::shutting_down, "the machine is shutting down");
+  // A flush may be the end of what has been done already.
+  const bool is_refused = core_.shutting_down() && !begun_ && instruction.operation != Operation::flush_device;
+  if (is_refused) return fail(Status::shutting_down, "the machine is shutting down");
   if (instruction.operation == Operation::copy_bytes && too_large_to_move(instruction)) {
     return fail(Status::too_large,
                 "more than {} bytes are copied only where both offsets and the count are multiples of {}",

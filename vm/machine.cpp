@@ -160,6 +160,8 @@ std::string Machine::failure() const {
   return pool == nullptr ? std::string() : pool->failure();
 }
 
+const std::string& Machine::damage() const { return implementation_->damage(); }
+
 devices::Store& Machine::store() { return implementation_->store(); }
 io::Loop& Machine::loop() { return implementation_->loop(); }
 

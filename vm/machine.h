@@ -136,6 +136,8 @@ class Machine {
   [[nodiscard]] devices::Store& store();
   /// What has failed of the store's disk, and what to do, for people; empty while nothing has.
   [[nodiscard]] std::string failure() const;
+  /// The first damage that an instruction has met, for people: what does not match its checksum; empty while none has.
+  [[nodiscard]] const std::string& damage() const;
   [[nodiscard]] io::Loop& loop();
 
  private:

@@ -63,6 +63,11 @@ class MachineCore {
     return true;
   }
   void keep_no_more(std::size_t bytes) { kept_bytes_ -= bytes; }
+  /// An instruction has met a block that is not what was written.
+  void note_damage(std::string_view what) {
+    if (damage_.empty()) damage_ = what;
+  }
+  [[nodiscard]] const std::string& damage() const { return damage_; }
   void turn(int timeout_ms);
   /// Makes everything durable and leaves the store in order, driving the loop.
   [[nodiscard]] Status sync();
@@ -95,6 +100,7 @@ class MachineCore {
   bool has_new_work_ = false;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
+  std::string damage_;  ///< the first that was met
 };
 
 }  // namespace chimera::vm

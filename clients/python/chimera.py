@@ -406,7 +406,7 @@ class Program(Instructions):
 
     def append(self, program: Program) -> Program:
         """Appends all instructions of another one."""
-        self._stream += program._stream
+        self._stream += bytes(program._stream)  # it may be this one
         self._expected += program._expected
         self._answer_bytes += program._answer_bytes
         return self
@@ -437,10 +437,14 @@ def connect(address: str, *, timeout: Optional[float] = None) -> Client:
     return Client(address, timeout=timeout)
 
 
+def _is_port(text):
+    return text.isascii() and text.isdigit() and int(text) <= 65535
+
+
 def _connected_socket(address, timeout):
     kind, _, rest = address.partition(":")
     host, _, port = rest.rpartition(":")
-    if kind not in ("unix", "tcp") or not rest or (kind == "tcp" and not port.isdigit()):
+    if kind not in ("unix", "tcp") or not rest or (kind == "tcp" and not _is_port(port)):
         raise ValueError(f'{address!r} is neither "unix:PATH" nor "tcp:HOST:PORT"')
     try:
         if kind == "tcp":
@@ -473,6 +477,7 @@ class Client(Instructions):
         self.address, self.timeout = address, timeout
         self._socket: Any = None
         self._lost: Optional[str] = None  # why there is no connection any more
+        self._is_in_transaction = False  # of `transaction`
         self.reconnect()
 
     def reconnect(self) -> None:
@@ -598,6 +603,8 @@ class Client(Instructions):
         return self.run(Program()._take(row, encoded, size))[0]
 
     def _submit(self, program):
+        if not isinstance(program, Program):
+            raise TypeError(f"a Program is what runs, not {type(program).__name__}")
         if self._lost:
             raise ConnectionLost(self._lost)
         ticket = _Ticket(program)
@@ -757,6 +764,9 @@ class Transaction(Instructions):
         return results
 
     def _run(self, function):
+        if self._client._is_in_transaction:
+            raise ValueError("a transaction within a transaction")
+        self._client._is_in_transaction = True
         try:
             self.value = function(self)
             self._kept.append(self._end)
@@ -765,6 +775,8 @@ class Transaction(Instructions):
         except BaseException as failure:
             self._give_up(failure)
             raise
+        finally:
+            self._client._is_in_transaction = False
         return self.value
 
     def _give_up(self, failure):

@@ -49,6 +49,10 @@ class Damage(ChimeraTest):
         said = self.fails("check", server.addresses[0])
         self.assertIn('data of "bad", at offset 8192: 4096 bytes do not match their checksum\n', said)
         self.assertIn("1 problem was found", said)
+        # Whoever looks after the server is told once.
+        status, errors = server.stop()
+        self.assertEqual((status, errors.count("\n")), (0, 1), errors)
+        self.assertRegex(errors, '^chimera: "bad": block 2 of the device, .*does not match its checksum; `chimera check`')
 
     def make_shared_damage(self):
         """Two blocks of a device that has a clone, and one that is a copy's too, all damaged."""

@@ -147,6 +147,8 @@ class FullFileSystem(DiskFault):
                          b"".join(chunk(number) for number in range(count)))
 
     def test_with_all_its_blocks_laid_out_a_store_needs_no_room(self):
+        said = self.fails("format", self.store, "--size", "64M", "--preallocate")
+        self.assertIn(f"Cannot write {self.store}: No space left on device.", said)
         self.chimera("format", self.store, "--size", "16M", "--preallocate")
         (self.disk / "ballast").write_bytes(bytes(os.statvfs(self.disk).f_bavail * os.statvfs(self.disk).f_bsize))
         server = self.serve()

@@ -82,7 +82,7 @@ class Installed(ChimeraTest):
         run(place, "put", "language", "C")
         run(place, "put", "year", "1972")
         self.assertEqual(run(place, "get", "language"), "C\n")
-        self.assertEqual(run(place, "get", "nothing"), "")
+        self.assertEqual(run(place, "get", "nothing", status=1), "embed: there is no such key\n")
         run(place, "put", "language", "C11")
         self.assertEqual(run(place, "get", "language"), "C11\n")
         self.assertIn("No problem", self.chimera("check", place))

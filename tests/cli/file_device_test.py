@@ -14,7 +14,7 @@ import unittest
 
 import harness
 from harness import BAD_TEXT, BUSY, DENIED, IO_ERROR, NO_SPACE, NOT_FOUND, OK, OUT_OF_RANGE, UNSUPPORTED, ChimeraTest
-from nbd_client import NbdTest, uri
+from nbd_client import ACK, GO, UNKNOWN, Client, NbdTest, export_query, uri
 
 MIB = 1 << 20
 MKFS = shutil.which("mke2fs", path=os.environ["PATH"] + ":/sbin:/usr/sbin")
@@ -304,6 +304,33 @@ class Images(NbdTest):
         self.assertEqual(written.returncode, 0, written.stderr)
         self.assertEqual(image.read_bytes()[15 * MIB:15 * MIB + 65536], b"\7" * 65536)
         self.assertEqual(server.stop()[0], 0)
+
+
+    def test_an_image_that_is_missing_is_told_and_not_offered(self):
+        self.format()
+        attached = self.folder / "images"
+        attached.mkdir()
+        image = attached / "root.img"
+        image.write_bytes(bytes(MIB))
+        self.chimera("run", self.store, "-", "--attach", attached,
+                     text='create device "root" "" "kind=file,path=root.img"\n')
+        image.rename(attached / "away")
+        address = f"unix:{self.folder}/nbd"
+        for folder, said in ((None, "name it by --attach"), (attached, f"root.img below {attached} is not there")):
+            server = self.serve(options=["--attach", folder] if folder else [], nbd=[address])
+            self.assertRegex(self.chimera("devices", server.addresses[0]), r'"root" +0 .* file  missing\n')
+            client = Client(address)
+            self.addCleanup(client.close)
+            refusals = client.option(GO, export_query("root"))
+            self.assertEqual([kind for kind, _ in refusals], [UNKNOWN])
+            self.assertIn(b'"root"', refusals[0][1])
+            if folder:  # it is looked for each time
+                (attached / "away").rename(image)
+                self.assertEqual(client.option(GO, export_query("root"))[-1][0], ACK)
+            client.close()
+            status, errors = server.stop()
+            self.assertEqual(status, 0)
+            self.assertEqual((errors.count('"root"'), errors.count("\n"), said in errors), (1, 1, True), errors)
 
 
 class Kills(FileTest):

@@ -247,8 +247,11 @@ class Journal(ChimeraTest):
         text = self.chimera("journal", self.store)
         self.assertEqual(self.assembled(text), b"".join(record.instructions for record in journal.records))
         self.assertEqual(hashlib.sha256(self.store.read_bytes()).hexdigest(), before)
+        self.assertEqual(json.loads(self.chimera("info", self.store, "--json"))["journal"]["used"],
+                         said["journal"]["used"])
         report = json.loads(self.chimera("check", self.store, "--json"))
         self.assertEqual(report["journal_records"], len(journal.records))
+        self.assertIn("They are run when the store is opened", self.chimera("check", self.store))
         self.assertRegex(self.chimera("check", self.store), rf"(?m)^waiting records +{len(journal.records)}$")
 
     def assembled(self, text):

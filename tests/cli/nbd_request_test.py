@@ -299,6 +299,15 @@ class Limits(NbdTest):
 
 
 class Stalling(NbdTest):
+    def test_who_stops_within_a_header_is_let_go_and_who_is_between_requests_is_not(self):
+        self.serve_nbd(options=["--stall-timeout", "300ms"], prepare='create device "disk" "" "size=1M"\n')
+        idle = self.attached("disk")
+        for size in (1, 13, 27):
+            client = self.attached("disk")
+            client.send(client.header(nbd.READ, 0, 4096)[:size])
+            self.assertTrue(client.at_end(), size)
+        self.assertEqual(idle.call(nbd.READ, 0, 4096).data, bytes(4096))
+
     def test_who_gets_on_by_a_byte_now_and_then_loses_its_part_of_the_budget_to_those_who_wait(self):
         self.serve_nbd(options=["--transfer-memory", "100M", "--stall-timeout", "300ms", "--memory", "200M"],
                        prepare='create device "disk" "" "size=128M"\n')

@@ -106,6 +106,7 @@ class Encodings(ChimeraTest):
         self.assertEqual(bytes(program), self.run_command("asm", "-", text=text).stdout)
         self.assertEqual(len(program), 4)
         self.assertEqual(bytes(Program().append(program).append(program)), 2 * bytes(program))
+        self.assertEqual(bytes(Program().append(program).append(program)), bytes(program.append(program)))
 
     def test_what_has_no_encoding_is_refused_at_once(self):
         program = Program()
@@ -324,7 +325,8 @@ class Connections(ServedTest):
         return f"unix:{self.folder}/played"
 
     def test_addresses(self):
-        for address in ("socket", "unix:", "tcp:host", "tcp:host:port", "http://there"):
+        for address in ("socket", "unix:", "tcp:host", "tcp:host:port", "tcp:host:65536", "tcp:host:\u00b2",
+                        "http://there"):
             self.assertRaises(ValueError, chimera.connect, address)
         for address in (f"unix:{self.folder}/none", "tcp:127.0.0.1:1"):
             with self.assertRaisesRegex(chimera.ConnectionLost, "cannot connect to " + address):

@@ -107,6 +107,21 @@ class Rivals(ServedTest):
         self.assertEqual(read_number(self.client), 1)
         self.assertEqual(self.client.transaction_with_token(self.disturb(self.connect_client(), 1)), 2)
 
+    def test_a_transaction_within_a_transaction_is_refused_and_aborts_it(self):
+        def function(transaction):
+            write_number(transaction, 1)
+            self.client.transaction(lambda inner: write_number(inner, 2))
+
+        for _ in range(2):
+            self.assertRaisesRegex(ValueError, "within a transaction", self.client.transaction, function)
+        self.assertEqual(read_number(self.client), EACH)
+        self.client.transaction(lambda transaction: write_number(transaction, 3))
+        self.assertEqual(read_number(self.client), 3)
+
+    def test_what_is_no_program_is_not_run(self):
+        self.assertRaisesRegex(TypeError, "bytes", self.client.run, bytes(Program().sync()))
+        self.client.sync()
+
     def test_attempts_are_bounded(self):
         for method in (self.client.transaction, self.client.transaction_with_token):
             other = self.connect_client()

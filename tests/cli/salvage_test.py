@@ -102,6 +102,14 @@ class Salvage(ChimeraTest):
         self.assertEqual(self.read("disk", 0, 4 * MIB),
                          content[:offset] + bytes(BLOCK) + content[offset + BLOCK:])
 
+    def test_the_verdict_says_that_something_is_lost(self):
+        self.format()
+        self.import_disk(4 * MIB)
+        self.damage(self.slots(self.slots(self.device("disk").roots[0])[1])[7].address)
+        self.assertRegex(self.chimera("check", self.store, "--salvage"),
+                         r"(?m)^lost ranges +1$(\n.*)*\nSalvaged: what is listed is lost, and no other problem was found.$")
+        self.assertIn("No problem was found.", self.chimera("check", self.store, "--salvage"))
+
     def test_a_damaged_map_becomes_a_hole(self):
         self.format()
         content = self.import_disk(4 * MIB)

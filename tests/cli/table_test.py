@@ -328,7 +328,8 @@ class Refused(Tables):
                                 (["table", "inzert"], "chimera table: there is no command inzert; did you mean insert?"),
                                 (["table", "column", "ad"], "chimera table column: there is no command ad; did you mean add?"),
                                 (["table", "scan", "s", "books"], "chimera table scan: "),
-                                (["table", "delete", "s", "a/b/c"], "KEY or --where"),
+                                (["table", "delete", "s", "a/b/c"], "KEY, or a condition for --where, is required"),
+                                (["table", "delete", "s", "a/b/c", "--where", ""], "a condition for --where"),
                                 (["table", "delete", "s", "a/b/c", "1", "--where", "x"], "excludes"),
                                 (["table", "insert", "s", "a/b/c", "f", "--separator", ",,"], "one character")):
             with self.subTest(arguments):

@@ -194,6 +194,8 @@ class Transfer(ChimeraTest):
         self.assertFalse((self.folder / "back").exists())
         self.chimera("import", self.store, self.write_file("a", "a"), "disk")
         self.assertIn("No such file", self.fails("export", self.store, "no/such/back", "disk"))
+        self.assertIn("NAME is empty", self.fails("import", self.store, "a", ""))
+        self.assertEqual(json.loads(self.chimera("devices", self.store, "--json"))[0]["name"], "disk")
         self.assertIn("this one holds a control character", self.fails("import", self.store, "a", "bad\nname"))
 
     def test_the_main_job(self):

@@ -90,6 +90,7 @@ class Usage(ChimeraTest):
                                  '--io: it takes uring, posix or auto, and not "magic".'),
                                 (["serve", "a", "--lisen", "unix:s"],
                                  "there is no option --lisen; did you mean --listen?"),
+                                (["serve", "a", "--nbd", "unix:s", "--nbd-create", "0"], "a size of 0 is none"),
                                 (["format", "a", "b"], "not expected: b.")):
             with self.subTest(arguments):
                 self.assertIn(said, self.fails(*arguments, status=2))

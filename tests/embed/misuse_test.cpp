@@ -153,6 +153,8 @@ TEST_CASE("options are looked at, whichever version made them") {
   }
   options.cache_bytes = 0;
   options.read_only = 1;
+  options.overwrite = 1;
+  CHECK(store.format(path.c_str(), options) == CHIMERA_E_ARGUMENT);
   REQUIRE(store.open(path.c_str(), options) == CHIMERA_OK);
   {
     chimera::Session session(store);
@@ -280,6 +282,12 @@ TEST_CASE("what is no program is refused before anything of it runs, with the pl
   CHECK(session.run(program) == CHIMERA_E_PROGRAM);
   CHECK(std::string(store.error()) == program.error());
   CHECK(session.submit(program) == CHIMERA_E_PROGRAM);
+  program.clear();
+  program.append("\x54\x7f\x10\xff\xff\xff\xff", 7);
+  CHECK(std::string(program.error()) == "No instruction begins with 0x7f, the byte at 1, or not with such operands.");
+  program.clear();
+  program.add(chimera_instruction{.operation = CHIMERA_OP_SNAPSHOT, .count = 1, .payload = "abc", .payload_size = 3});
+  CHECK(std::string(program.error()) == "snapshot: its operands do not fit together.");
   program.clear();
   program.append("\x54\x13\x00", 3);
   CHECK(std::string(program.error()).find("at byte 1 is not whole") != std::string::npos);

@@ -257,7 +257,7 @@ TEST_CASE("a machine that stops is told as such, in the handshake and to request
   attached.machine.shut_down();
   for (const Bytes& bytes :
        {request(Command::read, 0, 1), request(Command::write, 0, 1) + Bytes(1),
-        request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1), request(Command::flush, 0, 0),
+        request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1),
         request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
     attached.say(bytes);
     attached.settle();
@@ -265,4 +265,24 @@ TEST_CASE("a machine that stops is told as such, in the handshake and to request
           static_cast<std::uint32_t>(Error::shutdown));
     attached.drop_output(16);
   }
+}
+
+TEST_CASE("a durable write that has happened when the machine stops is flushed and answered, never told as not begun") {
+  Rig rig;
+  rig.go();
+  rig.say(request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1));
+  REQUIRE(rig.conversation->output().empty());
+  rig.machine.shut_down();
+  rig.settle();
+  REQUIRE_EQ(rig.conversation->output().size(), 16);
+  CHECK_EQ(load_big<std::uint32_t>(rig.conversation->output().data() + 4), 0);
+  rig.drop_output(16);
+  // Of a long one the first part has happened, and the next does not begin any more.
+  Rig half;
+  half.go();
+  half.say(request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole));
+  half.machine.run_ready();
+  half.machine.shut_down();
+  half.settle();
+  CHECK_EQ(load_big<std::uint32_t>(half.conversation->output().data() + 4), static_cast<std::uint32_t>(Error::io));
 }

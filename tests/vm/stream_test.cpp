@@ -206,7 +206,7 @@ TEST_CASE("a machine that shuts down answers 19, but ends what it has begun") {
   Conversation one(machine);
   const Uuid a = one.ask(Program().create_device("a").append_bytes(implied, bytes("abc")).open_device("a")).uuid();
   const std::size_t before = loop.waits();
-  const Program program = Program().check_byte(a, 0, 'a').read_length(a);
+  const Program program = Program().check_byte(a, 0, 'a').read_length(a).flush_device(a);
   // Until it has been begun and waits.
   while (loop.waits() == before) {
     run_all(machine, one.session());
@@ -215,9 +215,10 @@ TEST_CASE("a machine that shuts down answers 19, but ends what it has begun") {
   }
   machine.shut_down();
   const auto replies = replies_to(program.bytes(), run_all(machine, one.session()));
-  REQUIRE_EQ(replies.size(), 2);
+  REQUIRE_EQ(replies.size(), 3);
   CHECK_EQ(replies[0].status, Status::ok);
   CHECK_EQ(replies[1].status, Status::shutting_down);
+  CHECK_EQ(replies[2].status, Status::ok);
 }
 
 TEST_CASE("deleting by force reaches a session that waits, and a session may go while it waits") {
