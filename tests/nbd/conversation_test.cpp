@@ -255,10 +255,9 @@ TEST_CASE("a machine that stops is told as such, in the handshake and to request
   Rig attached;
   attached.go();
   attached.machine.shut_down();
-  for (const Bytes& bytes :
-       {request(Command::read, 0, 1), request(Command::write, 0, 1) + Bytes(1),
-        request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1),
-        request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
+  for (const Bytes& bytes : {request(Command::read, 0, 1), request(Command::write, 0, 1) + Bytes(1),
+                             request(Command::write, 0, 1, 0, command_flags::fua) + Bytes(1),
+                             request(Command::write_zeroes, 0, 9 << 20, 0, command_flags::no_hole)}) {
     attached.say(bytes);
     attached.settle();
     CHECK(load_big<std::uint32_t>(attached.conversation->output().data() + 4) ==
