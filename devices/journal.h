@@ -41,9 +41,9 @@ class Journal {
 
   /// Goes on at this position, once a checkpoint has said so on the disk.
   void open(std::uint64_t first_block, std::uint64_t block_count, const JournalPosition& next);
-  /// The same for a store that nothing has to be replayed for: records may follow at once.
   /// The records from this block of the ring on stay where they are: nothing will be written that replaces them.
   void hold_from(std::uint64_t block) { writer_.pass(block); }
+  /// As `open`, for a store that nothing has to be replayed for: records may follow at once.
   void go_on() { state_ = writer_.exists() ? State::on : State::off; }
 
   // Effects, told after they have happened (`sharing` before: until then blocks belong to nobody else).

@@ -33,6 +33,7 @@ enum class Contents : std::uint8_t { blank, store, damaged_store, newer_store, o
 
 /// Overwrites the whole disk with zeros, so that a file system has placed every block of a file before a store is made
 /// in it: writes are faster then, and never find the file system full. `progress` counts blocks.
+/// The error is the system's words.
 [[nodiscard]] std::expected<void, std::string> preallocate(
     io::Loop&, io::Disk&, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress);
 struct FormatOptions {
