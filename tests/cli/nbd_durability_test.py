@@ -176,7 +176,7 @@ class Stopping(StoreTest):
         self.assert_blocks({number for each in written for number in each})
 
     def test_what_has_arrived_is_answered_even_if_the_client_is_still_sending(self):
-        """Its replies come, each with success or ESHUTDOWN, and the end in an orderly way."""
+        """Its replies come, each with what became of the request, and the end in an orderly way."""
         client = self.attached("disk")
         cookies = set()
         for _ in range(64):
@@ -184,7 +184,8 @@ class Stopping(StoreTest):
         self.server.process.send_signal(signal.SIGTERM)
         replies = [client.reply() for _ in range(64)]
         self.assertEqual({reply.cookie for reply in replies}, cookies)
-        self.assertLessEqual({reply.error for reply in replies}, {0, nbd.ESHUTDOWN})
+        # Of a request that takes several steps, some may have been done: that is EIO.
+        self.assertLessEqual({reply.error for reply in replies}, {0, nbd.ESHUTDOWN, nbd.EIO})
         self.assertTrue(client.at_end())
         client.close()
         self.assertEqual(self.server.wait(), (0, ""))
