@@ -164,7 +164,7 @@ void add_nbd_options(CLI::App& command, ServeOptions& options) {
            "NBD clients may not write; streams of instructions still may");
   add_size_option(command, "--nbd-create", options.server.nbd.create_size,
                   "An NBD client that asks for a device that is not there gets a new one of this size")
-      .check([](std::string& text) { return text == "0" ? std::string("a size of 0 is none") : std::string(); });
+      .above_zero();
 }
 
 /// What both sources together have to give.
@@ -205,6 +205,9 @@ void add_server_options(CLI::App& command, server::Options& options) {
   add_time_option(command, "--stall-timeout", options.stall_timeout_ms,
                   "Let a client go that stops within an instruction or a transaction, does not take its answers, or "
                   "whose computer has gone, for so long (default 5m; 0: never)");
+  add_time_option(command, "--transfer-timeout", options.transfer_timeout_ms,
+                  "Let a client go that has transfer memory while others wait for it and moves less than 1M in so long "
+                  "(default 10s; 0: never)");
   add_time_option(command, "--stop-deadline", options.stop_deadline_ms,
                   "How long a stop waits for clients (default 10s)");
 }

@@ -10,36 +10,21 @@
 #include <utility>
 #include <vector>
 
-#include "cli/ask.h"
 #include "cli/commands.h"
-#include "cli/endpoint.h"
+#include "cli/device_target.h"
 #include "cli/render.h"
-#include "isa/text.h"
 
 namespace chimera::cli {
 namespace {
 
-using Done = std::expected<void, std::string>;
 using Json = nlohmann::ordered_json;
 
 struct SnapshotOptions {
-  std::string target;
+  DeviceTarget at;
   std::vector<std::string> devices;  ///< DEVICE or DEVICE=NAME
   std::string device, other;
-  StoreOptions store;
   bool json = false;
 };
-
-/// Opens the target, does `what` with it, ends the session.
-template <class What>
-int run_on_endpoint(const SnapshotOptions& options, What&& what) {
-  const auto endpoint = open_endpoint(options.target, options.store);
-  if (!endpoint) return fail(endpoint.error());
-  const Done done = what(**endpoint);
-  const auto closed = (*endpoint)->close();
-  if (!done) return fail(done.error());
-  return closed ? exit_done : fail(closed.error());
-}
 
 // ── snapshot ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,14 +46,12 @@ std::pair<std::string, std::string> split(const std::string& operand) {
   return {operand.substr(0, at), operand.substr(at + 1)};
 }
 
-constexpr auto wrong_name = "a device's name has 1 to 255 bytes of UTF-8 and no control characters";
-
 std::string wrong_with_operand(const std::string& operand) {
   const auto [device, name] = split(operand);
   if (device.empty()) return "\"" + operand + "\" names no device: write DEVICE or DEVICE=NAME";
   if (name.empty() && operand.contains('=')) return "\"" + operand + "\" has no name behind its =";
-  if (!is_valid_name(device)) return wrong_name;
-  return name.empty() || is_valid_name(name) ? "" : wrong_name;
+  const std::string wrong = wrong_with_name(device);
+  return wrong.empty() && !name.empty() ? wrong_with_name(name) : wrong;
 }
 
 std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
@@ -77,7 +60,7 @@ std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const S
   Snapshots snapshots;
   for (const std::string& operand : options.devices) {
     auto [device, name] = split(operand);
-    auto found = find_device(endpoint, options.target, device);
+    auto found = find_device(endpoint, options.at.target, device);
     if (!found) return std::unexpected(found.error());
     if (name.empty()) name = found->name + "@" + moment;
     snapshots.all.push_back({std::move(*found), std::move(name)});
@@ -169,7 +152,7 @@ Done make_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
 // ── clone, rollback ──────────────────────────────────────────────────────────────────────────────────────────────
 
 Done make_clone(Endpoint& endpoint, const SnapshotOptions& options) {
-  const auto origin = find_device(endpoint, options.target, options.device);
+  const auto origin = find_device(endpoint, options.at.target, options.device);
   if (!origin) return std::unexpected(origin.error());
   const auto made = ask_all(endpoint, Program().clone_device(origin->uuid, options.other).sync());
   if (!made) {
@@ -186,15 +169,15 @@ Done make_clone(Endpoint& endpoint, const SnapshotOptions& options) {
 }
 
 std::string advice_for_rollback(Status status) {
-  if (status == Status::read_only) return " Make it writable first: protect device, with 0.";
+  if (status == Status::read_only) return " Make it writable first: chimera protect --off.";
   if (status == Status::unsupported) return " Name one of its snapshots.";
   return "";
 }
 
 Done roll_back(Endpoint& endpoint, const SnapshotOptions& options) {
-  const auto device = find_device(endpoint, options.target, options.device);
+  const auto device = find_device(endpoint, options.at.target, options.device);
   if (!device) return std::unexpected(device.error());
-  const auto snapshot = find_device(endpoint, options.target, options.other);
+  const auto snapshot = find_device(endpoint, options.at.target, options.other);
   if (!snapshot) return std::unexpected(snapshot.error());
   const auto done = ask_all(endpoint, Program().roll_back_device(device->uuid, snapshot->uuid).sync());
   if (!done) return std::unexpected(done.error().words + advice_for_rollback(done.error().status));
@@ -205,15 +188,6 @@ Done roll_back(Endpoint& endpoint, const SnapshotOptions& options) {
     fmt::print("{} has the content of {}.\n", quote(device->name), quote(snapshot->name));
   }
   return {};
-}
-
-void add_target(CLI::App& command, SnapshotOptions& options) {
-  add_operand(command, "STORE|ADDRESS", options.target, "A store, or a running server").required();
-}
-
-void add_word(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
-  const auto wrong = [](const std::string& text) { return is_valid_name(text) ? "" : wrong_name; };
-  add_operand(command, name, value, help).check(wrong).required();
 }
 
 }  // namespace
@@ -228,15 +202,15 @@ Command make_snapshot_command(CLI::App& program) {
       "are made and protected in one transaction; where others write so much that it cannot win, they are\n"
       "protected right behind, and the command says so. A device with = in its name is named by its UUID.");
   auto options = std::make_shared<SnapshotOptions>();
-  add_target(command, *options);
+  add_target_operand(command, options->at);
   add_operand(command, "DEVICE", options->devices, "A device, by name or UUID; DEVICE=NAME names its snapshot too")
       .check(wrong_with_operand)
       .required();
   add_flag(command, "--json", options->json,
            "Print one JSON object: snapshots (device, name, uuid), protected_at_once");
-  add_store_options(command, options->store);
+  add_store_options(command, options->at.store);
   return {&command, [options] {
-            return run_on_endpoint(*options, [&](Endpoint& endpoint) { return make_snapshots(endpoint, *options); });
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return make_snapshots(endpoint, *options); });
           }};
 }
 
@@ -247,13 +221,13 @@ Command make_clone_command(CLI::App& program) {
                                   "\nThe clone may be written to, also that of a snapshot. What neither changes\n"
                                   "they share.");
   auto options = std::make_shared<SnapshotOptions>();
-  add_target(command, *options);
-  add_word(command, "DEVICE", options->device, "A device, by name or UUID");
-  add_word(command, "NAME", options->other, "The clone's name");
+  add_target_operand(command, options->at);
+  add_name_operand(command, "DEVICE", options->device, "A device, by name or UUID");
+  add_name_operand(command, "NAME", options->other, "The clone's name");
   add_flag(command, "--json", options->json, "Print one JSON object: device, name, uuid (of the clone)");
-  add_store_options(command, options->store);
+  add_store_options(command, options->at.store);
   return {&command, [options] {
-            return run_on_endpoint(*options, [&](Endpoint& endpoint) { return make_clone(endpoint, *options); });
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return make_clone(endpoint, *options); });
           }};
 }
 
@@ -265,13 +239,13 @@ Command make_rollback_command(CLI::App& program) {
       "\nThe device keeps its name and UUID, the snapshot stays as it is. What the device held is gone unless\n"
       "there is a snapshot of it. Whoever has it open goes on with the new content: shut down what uses it.");
   auto options = std::make_shared<SnapshotOptions>();
-  add_target(command, *options);
-  add_word(command, "DEVICE", options->device, "The device, by name or UUID");
-  add_word(command, "SNAPSHOT", options->other, "A snapshot, clone or origin of it, near or far");
+  add_target_operand(command, options->at);
+  add_name_operand(command, "DEVICE", options->device, "The device, by name or UUID");
+  add_name_operand(command, "SNAPSHOT", options->other, "A snapshot, clone or origin of it, near or far");
   add_flag(command, "--json", options->json, "Print one JSON object: device, uuid, snapshot");
-  add_store_options(command, options->store);
+  add_store_options(command, options->at.store);
   return {&command, [options] {
-            return run_on_endpoint(*options, [&](Endpoint& endpoint) { return roll_back(endpoint, *options); });
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return roll_back(endpoint, *options); });
           }};
 }
 

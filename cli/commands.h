@@ -25,6 +25,8 @@ struct Command {
 [[nodiscard]] Command make_check_command(CLI::App& program);
 [[nodiscard]] Command make_clone_command(CLI::App& program);
 [[nodiscard]] Command make_completion_command(CLI::App& program);
+[[nodiscard]] Command make_create_command(CLI::App& program);
+[[nodiscard]] Command make_delete_command(CLI::App& program);
 [[nodiscard]] Command make_devices_command(CLI::App& program);
 [[nodiscard]] Command make_diff_command(CLI::App& program);
 [[nodiscard]] Command make_disasm_command(CLI::App& program);
@@ -36,6 +38,8 @@ struct Command {
 [[nodiscard]] Command make_isa_command(CLI::App& program);
 [[nodiscard]] Command make_journal_command(CLI::App& program);
 [[nodiscard]] Command make_manual_command(CLI::App& program);
+[[nodiscard]] Command make_protect_command(CLI::App& program);
+[[nodiscard]] Command make_rename_command(CLI::App& program);
 [[nodiscard]] Command make_rollback_command(CLI::App& program);
 [[nodiscard]] Command make_run_command(CLI::App& program);
 [[nodiscard]] Command make_send_command(CLI::App& program);

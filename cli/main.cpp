@@ -92,15 +92,16 @@ int run_chosen(int argument_count, char** arguments) {
   program.set_version_flag("--version", fmt::format("chimera {}.{}.{}", major, minor, patch));
   program.get_formatter()->column_width(34);
   const std::array commands{
-      make_format_command(program),     make_run_command(program),      make_serve_command(program),
-      make_send_command(program),       make_asm_command(program),      make_disasm_command(program),
-      make_import_command(program),     make_export_command(program),   make_info_command(program),
-      make_devices_command(program),    make_check_command(program),    make_grow_command(program),
-      make_journal_command(program),    make_snapshot_command(program), make_clone_command(program),
-      make_rollback_command(program),   make_diff_command(program),     make_isa_command(program),
-      make_completion_command(program), make_manual_command(program),   make_stats_command(program),
-      make_top_command(program),        make_trim_command(program),     make_table_command(program),
-      make_blob_command(program),
+      make_format_command(program),  make_run_command(program),        make_serve_command(program),
+      make_send_command(program),    make_asm_command(program),        make_disasm_command(program),
+      make_import_command(program),  make_export_command(program),     make_info_command(program),
+      make_devices_command(program), make_create_command(program),     make_rename_command(program),
+      make_protect_command(program), make_delete_command(program),     make_check_command(program),
+      make_grow_command(program),    make_journal_command(program),    make_snapshot_command(program),
+      make_clone_command(program),   make_rollback_command(program),   make_diff_command(program),
+      make_isa_command(program),     make_completion_command(program), make_manual_command(program),
+      make_stats_command(program),   make_top_command(program),        make_trim_command(program),
+      make_table_command(program),   make_blob_command(program),
   };
   try {
     program.parse(argument_count, arguments);

@@ -19,10 +19,11 @@ std::string normalise_size_or_zero(std::string& text) {
   return {};
 }
 
+std::string refuse_zero(std::string& text) { return text == "0" ? "a size of 0 is none" : ""; }
+
 std::string normalise_size(std::string& text) {
-  std::string wrong = normalise_size_or_zero(text);
-  if (wrong.empty() && text == "0") wrong = "a size of 0 is none";
-  return wrong;
+  const std::string wrong = normalise_size_or_zero(text);
+  return wrong.empty() ? refuse_zero(text) : wrong;
 }
 
 /// Turns `5m` into `300000`, or says what is wrong with it.
@@ -55,6 +56,8 @@ std::string normalise_loop(std::string& text) {
 }
 
 }  // namespace
+
+Option& Option::above_zero() { return check(refuse_zero); }
 
 Option& Option::required() {
   option_->required();

@@ -42,6 +42,8 @@ class Option {
 
   Option& required();
   Option& check(Check check);
+  /// Of a size: 0 is none.
+  Option& above_zero();
   /// Before anything is checked: what it leaves in its text is what the option's type reads.
   Option& rewrite(Check rewrite);
   /// Both of them together are wrong usage.

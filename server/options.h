@@ -24,6 +24,8 @@ struct Options {
   /// What large instructions of all clients may take of memory, in bytes: their payloads on the way in, their answers
   /// on the way out. At least limits::smallest_transfer_memory fits the largest.
   std::uint64_t transfer_memory_bytes = 256 << 20;
+  /// A client that has some of it while others wait is let go if it moves less than a MiB in so long; 0: never.
+  std::uint64_t transfer_timeout_ms = 10'000;
   std::uint64_t stop_deadline_ms = 10'000;  ///< how long a stop waits for what runs and for clients to take answers
   std::uint64_t linger_ms = 2'000;  ///< how long the socket of a connection that we have ended waits for its client
   std::size_t most_metrics_connections = 16;  ///< beside the others

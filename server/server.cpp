@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -55,9 +56,10 @@ sigset_t set_of(std::span<const int> signals) {
 std::uint64_t look_interval_ms(const Options& options) {
   constexpr std::uint64_t shortest = 10;
   constexpr std::uint64_t longest = 5'000;
-  std::uint64_t timeout = std::max(options.idle_timeout_ms, options.stall_timeout_ms);
+  const std::array timeouts{options.idle_timeout_ms, options.stall_timeout_ms, options.transfer_timeout_ms};
+  std::uint64_t timeout = std::ranges::max(timeouts);
   if (timeout == 0) return 0;
-  for (const std::uint64_t one : {options.idle_timeout_ms, options.stall_timeout_ms}) {
+  for (const std::uint64_t one : timeouts) {
     if (one != 0) timeout = std::min(timeout, one);
   }
   return std::clamp(timeout / 8, shortest, longest);

@@ -155,17 +155,19 @@ void StreamConnection::end_input() {
 
 // The end.
 
-/// How long the client may stay as quiet as it is; 0: as long as it likes.
+/// How long the client, whose turn it is, may stay as quiet as it is; 0: as long as it likes.
 std::uint64_t StreamConnection::patience_ms() const {
-  if (!session_->idle()) return 0;  // it waits for us
   const bool is_amid = !session_->answers().empty() || session_->unread_input() > 0 || session_->in_transaction();
   return is_amid ? options_.stall_timeout_ms : options_.idle_timeout_ms;
 }
 
 void StreamConnection::check_patience(std::uint64_t elapsed_ms) {
   if (is_closing_) return;
-  const bool is_waited_for = session_->holds_transfer() && transfers_.waiting() > 0;
-  if (patience_.is_over(elapsed_ms, patience_ms(), is_waited_for)) drop();
+  const bool is_theirs = session_->idle();  // otherwise it waits for us
+  const bool is_waited_for = is_theirs && session_->holds_transfer() && transfers_.waiting() > 0;
+  const bool is_quiet = patience_.is_quiet(elapsed_ms, is_theirs ? patience_ms() : 0);
+  const bool holds_up = patience_.holds_others_up(elapsed_ms, is_waited_for ? options_.transfer_timeout_ms : 0);
+  if (is_quiet || holds_up) drop();
 }
 
 void StreamConnection::drop() {

@@ -276,6 +276,15 @@ class ChimeraTest(BoundedTest):
         self.addCleanup(server.kill)
         return server
 
+    def targets(self, size="64M"):
+        """A label and what commands take: a store, and the address of `self.server`, which is on another one."""
+        self.format(size)
+        served = self.folder / "served.img"
+        self.chimera("format", served, "--size", size)
+        yield "store", self.store
+        self.server = self.serve(served)
+        yield "address", self.server.addresses[0]
+
     def connect(self, address):
         connection = Connection(address)
         self.addCleanup(connection.close)

@@ -51,7 +51,7 @@ class Timeouts(ChimeraTest):
     def test_help_says_what_holds_unless_told_otherwise(self):
         text = " ".join(self.chimera("serve", "--help").split())
         for option, default in (("idle-timeout", "default 0: never"), ("stall-timeout", "default 5m"),
-                                ("stop-deadline", "default 10s")):
+                                ("transfer-timeout", "default 10s"), ("stop-deadline", "default 10s")):
             self.assertRegex(text, rf"--{option} TIME [^-]*\({default}")
 
 

@@ -309,7 +309,7 @@ class Stalling(NbdTest):
         self.assertEqual(idle.call(nbd.READ, 0, 4096).data, bytes(4096))
 
     def test_who_gets_on_by_a_byte_now_and_then_loses_its_part_of_the_budget_to_those_who_wait(self):
-        self.serve_nbd(options=["--transfer-memory", "100M", "--stall-timeout", "300ms", "--memory", "200M"],
+        self.serve_nbd(options=["--transfer-memory", "100M", "--transfer-timeout", "300ms", "--memory", "200M"],
                        prepare='create device "disk" "" "size=128M"\n')
         # Three hold nearly all of it and keep on sending, each byte well within the time. Nobody wants it yet.
         holders = [self.attached("disk") for _ in range(3)]

@@ -131,15 +131,6 @@ class Meddler:
 
 
 class Snapshots(ChimeraTest):
-    def targets(self):
-        """The store itself, and a server on another one."""
-        self.format()
-        served = self.folder / "served.img"
-        self.chimera("format", served, "--size", "64M")
-        yield "store", self.store
-        self.server = self.serve(served)
-        yield "address", self.server.addresses[0]
-
     def program(self, target, text):
         return self.chimera("run" if target == self.store else "send", target, "-", text=text)
 
@@ -417,7 +408,7 @@ class Snapshots(ChimeraTest):
                 self.assertIn("Name one of its snapshots.", said)
                 said = self.fails("rollback", target, "disk@1", "disk")
                 self.assertIn('"disk@1" is protected', said)
-                self.assertIn("Make it writable first", said)
+                self.assertIn("Make it writable first: chimera protect --off.", said)
                 self.assertEqual(self.diff(target, "disk", "stranger")["bytes"], 6)
         self.make_device(target, "memory", options='"kind=memory"')
         self.assertIn("of different kinds", self.fails("diff", target, "disk", "memory"))

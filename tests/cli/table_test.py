@@ -25,14 +25,6 @@ relation books = struct {
 
 
 class Tables(ChimeraTest):
-    def targets(self):
-        """The store itself, and a server on another one."""
-        self.format("256M")
-        served = self.folder / "served.img"
-        self.chimera("format", served, "--size", "256M")
-        yield "store", self.store
-        yield "address", self.serve(served).addresses[0]
-
     def table(self, *arguments, **options):
         return self.chimera("table", *arguments, **options)
 
@@ -61,7 +53,7 @@ class Tables(ChimeraTest):
 
 class Use(Tables):
     def test_there_and_back_as_csv_and_as_json(self):
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 path = self.make_orders(target, 5000)
                 self.assertEqual(self.table("insert", target, TABLE, path), f"{TABLE}: 5,000 rows inserted.\n")
@@ -80,7 +72,7 @@ class Use(Tables):
 
     def test_what_is_found(self):
         rows = list(table_data.rows(3000))
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 self.table("insert", target, TABLE, self.make_orders(target, 3000))
                 row = json.loads(self.table("get", target, TABLE, "700", "--json"))
@@ -109,7 +101,7 @@ class Use(Tables):
                                  f"{sum(row['status'] == 'paid' for row in rows)}\n")
 
     def test_what_is_changed(self):
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 books = self.make_books(target)
                 self.assertIn("1 row updated", self.table("update", target, books, "1", "--set", "price=",
@@ -125,7 +117,7 @@ class Use(Tables):
                 self.sound(target)
 
     def test_tables_come_go_and_change_their_names(self):
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 books = self.make_books(target)
                 self.assertEqual(self.table("list", target, "lib"), "lib/main/books\n")
@@ -177,7 +169,7 @@ class Use(Tables):
 
 class Refused(Tables):
     def test_rows_that_do_not_fit_change_nothing(self):
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             books = self.make_books(target)
             before = self.content(target, books)
             for rows, said in (
@@ -215,7 +207,7 @@ class Refused(Tables):
             self.sound(target)
 
     def test_rows_set_aside_can_be_corrected_and_inserted(self):
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 books = self.make_books(target)
                 aside = self.folder / f"{label}.aside"
@@ -338,7 +330,7 @@ class Refused(Tables):
 
 class Explained(Tables):
     def test_every_operation_shows_programs_that_assemble_and_changes_nothing(self):
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             books = self.make_books(target)
             before = self.content(target, books)
             for arguments, said in (

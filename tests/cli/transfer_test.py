@@ -19,14 +19,6 @@ def digest(path):
 
 
 class Transfer(ChimeraTest):
-    def targets(self):
-        """The store itself, and a server on another one."""
-        self.format("256M")
-        served = self.folder / "served.img"
-        self.chimera("format", served, "--size", "256M")
-        yield "store", self.store
-        yield "address", self.serve(served).addresses[0]
-
     def make_image(self, length, pieces):
         """A sparse file with data at these (offset, size), different for every test run's sizes but the same again."""
         path = self.folder / f"image-{length}"
@@ -39,7 +31,7 @@ class Transfer(ChimeraTest):
 
     def test_there_and_back_with_the_holes(self):
         image = self.make_image(64 * MIB + 777, [(0, 10), (4096, 4096), (5 * MIB - 100, 3 * MIB), (64 * MIB, 777)])
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 report = json.loads(self.chimera("import", target, image, "disk", "--json"))
                 self.assertEqual(report["length"], 64 * MIB + 777)
@@ -53,7 +45,7 @@ class Transfer(ChimeraTest):
 
     def test_lengths_around_the_piece(self):
         lengths = [0, 1, 4095, 4096, 4097, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 50 * MIB + 5]
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             for length in lengths:
                 with self.subTest(f"{label} {length}"):
                     image = self.make_image(length, [(0, length)])
@@ -136,7 +128,7 @@ class Transfer(ChimeraTest):
 
     def test_through_pipes(self):
         image = self.make_image(9 * MIB + 77, [(0, 10), (3 * MIB, 2 * MIB), (7 * MIB, 5000)])
-        for label, target in self.targets():
+        for label, target in self.targets("256M"):
             with self.subTest(label):
                 report = json.loads(self.chimera("import", target, "-", "disk", "--json", data=image.read_bytes()))
                 self.assertEqual((report["length"], report["data_bytes"]), (9 * MIB + 77, 2 * MIB + 3 * 4096))

@@ -18,7 +18,7 @@ constexpr std::uint64_t hold_ms = 8'000;
 constexpr std::uint64_t hold_look_ms = hold_ms / 8;
 constexpr std::uint32_t large = 400'000;
 /// Room for one.
-constexpr Options options{.stall_timeout_ms = hold_ms, .transfer_memory_bytes = 600'000};
+constexpr Options options{.stall_timeout_ms = 0, .transfer_memory_bytes = 600'000, .transfer_timeout_ms = hold_ms};
 
 /// A server whose clients have devices called `d` and a letter.
 struct TransferRig {
@@ -30,6 +30,16 @@ struct TransferRig {
     client.send(create(name));
     CHECK(client.receive(created_size)[0] == 0);
     client.send(Bytes(whole.begin(), whole.begin() + 1000));
+    return client;
+  }
+  /// One that has asked for more than its socket has room for, and takes nothing.
+  [[nodiscard]] RawClient reading() const {
+    RawClient client = begun("reading");
+    await("transfer_bytes", whole.size());
+    end(client);
+    constexpr std::size_t reads = 2 * widened_bytes / large;
+    for (std::size_t n = 0; n < reads; ++n) client.send(read_bytes(0, large));
+    await("transfer_bytes", large + read_bytes(0, large).size());
     return client;
   }
   void end(const RawClient& client) const {
@@ -81,6 +91,22 @@ TEST_CASE("who holds memory that others wait for has to get on; while nobody wai
   }
 }
 
+TEST_CASE("who does not take its answers holds nobody up for long, and stays while nobody wants its memory") {
+  for (const io::LoopKind kind : loop_kinds) {
+    TransferRig rig(kind);
+    if (!rig.server.is_running()) continue;
+    RawClient reading = rig.reading();
+    for (int hour = 0; hour < 100; ++hour) rig.clock.pass(3'600'000);
+    const RawClient next = rig.begun("next");
+    rig.await("transfers_waiting", 1);
+    for (int n = 0; n < 6; ++n) rig.clock.pass(hold_look_ms);
+    CHECK(rig.figure("transfers_waiting") == 1);
+    for (int n = 0; n < 4; ++n) rig.clock.pass(hold_look_ms);
+    rig.end(next);
+    CHECK(rig.figure("transfer_bytes") == 0);
+  }
+}
+
 TEST_CASE("who waits for memory is not let go, and is served in its turn") {
   for (const io::LoopKind kind : loop_kinds) {
     TransferRig rig(kind);
@@ -100,13 +126,7 @@ TEST_CASE("a server that stops waits for nobody's memory") {
   for (const io::LoopKind kind : loop_kinds) {
     TransferRig rig(kind);
     if (!rig.server.is_running()) continue;
-    RawClient reading = rig.begun("reading");
-    rig.await("transfer_bytes", rig.whole.size());
-    rig.end(reading);
-    // And takes nothing: the socket has room for some of it.
-    constexpr std::size_t reads = 2 * widened_bytes / large;
-    for (std::size_t n = 0; n < reads; ++n) reading.send(read_bytes(0, large));
-    rig.await("transfer_bytes", large + read_bytes(0, large).size());
+    RawClient reading = rig.reading();
     RawClient waiting = rig.begun("waiting");
     rig.await("transfers_waiting", 1);
     waiting.send(Bytes(rig.whole.begin() + 1000, rig.whole.begin() + 100'000));

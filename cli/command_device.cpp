@@ -1,0 +1,243 @@
+// chimera create, rename, protect and delete: devices come, change and go.
+
+#include <fmt/format.h>
+
+#include <boost/uuid/uuid_io.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/device_target.h"
+#include "cli/render.h"
+#include "cli/terminal.h"
+#include "isa/text.h"
+
+namespace chimera::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// ── create ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct CreateCommand {
+  DeviceTarget at;
+  std::string name, columns, file;
+  std::optional<std::uint64_t> size;
+  bool in_memory = false;
+  bool json = false;
+};
+
+/// As the instruction takes them.
+std::string options_text(const CreateCommand& options) {
+  if (!options.file.empty()) return "kind=file,path=" + options.file;
+  std::string text = options.in_memory ? "kind=memory" : "";
+  if (options.size) text += fmt::format("{}size={}", text.empty() ? "" : ",", *options.size);
+  return text;
+}
+
+std::string kind_words(const CreateCommand& options) {
+  if (!options.file.empty()) return "the file " + quote(options.file) + ", served in place";
+  const std::string where = options.in_memory ? " in memory" : "";
+  if (!options.size) return "a device" + where + " that grows as it is written to";
+  return fmt::format("a device{} of {}", where, human_size(*options.size));
+}
+
+Done create(Endpoint& endpoint, const CreateCommand& options) {
+  const auto made =
+      ask_all(endpoint, Program().create_device(options.name, options.columns, options_text(options)).sync());
+  if (!made) {
+    const bool exists = made.error().status == Status::exists;
+    return std::unexpected(made.error().words + (exists ? " Give the device another name." : ""));
+  }
+  const std::string uuid = to_string(uuid_in(made->front()));
+  if (options.json) {
+    fmt::print("{}\n", to_text(Json{{"name", options.name}, {"uuid", uuid}}, 2));
+  } else {
+    fmt::print("{}: {}, {}.\n", quote(options.name), kind_words(options), uuid);
+  }
+  return {};
+}
+
+std::string wrong_with_path(const std::string& path) {
+  return is_valid_path(path) ? ""
+                             : "a path has names with a slash between, none of them . or .., and no comma: it is of a "
+                               "file below the folder of --attach";
+}
+
+// ── rename, protect, delete ──────────────────────────────────────────────────────────────────────────────────────
+
+struct ChangeCommand {
+  DeviceTarget at;
+  std::string device, name;
+  std::vector<std::string> devices;
+  bool off = false;
+  bool of_protected = false;
+  bool by_force = false;
+  bool json = false;
+};
+
+void report(const ChangeCommand& options, const std::vector<FoundDevice>& devices, std::string_view what) {
+  if (options.json) {
+    Json list = Json::array();
+    for (const FoundDevice& device : devices) list.push_back({{"name", device.name}, {"uuid", to_string(device.uuid)}});
+    fmt::print("{}\n", to_text({{"devices", list}}, 2));
+    return;
+  }
+  for (const FoundDevice& device : devices) fmt::print("{}: {}.\n", quote(device.name), what);
+}
+
+Done rename(Endpoint& endpoint, const ChangeCommand& options) {
+  const auto device = find_device(endpoint, options.at.target, options.device);
+  if (!device) return std::unexpected(device.error());
+  const auto done = ask_all(endpoint, Program().rename_device(device->uuid, options.name).sync());
+  if (!done) {
+    const bool exists = done.error().status == Status::exists;
+    return std::unexpected(done.error().words + (exists ? " Give the device another name." : ""));
+  }
+  if (options.json) {
+    const Json json{{"device", device->name}, {"name", options.name}, {"uuid", to_string(device->uuid)}};
+    fmt::print("{}\n", to_text(json, 2));
+  } else {
+    fmt::print("{} is called {} now.\n", quote(device->name), quote(options.name));
+  }
+  return {};
+}
+
+/// All of it happens, or nothing. What fails names its device.
+Done run_for_all(Endpoint& endpoint, const std::vector<FoundDevice>& devices, const Program& program,
+                 std::string (*advice)(Status)) {
+  const auto done = ask_all(endpoint, program);
+  if (done) return {};
+  const std::string others = devices.size() > 1 ? " Nothing has been done to the others either." : "";
+  return std::unexpected(done.error().words + advice(done.error().status) + others);
+}
+
+Done protect(Endpoint& endpoint, const ChangeCommand& options) {
+  const auto devices = find_devices(endpoint, options.at.target, options.devices);
+  if (!devices) return std::unexpected(devices.error());
+  Program program;
+  program.begin();
+  for (const FoundDevice& device : *devices) program.protect_device(device.uuid, !options.off);
+  program.commit();
+  const Done done = run_for_all(endpoint, *devices, program, [](Status) { return std::string(); });
+  if (done) report(options, *devices, options.off ? "may be written to" : "read only");
+  return done;
+}
+
+std::string advice_for_delete(Status status) {
+  if (status == Status::busy) return " With --force it goes at once, and its clients get errors from then on.";
+  if (status == Status::read_only) return " With --protected it goes all the same.";
+  return "";
+}
+
+Done remove(Endpoint& endpoint, const ChangeCommand& options) {
+  const auto devices = find_devices(endpoint, options.at.target, options.devices);
+  if (!devices) return std::unexpected(devices.error());
+  Program program;
+  program.begin();
+  for (const FoundDevice& device : *devices) {
+    if (options.of_protected) program.protect_device(device.uuid, /*read_only=*/false);
+    if (options.by_force) {
+      program.delete_device_by_force(device.uuid);
+    } else {
+      program.delete_device(device.uuid);
+    }
+  }
+  program.commit();
+  const Done done = run_for_all(endpoint, *devices, program, advice_for_delete);
+  if (done) report(options, *devices, "deleted");
+  return done;
+}
+
+}  // namespace
+
+Command make_create_command(CLI::App& program) {
+  CLI::App& command = add_command(
+      program, "create", "Make a device",
+      "  chimera create store.img disk0 --size 10G\n"
+      "  chimera create unix:chimera.socket log\n"
+      "  chimera create unix:chimera.socket root --file root.img\n"
+      "\nA device takes space for what is written to it, whatever its size. Without --size it grows as it is\n"
+      "written to; for NBD clients it should have one. Who embeds or sends programs does the same with\n"
+      "`create device`.");
+  auto options = std::make_shared<CreateCommand>();
+  add_target_operand(command, options->at);
+  add_name_operand(command, "DEVICE", options->name, "Its name");
+  const Option size =
+      add_size_option(command, "--size", options->size, "Its length, which stays; without: it grows").above_zero();
+  const Option in_memory =
+      add_flag(command, "--in-memory", options->in_memory, "Keep it in the server's memory: gone when that ends");
+  add_option(command, "--file", "PATH", options->file,
+             "Serve this file or block device in place; its path below the folder of --attach")
+      .check(wrong_with_path)
+      .excludes(size)
+      .excludes(in_memory);
+  add_option(command, "--columns", "TEXT", options->columns, "Words about what it holds, which the machine only keeps");
+  add_flag(command, "--json", options->json, "Print one JSON object: name, uuid");
+  add_store_options(command, options->at.store);
+  return {&command, [options] {
+            if (options->in_memory && !is_address(options->at.target)) {
+              return fail("A device in memory would be gone when this command ends: make it on a running server.");
+            }
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return create(endpoint, *options); });
+          }};
+}
+
+Command make_rename_command(CLI::App& program) {
+  CLI::App& command =
+      add_command(program, "rename", "Give a device another name",
+                  "  chimera rename store.img disk0 web1\n"
+                  "  chimera rename unix:chimera.socket disk0@monday disk0@2026-11-30\n"
+                  "\nIts UUID stays, and whoever has it open goes on. NBD clients that come find it by the new name.");
+  auto options = std::make_shared<ChangeCommand>();
+  add_target_operand(command, options->at);
+  add_name_operand(command, "DEVICE", options->device, "A device, by name or UUID");
+  add_name_operand(command, "NAME", options->name, "Its new name");
+  add_flag(command, "--json", options->json, "Print one JSON object: device (its old name), name, uuid");
+  add_store_options(command, options->at.store);
+  return {&command, [options] {
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return rename(endpoint, *options); });
+          }};
+}
+
+Command make_protect_command(CLI::App& program) {
+  CLI::App& command = add_command(program, "protect", "Make devices read only, or writable again",
+                                  "  chimera protect store.img disk0\n"
+                                  "  chimera protect unix:chimera.socket trial --off\n"
+                                  "\nNobody writes to a protected device or deletes it, whatever way he comes.\n"
+                                  "Snapshots are protected from the start. All named devices change, or none.");
+  auto options = std::make_shared<ChangeCommand>();
+  add_target_operand(command, options->at);
+  add_name_operand(command, "DEVICE", options->devices, "A device, by name or UUID");
+  add_flag(command, "--off", options->off, "They may be written to again");
+  add_flag(command, "--json", options->json, "Print one JSON object: devices (name, uuid)");
+  add_store_options(command, options->at.store);
+  return {&command, [options] {
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return protect(endpoint, *options); });
+          }};
+}
+
+Command make_delete_command(CLI::App& program) {
+  CLI::App& command = add_command(
+      program, "delete", "Delete devices",
+      "  chimera delete store.img trial\n"
+      "  chimera delete unix:chimera.socket disk0@monday disk0@tuesday --protected\n"
+      "\nAll named devices go, in one transaction, or none. What a device held is gone, but for what clones\n"
+      "and snapshots share with it; a file that is served in place stays where it is. Tables and blobs are\n"
+      "deleted by `chimera table drop` and `chimera blob delete`.");
+  auto options = std::make_shared<ChangeCommand>();
+  add_target_operand(command, options->at);
+  add_name_operand(command, "DEVICE", options->devices, "A device, by name or UUID");
+  add_flag(command, "--protected", options->of_protected, "Also what is protected, as snapshots are");
+  add_flag(command, "--force", options->by_force, "Also what clients have open: they get errors from then on");
+  add_flag(command, "--json", options->json, "Print one JSON object: devices (name, uuid)");
+  add_store_options(command, options->at.store);
+  return {&command, [options] {
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return remove(endpoint, *options); });
+          }};
+}
+
+}  // namespace chimera::cli

@@ -1,0 +1,40 @@
+#pragma once
+// What the commands of devices share: a store or a server, and words that name devices.
+
+#include <expected>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/ask.h"
+#include "cli/endpoint.h"
+#include "cli/options.h"
+
+namespace chimera::cli {
+
+/// Errors are whole sentences.
+using Done = std::expected<void, std::string>;
+
+struct DeviceTarget {
+  std::string target;  ///< a store or an address
+  StoreOptions store;
+};
+
+/// `STORE|ADDRESS`, ahead of other operands.
+void add_target_operand(CLI::App& command, DeviceTarget& target);
+/// A word that is, or could be, a device's name.
+Option add_name_operand(CLI::App& command, const std::string& name, std::string& value, const std::string& help);
+Option add_name_operand(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                        const std::string& help);
+/// What is wrong with such a word, or nothing.
+[[nodiscard]] std::string wrong_with_name(const std::string& word);
+
+/// Opens the target, does `what` with it, ends the session. The exit status; failures have been told.
+[[nodiscard]] int with_endpoint(const DeviceTarget& target, const std::function<Done(Endpoint&)>& what);
+
+/// The devices of those names or UUIDs, each once. Errors are whole sentences.
+[[nodiscard]] std::expected<std::vector<FoundDevice>, std::string> find_devices(Endpoint& endpoint,
+                                                                                const std::string& target,
+                                                                                const std::vector<std::string>& words);
+
+}  // namespace chimera::cli
