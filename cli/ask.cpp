@@ -25,6 +25,12 @@ std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& progr
   return results;
 }
 
+std::expected<void, Failure> try_to_delete(Endpoint& endpoint, const Uuid& device) {
+  const auto tried = ask_all(endpoint, Program().begin().delete_device(device).abort());
+  if (!tried) return std::unexpected(tried.error());
+  return {};
+}
+
 Uuid uuid_in(const std::vector<std::uint8_t>& result) {
   Uuid uuid{};
   std::copy_n(result.begin(), std::min(result.size(), uuid.size()), uuid.begin());

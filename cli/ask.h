@@ -26,6 +26,10 @@ using Results = std::vector<std::vector<std::uint8_t>>;
 /// Sends a whole program and takes all its answers. Nothing else may be under way.
 [[nodiscard]] std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program);
 
+/// Whether the device could be deleted now; nothing happens to it. Otherwise what stands in the way: it is protected,
+/// or somebody else has it open (busy).
+[[nodiscard]] std::expected<void, Failure> try_to_delete(Endpoint& endpoint, const Uuid& device);
+
 /// The result of an instruction that answers a UUID.
 [[nodiscard]] Uuid uuid_in(const std::vector<std::uint8_t>& result);
 

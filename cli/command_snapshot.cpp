@@ -23,6 +23,7 @@ struct SnapshotOptions {
   DeviceTarget at;
   std::vector<std::string> devices;  ///< DEVICE or DEVICE=NAME
   std::string device, other;
+  bool by_force = false;
   bool json = false;
 };
 
@@ -168,6 +169,15 @@ Done make_clone(Endpoint& endpoint, const SnapshotOptions& options) {
   return {};
 }
 
+/// What is attached to it would find other bytes below than it remembers.
+Done check_unused(Endpoint& endpoint, const FoundDevice& device) {
+  const auto tried = try_to_delete(endpoint, device.uuid);
+  if (tried || tried.error().status != Status::busy) return {};
+  return std::unexpected(fmt::format(
+      "Busy: another session has {} open: let it close it first. With --force the content changes below it.",
+      quote(device.name)));
+}
+
 std::string advice_for_rollback(Status status) {
   if (status == Status::read_only) return " Make it writable first: chimera protect --off.";
   if (status == Status::unsupported) return " Name one of its snapshots.";
@@ -179,6 +189,12 @@ Done roll_back(Endpoint& endpoint, const SnapshotOptions& options) {
   if (!device) return std::unexpected(device.error());
   const auto snapshot = find_device(endpoint, options.at.target, options.other);
   if (!snapshot) return std::unexpected(snapshot.error());
+  if (device->uuid == snapshot->uuid) {
+    return std::unexpected(quote(device->name) + " is the device itself: name one of its snapshots.");
+  }
+  if (!options.by_force) {
+    if (auto unused = check_unused(endpoint, *device); !unused) return unused;
+  }
   const auto done = ask_all(endpoint, Program().roll_back_device(device->uuid, snapshot->uuid).sync());
   if (!done) return std::unexpected(done.error().words + advice_for_rollback(done.error().status));
   if (options.json) {
@@ -237,11 +253,13 @@ Command make_rollback_command(CLI::App& program) {
       "  chimera rollback store.img disk0 disk0@monday\n"
       "  chimera snapshot store.img disk0=disk0@before && chimera rollback store.img disk0 disk0@monday\n"
       "\nThe device keeps its name and UUID, the snapshot stays as it is. What the device held is gone unless\n"
-      "there is a snapshot of it. Whoever has it open goes on with the new content: shut down what uses it.");
+      "there is a snapshot of it. Who has it open would find other bytes below than it remembers: shut that down\n"
+      "first.");
   auto options = std::make_shared<SnapshotOptions>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->device, "The device, by name or UUID");
   add_name_operand(command, "SNAPSHOT", options->other, "A snapshot, clone or origin of it, near or far");
+  add_flag(command, "--force", options->by_force, "Also while clients have the device open");
   add_flag(command, "--json", options->json, "Print one JSON object: device, uuid, snapshot");
   add_store_options(command, options->at.store);
   return {&command, [options] {

@@ -41,10 +41,10 @@ void report(const TransferOptions& options, const Transferred& done, const std::
     if (!snapshot.empty()) json["snapshot"] = snapshot;
     fmt::print(to, "{}\n", to_text(json, 2));
   } else if (!snapshot.empty()) {
-    fmt::print(to, "{}: {} bytes, {} of them in the stream.\n", snapshot, grouped(done.length),
+    fmt::print(to, "{}: {} bytes, {} of them in the stream.\n", quote(snapshot), grouped(done.length),
                grouped(done.data_bytes));
   } else {
-    fmt::print(to, "{}: {} bytes, {} of them data, the rest holes.\n", options.name, grouped(done.length),
+    fmt::print(to, "{}: {} bytes, {} of them data, the rest holes.\n", quote(options.name), grouped(done.length),
                grouped(done.data_bytes));
   }
 }

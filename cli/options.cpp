@@ -134,7 +134,9 @@ void refuse_without(const std::string& what) { throw CLI::RequiredError(what); }
 
 Option add_size_option(CLI::App& command, const std::string& name, std::uint64_t& bytes,
                        const std::string& description) {
-  return Option(command.add_option(name, bytes, description)->type_name("SIZE")).rewrite(normalise_size);
+  const bool is_operand = !name.starts_with('-');  // whose name tells what it is
+  return Option(command.add_option(name, bytes, description)->type_name(is_operand ? "" : "SIZE"))
+      .rewrite(normalise_size);
 }
 
 Option add_size_option(CLI::App& command, const std::string& name, std::optional<std::uint64_t>& bytes,

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "server/address.h"
@@ -26,14 +28,13 @@ class RemoteEndpoint final : public Endpoint {
       const ParsedAnswer parsed = parse_next(*arrived, answer);
       if (parsed.kind == ParsedAnswer::Kind::complete) {
         taken_ = parsed.size;
+        is_known_ = true;
         return answer;
       }
       if (parsed.kind == ParsedAnswer::Kind::malformed) {
         return std::unexpected(fmt::format("What {} sends is not an answer: is it a Chimera server?", address_));
       }
-      if (arrived->size() < wanted) {
-        return std::unexpected(fmt::format("{} closed the connection before all answers had come.", address_));
-      }
+      if (arrived->size() < wanted) return std::unexpected(words_of_end(*arrived));
       wanted = parsed.size;
     }
   }
@@ -50,10 +51,24 @@ class RemoteEndpoint final : public Endpoint {
   }
 
  private:
+  /// Of a connection that was closed when this was all that had come of an answer.
+  [[nodiscard]] std::string words_of_end(std::span<const std::uint8_t> arrived) const {
+    constexpr std::array others{std::pair{"NBDMAGIC", "NBD clients"}, std::pair{"HTTP/", "figures over HTTP"}};
+    const std::string_view text(reinterpret_cast<const char*>(arrived.data()), arrived.size());
+    for (const auto& [greeting, who] : others) {
+      if (is_known_ || !text.starts_with(greeting)) continue;
+      return fmt::format("{} is for {}: name an address that the server has been given with --listen.", address_, who);
+    }
+    if (is_known_) return fmt::format("{} closed the connection before all answers had come.", address_);
+    return fmt::format("{} closed the connection without an answer: has the server been given it with --listen?",
+                       address_);
+  }
+
   void send_bytes(std::span<const std::uint8_t> bytes) override { client_.send(bytes); }
 
   server::Client client_;
   std::string address_;
+  bool is_known_ = false;  ///< it has answered as a server does
   std::size_t taken_ = 0;  ///< bytes at the front of what has arrived that the last receive gave out
 };
 

@@ -90,7 +90,13 @@ class StreamImporter {
   }
 
   Done check_absence() {
-    if (!device_ || replace_) return {};
+    if (!device_) return {};
+    if (replace_) {
+      if (auto allowed = try_to_delete(endpoint_, device_->uuid); !allowed) {
+        return std::unexpected(allowed.error().words);
+      }
+      return {};
+    }
     return std::unexpected(
         fmt::format("A device named {} exists already: with --replace it is replaced.", quote(name_)));
   }

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/ask.h"
 #include "cli/progress.h"
+#include "cli/render.h"
 #include "isa/builder.h"
 #include "isa/limits.h"
 
@@ -199,66 +201,43 @@ std::string working_name(const std::string& name) {
   return name.substr(0, kept).append(suffix);
 }
 
-/// Sends a program and looks at all its answers; the last one's result.
-std::expected<std::vector<std::uint8_t>, std::string> ask_all(Endpoint& endpoint, const Program& program) {
-  endpoint.send_all(program.bytes());
-  std::vector<std::uint8_t> result;
-  std::string failure;
-  while (endpoint.under_way() > 0) {
-    const auto answer = endpoint.receive();
-    if (!answer) return std::unexpected(answer.error());
-    if (!answer->ok() && failure.empty()) failure = describe_failure(*answer);
-    result.assign(answer->result.begin(), answer->result.end());
-  }
-  if (!failure.empty()) return std::unexpected(failure);
-  return result;
-}
-
-/// Whether there is a device of this name; it is closed again.
-std::expected<bool, std::string> has_device(Endpoint& endpoint, const std::string& name) {
-  endpoint.send_all(Program().open_device(name).bytes());
-  const auto answer = endpoint.receive();
-  if (!answer) return std::unexpected(answer.error());
-  if (answer->status == Status::not_found) return false;
-  if (!answer->ok()) return std::unexpected(describe_failure(*answer));
-  if (auto closed = ask_all(endpoint, Program().close_device()); !closed) return std::unexpected(closed.error());
-  return true;
-}
-
 std::expected<Uuid, std::string> create_for_import(Endpoint& endpoint, const ImageFile& image, const std::string& name,
                                                    const ImportOptions& options) {
-  const auto exists = has_device(endpoint, name);
-  if (!exists) return std::unexpected(exists.error());
-  if (*exists && !options.replace) {
-    return std::unexpected(fmt::format("A device named {} exists already: with --replace it is replaced.", name));
+  const auto replaced = look_for(endpoint, Program().open_device(name));
+  if (!replaced) return std::unexpected(replaced.error());
+  if (*replaced && !options.replace) {
+    return std::unexpected(
+        fmt::format("A device named {} exists already: with --replace it is replaced.", quote(name)));
+  }
+  if (*replaced) {
+    if (auto allowed = try_to_delete(endpoint, (*replaced)->uuid); !allowed) {
+      return std::unexpected(allowed.error().words);
+    }
   }
   // One is left from an import that was killed; one that is going on is in use.
   const std::string working = working_name(name);
-  const auto is_left = has_device(endpoint, working);
-  if (!is_left) return std::unexpected(is_left.error());
-  if (*is_left) {
-    const auto deleted = ask_all(endpoint, Program().open_device(working).delete_device());
-    if (!deleted) return std::unexpected(deleted.error());
+  const auto left = look_for(endpoint, Program().open_device(working));
+  if (!left) return std::unexpected(left.error());
+  if (*left) {
+    const auto deleted = ask_all(endpoint, Program().delete_device((*left)->uuid));
+    if (!deleted) return std::unexpected(deleted.error().words);
   }
   const std::string sized = fmt::format("size={}", image.length());
   const auto made =
       ask_all(endpoint, Program().create_device(working, {}, options.fixed_length ? sized : std::string()));
-  if (!made) return std::unexpected(made.error());
-  Uuid uuid{};
-  std::copy_n(made->begin(), std::min(made->size(), uuid.size()), uuid.begin());
-  return uuid;
+  if (!made) return std::unexpected(made.error().words);
+  return uuid_in(made->front());
 }
 
-/// Gives the device that is complete its name, in the place of the one that it replaces.
+/// Gives the device that is complete its name, in the place of the one that it replaces, all at once.
 Done move_into_place(Endpoint& endpoint, const Uuid& uuid, const std::string& name) {
-  const auto exists = has_device(endpoint, name);
-  if (!exists) return std::unexpected(exists.error());
-  if (*exists) {
-    const auto deleted = ask_all(endpoint, Program().open_device(name).delete_device());
-    if (!deleted) return std::unexpected(deleted.error());
-  }
-  const auto renamed = ask_all(endpoint, Program().rename_device(uuid, name).flush_device(uuid));
-  if (!renamed) return std::unexpected(renamed.error());
+  const auto replaced = look_for(endpoint, Program().open_device(name));
+  if (!replaced) return std::unexpected(replaced.error());
+  Program program;
+  program.begin();
+  if (*replaced) program.delete_device((*replaced)->uuid);
+  const auto moved = ask_all(endpoint, program.rename_device(uuid, name).commit());
+  if (!moved) return std::unexpected(moved.error().words);
   return {};
 }
 
@@ -279,7 +258,7 @@ std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const I
   }
   if (auto moved = move_into_place(endpoint, *uuid, name); !moved) {
     return std::unexpected(
-        fmt::format("{} The image is complete, in the device {}.", moved.error(), working_name(name)));
+        fmt::format("{} The image is complete, in the device {}.", moved.error(), quote(working_name(name))));
   }
   return done;
 }

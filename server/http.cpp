@@ -27,6 +27,11 @@ bool is_token(std::string_view text) {
   });
 }
 
+/// Whoever speaks something else shall not wait for an answer.
+bool begins_request(std::string_view arrived) {
+  return arrived.empty() || is_token(arrived.substr(0, arrived.find(' ')));
+}
+
 bool is_visible(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char letter) { return letter > ' ' && letter <= '~'; });
 }
@@ -54,7 +59,8 @@ std::optional<std::string> answer_http(std::string_view arrived, std::string_vie
                                        const std::function<std::string()>& page) {
   const std::size_t end = arrived.substr(0, longest_http_request).find("\r\n\r\n");
   if (end == std::string_view::npos) {
-    return arrived.size() < longest_http_request ? std::nullopt : std::optional(refusal("400 Bad Request"));
+    const bool may_become_one = arrived.size() < longest_http_request && begins_request(arrived);
+    return may_become_one ? std::nullopt : std::optional(refusal("400 Bad Request"));
   }
   const std::string_view request = arrived.substr(0, end + 2);
   const std::string_view line = request.substr(0, request.find("\r\n"));

@@ -20,6 +20,13 @@ class Figures(ChimeraTest):
         server.metrics = server.process.stdout.readline().split()[-1]
         return server
 
+    def test_who_asks_at_an_address_for_others_is_told(self):
+        server = self.serve_with_metrics(self.format(), nbd=[f"unix:{self.folder}/nbd"])
+        for command in ("stats", "devices"):
+            self.assertIn("is for NBD clients: name an address that the server has been given with --listen",
+                          self.fails(command, server.addresses[1]))
+            self.assertIn("is for figures over HTTP: ", self.fails(command, server.metrics))
+
     def http(self, server, request, half_close=False):
         """All that is answered: status, headers, body."""
         connection = self.connect(server.metrics)

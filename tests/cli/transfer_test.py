@@ -9,7 +9,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import CHIMERA, ChimeraTest
+from harness import CHIMERA, OK, ChimeraTest, open_device
 
 MIB = 1 << 20
 
@@ -102,6 +102,24 @@ class Transfer(ChimeraTest):
         self.assertEqual([device["name"] for device in devices], ["disk"])
         self.chimera("export", self.store, "back", "disk")
         self.assertEqual(digest(self.folder / "back"), digest(small))
+
+    def test_what_cannot_be_replaced_is_not_copied_for(self):
+        self.format()
+        server = self.serve()
+        target = server.addresses[0]
+        image = self.make_image(MIB, [(0, MIB)])
+        for name in ("used", "protected"):
+            self.chimera("create", target, name)
+        self.chimera("protect", target, "protected")
+        user = self.connect(target)
+        user.send(open_device("used"))
+        self.assertEqual(user.answer(16)[0], OK)
+        for name, why in (("used", 'another session has "used" open'), ("protected", '"protected" is protected')):
+            said = self.fails("import", target, image, name, "--replace")
+            self.assertIn(why, said)
+            self.assertNotIn("complete", said)
+        devices = json.loads(self.chimera("devices", target, "--json"))
+        self.assertEqual([(device["name"], device["length"]) for device in devices], [("protected", 0), ("used", 0)])
 
     def test_what_a_killed_import_left_is_replaced(self):
         self.format()

@@ -5,8 +5,8 @@ import unittest
 
 from harness import ChimeraTest
 
-SUBCOMMANDS = ("format run serve send asm disasm import export info devices check grow journal snapshot clone rollback "
-               "diff isa stats top completion").split()
+SUBCOMMANDS = ("format run serve send asm disasm import export info devices check grow journal create rename protect "
+               "delete snapshot clone rollback diff isa stats top completion").split()
 GROUPS = {"table": "create describe list insert export get scan count aggregate update delete truncate rename drop".split(),
           "table column": "add drop rename get put compress decompress".split(), "table index": ["add", "drop"], "blob": "put get append rm list digest".split()}
 

@@ -49,6 +49,14 @@ TEST_CASE("anything else is refused") {
   }
 }
 
+TEST_CASE("who speaks something else is refused as soon as that shows") {
+  for (const char* other : {"\x7FP", "H\x01", "\r\n", " ", "G\x01T"}) {
+    CAPTURE(other);
+    CHECK(status_of(other) == 400);
+  }
+  CHECK(status_of(std::string("H\0", 2)) == 400);
+}
+
 TEST_CASE("a request that is too long is refused, though not before it is") {
   std::string request = "GET /metrics HTTP/1.1\r\nname: ";
   request.resize(longest_http_request - 4, 'x');
