@@ -149,6 +149,33 @@ void put_durations(Screen& screen) {
   }
 }
 
+/// Those that most is done to now.
+void put_devices(Screen& screen) {
+  constexpr std::size_t most = 4;
+  struct Line {
+    double bytes;
+    std::string name;
+  };
+  std::vector<Line> lines;
+  const auto rate_of = [&](std::string_view figure, const std::string& name) {
+    return screen.rate(fmt::format("device_{}_total{{{}}}", figure, name));
+  };
+  for (const auto& [name, total] : screen.view().now.labelled("device_reads_total")) {
+    const double bytes = rate_of("read_bytes", name) + rate_of("written_bytes", name);
+    if (bytes > 0) lines.push_back({bytes, name});
+  }
+  if (lines.empty()) return;
+  std::ranges::stable_sort(lines, std::ranges::greater(), &Line::bytes);
+  screen.heading(fmt::format("{:<20}{:>10}{:>12}{:>12}{:>12}", "DEVICES", "reads", "read", "writes", "written"));
+  if (lines.size() > most) lines.resize(most);
+  for (const Line& line : lines) {
+    screen.line(fmt::format("{}{:>10}{:>12}{:>12}{:>12}", pad_to_width(cut_to_width(line.name, 19), 20),
+                            a_second(rate_of("reads", line.name)), bytes_a_second(rate_of("read_bytes", line.name)),
+                            a_second(rate_of("writes", line.name)),
+                            bytes_a_second(rate_of("written_bytes", line.name))));
+  }
+}
+
 /// Those that happen most, in as many columns as there is room for.
 void put_rates(Screen& screen, const std::string& heading, const std::string& name) {
   std::vector<std::pair<double, std::string>> rates;
@@ -186,6 +213,7 @@ std::vector<std::string> top_lines(const TopView& view) {
   put_clients(screen);
   put_store(screen);
   put_checkpoints(screen);
+  put_devices(screen);
   put_durations(screen);
   put_rates(screen, "INSTRUCTIONS", "instructions_total");
   put_rates(screen, "NBD REQUESTS", "nbd_requests_total");

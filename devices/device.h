@@ -106,6 +106,21 @@ class Device {
   /// Shared by a device and all clones of it, near and far: what `roll back device` may choose from.
   [[nodiscard]] const Uuid& family() const noexcept { return family_; }
 
+  /// What has been done to its data since the store was opened. The machine counts, the devices only keep it.
+  struct Traffic {
+    std::uint64_t reads = 0, read_bytes = 0;
+    std::uint64_t writes = 0, written_bytes = 0;
+  };
+  [[nodiscard]] const Traffic& traffic() const noexcept { return traffic_; }
+  void count_read(std::uint64_t bytes, std::uint64_t reads = 1) noexcept {
+    traffic_.reads += reads;
+    traffic_.read_bytes += bytes;
+  }
+  void count_write(std::uint64_t bytes) noexcept {
+    ++traffic_.writes;
+    traffic_.written_bytes += bytes;
+  }
+
   /// Its data are there, and `length` is right. Waits; `io_error` of a file that is not there. To be called before
   /// anything is asked of the data, with an instruction's own waiter.
   virtual Outcome available(Waiter&) { return Outcome::ready(); }
@@ -164,6 +179,7 @@ class Device {
   bool read_only_ = false;
   std::uint64_t length_ = 0;
   std::uint64_t columns_length_ = 0;
+  Traffic traffic_;
   Uuid uuid_;
   Uuid family_{};
   std::string name_;

@@ -22,11 +22,20 @@ std::string_view type_of(Kind kind) {
 
 std::string seconds(std::uint64_t nanoseconds) { return fmt::format("{}", static_cast<double>(nanoseconds) / 1e9); }
 
-/// Nothing, or `{label="value"}` with what else there is to say within the braces. Labels and their values are words
-/// of ours, so nothing has to be escaped.
+/// Devices may be called what they like, but for control characters.
+std::string escaped(std::string_view value) {
+  std::string text;
+  for (const char letter : value) {
+    if (letter == '"' || letter == '\\') text += '\\';
+    text += letter;
+  }
+  return text;
+}
+
+/// Nothing, or `{label="value"}` with what else there is to say within the braces.
 std::string labels(const vm::Measurement& measurement, const Sample& sample, std::string_view more = "") {
   std::string text;
-  if (!measurement.label.empty()) text = fmt::format("{}=\"{}\"", measurement.label, sample.label_value);
+  if (!measurement.label.empty()) text = fmt::format("{}=\"{}\"", measurement.label, escaped(sample.label_value));
   if (!text.empty() && !more.empty()) text += ',';
   text += more;
   return text.empty() ? "" : fmt::format("{{{}}}", text);
@@ -53,6 +62,7 @@ std::string metrics_text(const std::vector<vm::Measurement>& all) {
   std::string text;
   const auto out = std::back_inserter(text);
   for (const vm::Measurement& measurement : all) {
+    if (measurement.samples.empty()) continue;
     fmt::format_to(out, "# HELP chimera_{} {}.\n", measurement.name, measurement.help);
     fmt::format_to(out, "# TYPE chimera_{} {}\n", measurement.name, type_of(measurement.kind));
     for (const Sample& sample : measurement.samples) {

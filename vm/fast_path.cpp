@@ -122,6 +122,7 @@ class Runner {
     out_[0] = 0;
     out_[1] = bytes[offset % block_size];
     out_ += 2;
+    current_->device->count_read(1);
     current_->cursor = offset + 1;
     at_ += size;
     return true;
@@ -144,6 +145,7 @@ class Runner {
     }
     out_ += 2 * ran;
     at_ += ran;
+    current_->device->count_read(ran, ran);
     current_->cursor = offset + ran;
     instructions -= static_cast<std::uint32_t>(ran - 1);
     return true;
@@ -183,6 +185,7 @@ class Runner {
       out_[0] = 0;
       std::memcpy(out_ + 1, sources[i], result_size);
       out_ += answer_size;
+      handles[i]->device->count_read(result_size);
       handles[i]->cursor = offsets[i] + result_size;
     }
     current_ = handles[count - 1];
@@ -221,6 +224,7 @@ class Runner {
     out_[0] = 0;
     std::memcpy(out_ + 1, first + in_block, first_part);
     out_ += 1 + count;
+    current_->device->count_read(count);
     current_->cursor = offset + count;
     at_ += size;
     return true;
@@ -238,6 +242,7 @@ class Runner {
     const std::uint8_t* const bytes = bytes_of(offset / block_size);
     if (bytes == nullptr || std::memcmp(bytes + offset % block_size, at_ + front, count) != 0) return false;
     *out_++ = 0;
+    current_->device->count_read(count);
     current_->cursor = offset + count;
     at_ += front + count;
     return true;
@@ -254,6 +259,7 @@ class Runner {
     out_[0] = 0;
     std::memcpy(out_ + 1, bytes, block_size);
     out_ += 1 + block_size;
+    current_->device->count_read(block_size);
     current_->cursor = offset + block_size;
     at_ += size;
     return true;

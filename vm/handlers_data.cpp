@@ -65,6 +65,7 @@ Outcome Dispatcher::read_data(const Instruction& instruction) {
   const Outcome fetched = target.device->fetch(waiter_, Plane::data, target.offset, target.count);
   if (!fetched.is_ready()) return fetched;
   target.device->read(Plane::data, target.offset, answers_.succeed_with_room(static_cast<std::size_t>(target.count)));
+  target.handle->device->count_read(target.count);
   target.handle->cursor = target.offset + target.count;
   return Outcome::ready();
 }
@@ -92,6 +93,7 @@ Outcome Dispatcher::check_data(const Instruction& instruction) {
   if (!fetched.is_ready()) return fetched;
   const Outcome compared = compare_to_payload(target, Plane::data, instruction.payload);
   if (!compared.is_ready()) return compared;
+  target.handle->device->count_read(target.count);
   target.handle->cursor = target.offset + target.count;
   answers_.succeed();
   return Outcome::ready();
@@ -106,6 +108,7 @@ Outcome Dispatcher::write_data(const Instruction& instruction) {
     target.device->write(Plane::data, target.offset, instruction.payload.first(static_cast<std::size_t>(target.count)));
     changed(target, Plane::data);
   }
+  target.handle->device->count_write(target.count);
   target.handle->cursor = target.offset + instruction.count;
   answers_.succeed();
   return Outcome::ready();
@@ -126,6 +129,8 @@ Outcome Dispatcher::swap_data(const Instruction& instruction) {
     device.write(Plane::data, target.offset, instruction.payload.first(static_cast<std::size_t>(target.count)));
     changed(target, Plane::data);
   }
+  target.handle->device->count_read(instruction.count);
+  target.handle->device->count_write(target.count);
   target.handle->cursor = target.offset + instruction.count;
   return Outcome::ready();
 }
@@ -144,6 +149,7 @@ Outcome Dispatcher::append_bytes(const Instruction& instruction) {
     target.device->write(Plane::data, target.offset, instruction.payload);
     changed(target, Plane::data);
   }
+  target.handle->device->count_write(target.count);
   target.handle->cursor = target.offset + target.count;
   answers_.succeed_with_u64(target.offset);
   return Outcome::ready();
@@ -189,6 +195,8 @@ Outcome Dispatcher::move_bytes(const Target& from, const Target& to) {
   const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(size);
   from.device->read(Plane::data, from.offset, {buffer.get(), size});
   to.device->write(Plane::data, to.offset, {buffer.get(), size});
+  from.handle->device->count_read(size);
+  to.handle->device->count_write(size);
   return Outcome::ready();
 }
 

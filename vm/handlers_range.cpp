@@ -97,6 +97,7 @@ Outcome Dispatcher::read_digest(const Instruction& instruction) {
   std::array<std::uint8_t, 32> digest{};
   const Outcome digested = target.device->digest(waiter_, target.offset, target.count, digest);
   if (!digested.is_ready()) return digested;
+  target.handle->device->count_read(target.count);
   target.handle->cursor = target.offset + target.count;
   answers_.succeed(digest);
   return Outcome::ready();

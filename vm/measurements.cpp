@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <utility>
+
 #include "devices/pool.h"
 #include "io/clock.h"
 #include "isa/json_text.h"
@@ -106,6 +110,27 @@ void measure_store(const devices::StoreFigures& store, std::vector<Measurement>&
   gauge("journal_durable_record", "Number of the last record that is durable", journal.durable);
 }
 
+/// Of the devices that most has been done to: there may be more of them than anybody wants to be told of.
+void measure_devices(const devices::Store& store, std::vector<Measurement>& all) {
+  using Traffic = devices::Device::Traffic;
+  constexpr std::size_t most_told = 50;
+  std::vector<devices::Device*> used = store.list({}, {}, store.device_count());
+  std::erase_if(used, [](const auto* device) { return device->traffic().reads + device->traffic().writes == 0; });
+  const auto bytes = [](const auto* device) { return device->traffic().read_bytes + device->traffic().written_bytes; };
+  std::ranges::stable_sort(used, std::greater(), bytes);
+  if (used.size() > most_told) used.resize(most_told);
+  const auto tell = [&](std::string_view name, std::string_view help, std::uint64_t Traffic::*figure) {
+    Samples samples;
+    for (const auto* device : used)
+      samples.push_back({.label_value = device->name(), .value = device->traffic().*figure});
+    all.push_back({name, Kind::counter, help, "device", false, std::move(samples)});
+  };
+  tell("device_reads_total", "Reads and checks of data, by device", &Traffic::reads);
+  tell("device_read_bytes_total", "Bytes that they have looked at, by device", &Traffic::read_bytes);
+  tell("device_writes_total", "Writes of data, by device", &Traffic::writes);
+  tell("device_written_bytes_total", "Bytes that they have written, by device", &Traffic::written_bytes);
+}
+
 void measure_pool(const devices::Pool& pool, const devices::BlockCache& cache, const Statistics& statistics,
                   std::vector<Measurement>& all) {
   const devices::Checkpoint& checkpoint = pool.checkpoint();
@@ -207,6 +232,7 @@ std::vector<Measurement> MachineCore::measure() const {
                  false,
                  one(transactions_.held_bytes)});
   measure_store(store_->figures(), all);
+  measure_devices(*store_, all);
   if (devices::Pool* const pool = store_->pool(); pool != nullptr) {
     measure_pool(*pool, pool->blocks().cache(), statistics_, all);
     if (const io::DiskStatistics* const disk = pool->disk().statistics(); disk != nullptr) measure_disk(*disk, all);

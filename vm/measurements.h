@@ -18,7 +18,7 @@ struct Measurement {
     histogram,  ///< of durations
   };
   struct Sample {
-    std::string_view label_value;  ///< of a constant; empty where there is no label
+    std::string_view label_value;  ///< of a constant, or a device's name; empty where there is no label
     std::uint64_t value = 0;       ///< not of a histogram
     const io::Histogram* histogram = nullptr;
   };

@@ -47,6 +47,7 @@ bool StreamSession::visit_at_once(const Uuid& uuid, std::uint64_t offset, std::u
   const std::uint64_t length = handle->device->length();
   const bool is_inside = offset <= length && size <= length - offset;
   if (!is_inside || !each_in_memory(*handle->device, offset, size, visit)) return false;
+  handle->device->count_read(size);
   ++core_.statistics().instructions_of(Operation::read_bytes);
   ++core_.statistics().short_reads;
   core_.statistics().found_blocks += (offset % limits::block_size + size + limits::block_size - 1) / limits::block_size;

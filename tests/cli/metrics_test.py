@@ -85,6 +85,22 @@ class Page(Figures):
         page = self.page(server)
         self.assertEqual(self.value(page, "connections_total", protocol="instructions"), 1)
 
+    def test_devices_are_told_apart_whatever_they_are_called(self):
+        server = self.serve_with_metrics(self.format())
+        odd = 'd "\\ {d} ü'
+        worker = self.connect(server.addresses[0])
+        worker.send(create_device("d") + write_bytes_at(0, b"abc") + read_bytes_at(0, 2) +
+                    create_device(odd) + write_bytes_at(0, b"abcd") + write_bytes_at(0, b"abcd"))
+        for size in (16, 0, 2, 16, 0, 0):
+            self.assertEqual(worker.answer(size)[0], harness.OK)
+        page = self.page(server)
+        escaped = odd.replace("\\", "\\\\").replace('"', '\\"')
+        for device, figures in (("d", (1, 2, 1, 3)), (escaped, (0, 0, 2, 8))):
+            self.assertEqual(tuple(self.value(page, f"device_{name}_total", device=device)
+                                   for name in ("reads", "read_bytes", "writes", "written_bytes")), figures)
+        told = json.loads(self.chimera("stats", server.addresses[0], "--json"))
+        self.assertEqual(told["device_written_bytes_total"], {odd: 8, "d": 3})
+
     def test_stats_tells_the_same(self):
         server = self.serve_with_metrics(self.format())
         self.work(server)
@@ -145,6 +161,7 @@ class Page(Figures):
     def test_the_documentation_lists_every_figure(self):
         listed = dict(re.findall(r"(?m)^\| `(\w+)`[^|]*\| (\w+) \|", FIGURES.read_text()))
         server = self.serve_with_metrics(self.format())
+        self.work(server)  # devices that nothing has been done to are not told
         page = self.page(server)
         self.assertEqual({"chimera_" + name: kind for name, kind in listed.items()},
                          {name: family.type for name, family in page.items()})

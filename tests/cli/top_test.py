@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import unittest
 
 import harness
@@ -157,6 +158,26 @@ class Top(ChimeraTest):
     def test_rates_are_those_of_the_interval(self):
         before = self.chimera("top", self.server.addresses[0], "--once", "--interval", "100ms")
         self.assertRegex(before, r"(?m)^write bytes +0 +1\b|  write bytes +0 +1\b")
+
+    def test_it_tells_which_device_is_busy(self):
+        other = self.connect(self.server.addresses[0])
+        stop = threading.Event()
+        self.addCleanup(stop.set)
+
+        def write():
+            other.send(open_device("d"))
+            other.answer(16)
+            while not stop.is_set():
+                other.send(write_bytes_at(0, bytes(4096)))
+                other.answer()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        text = self.chimera("top", self.server.addresses[0], "--once", "--interval", "200ms")
+        stop.set()
+        writer.join()
+        self.assertRegex(text, r"(?m)^DEVICES +reads +read +writes +written$")
+        self.assertRegex(text, r"(?m)^d +0/s +0/s +[1-9]\S*/s +[1-9]\S*/s$")
 
     def test_wrong_usage(self):
         for interval in ("0", "99ms", "soon"):

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "tests/devices/pool_rig.h"
 #include "tests/vm/conversation.h"
@@ -61,6 +63,77 @@ TEST_CASE("every instruction is counted once, by whichever way it went") {
   CHECK_EQ(passed("short_reads_total"), 1000 + 70 + 3 + 20 + 5 + 1);
   CHECK_EQ(passed("instruction_bytes_total"), program.bytes().size());
   CHECK_EQ(passed("answer_bytes_total"), answers);
+}
+
+/// Reads, bytes read, writes, bytes written.
+std::array<std::uint64_t, 4> traffic_of(const Json& stats, const char* device) {
+  std::array<std::uint64_t, 4> figures{};
+  std::size_t at = 0;
+  for (const char* name :
+       {"device_reads_total", "device_read_bytes_total", "device_writes_total", "device_written_bytes_total"}) {
+    figures[at++] = stats[name].contains(device) ? number(stats[name][device]) : 0;
+  }
+  return figures;
+}
+
+TEST_CASE("what is done to a device is counted with it, by whichever way it went") {
+  using Traffic = std::array<std::uint64_t, 4>;
+  Desk desk;
+  const Uuid device = desk.create("d", "size=1M");
+  const Uuid other = desk.create("other \"d\"");
+  desk.create("unused");
+  std::array<std::uint8_t, 4096> block;
+  block.fill(7);
+  const auto after = [&](const Program& program) {
+    desk.one.ask(program);
+    return traffic_of(stats_of(desk.machine), "d");
+  };
+  CHECK_EQ(after(Program().write_bytes(device, 0, std::vector<std::uint8_t>(8192, 7))), Traffic{0, 0, 1, 8192});
+  CHECK_EQ(after(Program().write_block(device, 8192, block)), Traffic{0, 0, 2, 12'288});
+  CHECK_EQ(after(Program().swap_byte(device, 0, 8)), Traffic{1, 1, 3, 12'289});
+  CHECK_EQ(after(Program().check_byte(device, 0, 8)), Traffic{2, 2, 3, 12'289});
+  CHECK_EQ(after(Program().check_byte(device, 0, 9)), Traffic{2, 2, 3, 12'289});  // failed
+  CHECK_EQ(after(Program().read_bytes(device, 0, 8192)), Traffic{3, 8194, 3, 12'289});
+  CHECK_EQ(after(Program().read_digest(device, 0, 100)), Traffic{4, 8294, 3, 12'289});
+  CHECK_EQ(after(Program().clear_extents(device, 0, 4096)), Traffic{4, 8294, 3, 12'289});
+  // Blocks that are shared are not moved.
+  CHECK_EQ(after(Program().copy_bytes(device, 0, other, 0, 4096)), Traffic{4, 8294, 3, 12'289});
+  CHECK_EQ(after(Program().copy_bytes(device, 1, other, 0, 4096)), Traffic{5, 12'390, 3, 12'289});
+  CHECK_EQ(traffic_of(stats_of(desk.machine), "other \"d\""), Traffic{0, 0, 1, 4096});
+  CHECK_EQ(after(Program().append_bytes(other, bytes("abc"))), Traffic{5, 12'390, 3, 12'289});
+  CHECK_EQ(traffic_of(stats_of(desk.machine), "other \"d\""), Traffic{0, 0, 2, 4099});
+
+  Program hot;  // nothing of it takes the long way
+  hot.select_offset(0);
+  for (int n = 0; n < 1000; ++n) hot.read_byte();
+  for (int n = 0; n < 70; ++n) hot.read_byte(device, n);
+  for (int n = 0; n < 3; ++n) hot.read_bytes(device, n, 10);
+  for (int n = 0; n < 20; ++n) hot.read_block(device, 8192);
+  for (int n = 0; n < 5; ++n) hot.check_bytes(device, 8192, std::vector<std::uint8_t>(8, 7));
+  hot.read_byte();
+  std::vector<std::uint8_t> answers;
+  desk.one.ask(Program().select_device(device));
+  desk.one.session().run(hot.bytes(), answers);
+  CHECK_EQ(traffic_of(stats_of(desk.machine), "d"),
+           Traffic{5 + 1000 + 70 + 3 + 20 + 5 + 1, 12'390 + 1000 + 70 + 30 + 20 * 4096 + 40 + 1, 3, 12'289});
+  CHECK(desk.one.session().read_at_once(device, 0, std::span(answers).first(100)));
+  CHECK(desk.one.session().write_at_once(device, 0, bytes("abc")));
+  CHECK_EQ(traffic_of(stats_of(desk.machine), "d"),
+           Traffic{1105, 12'390 + 1000 + 70 + 30 + 20 * 4096 + 41 + 100, 4, 12'292});
+  CHECK_FALSE(stats_of(desk.machine)["device_reads_total"].contains("unused"));
+}
+
+TEST_CASE("of very many devices those are told that most has been done to") {
+  Desk desk;
+  for (std::size_t n = 1; n <= 60; ++n) {
+    const Uuid device = desk.create(std::to_string(n));
+    desk.one.ask(Program().write_bytes(device, 0, std::vector<std::uint8_t>(n, 7)));
+  }
+  const Json told = stats_of(desk.machine)["device_written_bytes_total"];
+  CHECK_EQ(told.size(), 50);
+  CHECK_EQ(number(told["60"]), 60);
+  CHECK(told.contains("11"));
+  CHECK_FALSE(told.contains("10"));
 }
 
 TEST_CASE("failures are counted by status, those of streams that end too") {
