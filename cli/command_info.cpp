@@ -26,6 +26,7 @@ struct InfoOptions {
   std::string target;
   StoreOptions store{.read_only = true};
   bool json = false;
+  bool data = false;  ///< tell how much of each device is no hole
 };
 
 /// The values that are sizes; every other number is a count.
@@ -100,33 +101,40 @@ int run_info(const InfoOptions& options) {
   return closed ? exit_done : fail(closed.error());
 }
 
-/// Columns as wide as what stands in them, the second to the right.
-void print_table(const std::vector<std::array<std::string, 5>>& rows) {
-  std::array<std::size_t, 5> widths{};
+/// Columns as wide as what stands in them; those of numbers, behind the first, to the right.
+void print_table(const std::vector<std::vector<std::string>>& rows, std::size_t numbers) {
+  std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {
     for (std::size_t n = 0; n < row.size(); ++n) widths[n] = std::max(widths[n], display_width(row[n]));
   }
   for (const auto& row : rows) {
-    std::string line = fmt::format("{}  {}{}", pad_to_width(row[0], widths[0]),
-                                   std::string(widths[1] - display_width(row[1]), ' '), row[1]);
-    for (std::size_t n = 2; n < row.size(); ++n) line += "  " + pad_to_width(row[n], widths[n]);
+    std::string line = pad_to_width(row[0], widths[0]);
+    for (std::size_t n = 1; n < row.size(); ++n) {
+      const std::string blanks(widths[n] - display_width(row[n]), ' ');
+      line += "  " + (n <= numbers ? blanks + row[n] : row[n] + blanks);
+    }
     line.resize(line.find_last_not_of(' ') + 1);
     const bool is_header = &row == &rows.front();
     fmt::print("{}\n", paint(line, is_header ? Colour::bold : Colour::none, takes_colours(STDOUT_FILENO)));
   }
 }
 
-void print_devices(const std::vector<Json>& devices) {
-  std::vector<std::array<std::string, 5>> rows{{"NAME", "LENGTH", "UUID", "KIND", "FLAGS"}};
+void print_devices(const std::vector<Json>& devices, bool with_data) {
+  std::vector<std::vector<std::string>> rows{{"NAME", "LENGTH", "UUID", "KIND", "FLAGS"}};
+  if (with_data) rows.front().insert(rows.front().begin() + 2, "DATA");
   for (const Json& device : devices) {
     std::string flags;
     if (device.value("fixed_length", false)) flags = "fixed";
     if (device.value("read_only", false)) flags += flags.empty() ? "read-only" : ", read-only";
     if (!device.value("attached", true)) flags += flags.empty() ? "missing" : ", missing";
-    rows.push_back({quote(device.value("name", "")), grouped(device.value("length", std::uint64_t{0})),
-                    device.value("uuid", ""), device.value("kind", ""), flags});
+    std::vector<std::string> row{quote(device.value("name", "")), grouped(device.value("length", std::uint64_t{0})),
+                                 device.value("uuid", ""), device.value("kind", ""), flags};
+    if (with_data) {
+      row.insert(row.begin() + 2, device.contains("data") ? grouped(device.value("data", std::uint64_t{0})) : "-");
+    }
+    rows.push_back(std::move(row));
   }
-  print_table(rows);
+  print_table(rows, with_data ? 2 : 1);
 }
 
 /// A file is opened when its bytes are first needed: whether that can be done shows only then, and so does its length.
@@ -136,22 +144,42 @@ void look_at_file(Endpoint& endpoint, const Uuid& device, Json& json) {
   if (length) json["length"] = load<std::uint64_t>(length->front().data());
 }
 
-int run_devices(const InfoOptions& options) {
-  const auto endpoint = open_endpoint(options.target, options.store);
-  if (!endpoint) return fail(endpoint.error());
-  const auto described = describe_devices(**endpoint);
-  if (!described) return fail(described.error());
+/// What cannot be had, since a file is missing, is not told.
+std::expected<void, std::string> add_data(Endpoint& endpoint, const Uuid& device, Json& json) {
+  if (!json.value("attached", true)) return {};
+  const auto data = count_data(endpoint, device, json.value("length", std::uint64_t{0}));
+  if (!data) return std::unexpected(quote(json.value("name", "")) + ": " + data.error());
+  json["data"] = *data;
+  endpoint.send_all(Program().close_device(device).bytes());
+  if (auto closed = endpoint.receive(); !closed) return std::unexpected(closed.error());
+  return {};
+}
+
+std::expected<std::vector<Json>, std::string> look_at_devices(Endpoint& endpoint, bool with_data) {
+  const auto described = describe_devices(endpoint);
+  if (!described) return std::unexpected(described.error());
   std::vector<Json> devices;
   for (const DescribedDevice& device : *described) {
     Json json = Json::parse(device.json, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
-    if (!json.value("attached", true)) look_at_file(**endpoint, device.device.uuid, json);
+    if (!json.value("attached", true)) look_at_file(endpoint, device.device.uuid, json);
+    if (with_data) {
+      if (auto added = add_data(endpoint, device.device.uuid, json); !added) return std::unexpected(added.error());
+    }
     devices.push_back(std::move(json));
   }
+  return devices;
+}
+
+int run_devices(const InfoOptions& options) {
+  const auto endpoint = open_endpoint(options.target, options.store);
+  if (!endpoint) return fail(endpoint.error());
+  const auto devices = look_at_devices(**endpoint, options.data);
+  if (!devices) return fail(devices.error());
   if (options.json) {
-    fmt::print("{}\n", to_text(Json(devices), 2));
+    fmt::print("{}\n", to_text(Json(*devices), 2));
   } else {
-    print_devices(devices);
+    print_devices(*devices, options.data);
   }
   const auto closed = (*endpoint)->close();
   return closed ? exit_done : fail(closed.error());
@@ -181,9 +209,13 @@ Command make_devices_command(CLI::App& program) {
       add_command(program, "devices", "List the devices of a store",
                   "  chimera devices store.img\n"
                   "  chimera devices tcp:localhost:4096 --json\n"
+                  "  chimera devices unix:chimera.socket --data\n"
                   "\nA fixed device keeps its length; LENGTH is in bytes. The objects of --json have name, uuid,\n"
-                  "kind, length, fixed_length, read_only, columns_length and family.");
+                  "kind, length, fixed_length, read_only, columns_length and family, and with --data data.");
   auto options = std::make_shared<InfoOptions>();
+  add_flag(command, "--data", options->data,
+           "Tell how much of each is data, in bytes, the rest being holes; their maps are read for that. What a device "
+           "shares with clones and snapshots counts for each of them");
   add_options(command, *options, "Print a JSON array, one object a device");
   return {&command, [options] { return run_devices(*options); }};
 }

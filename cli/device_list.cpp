@@ -44,4 +44,22 @@ std::expected<std::vector<DescribedDevice>, std::string> describe_devices(Endpoi
   return described;
 }
 
+std::expected<std::uint64_t, std::string> count_data(Endpoint& endpoint, const Uuid& device, std::uint64_t length) {
+  std::uint64_t data = 0;
+  for (std::uint64_t offset = 0; offset < length;) {
+    endpoint.send_all(Program().read_extents(device, offset, length - offset).bytes());
+    const auto answer = endpoint.receive();
+    if (!answer) return std::unexpected(answer.error());
+    if (answer->status == Status::out_of_range || answer->status == Status::not_found) return data;
+    if (!answer->ok()) return std::unexpected(describe_failure(*answer));
+    const std::uint64_t before = offset;
+    for (const Extent& extent : extents_of(*answer)) {
+      if ((extent.flags & extent_flags::hole) == 0) data += extent.length;
+      offset += extent.length;
+    }
+    if (offset == before) return std::unexpected("The answer to read extents holds none.");
+  }
+  return data;
+}
+
 }  // namespace chimera::cli

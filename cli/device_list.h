@@ -1,6 +1,7 @@
 #pragma once
 // All devices behind an endpoint.
 
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <vector>
@@ -25,5 +26,11 @@ struct DescribedDevice {
 
 /// All devices, each described; those that went away meanwhile are left out.
 [[nodiscard]] std::expected<std::vector<DescribedDevice>, std::string> describe_devices(Endpoint& endpoint);
+
+/// How many of the device's first `length` bytes are data: what is no hole. What it shares with clones
+/// counts for each of them. Of one that becomes shorter or goes away meanwhile: those that were seen. The device is
+/// open afterwards.
+[[nodiscard]] std::expected<std::uint64_t, std::string> count_data(Endpoint& endpoint, const Uuid& device,
+                                                                   std::uint64_t length);
 
 }  // namespace chimera::cli

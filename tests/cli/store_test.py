@@ -137,6 +137,25 @@ class Look(ChimeraTest):
                 self.assertRegex(table, r'(?m)^"one" +5,120  [-0-9a-f]{36}  pool  fixed$')
                 self.assertRegex(table, r'(?m)^"two" +3  [-0-9a-f]{36}  pool$')
 
+    def test_how_much_of_a_device_is_data(self):
+        for label, target in self.targets():
+            with self.subTest(label):
+                self.chimera("create", target, "disk", "--size", "1T")
+                self.chimera("create", target, "log")
+                for name, program in (("disk", 'write bytes @0 "a"\nwrite bytes @1G "b"\nclear extents @0 #4K\n'
+                                               ".repeat 100\nwrite bytes @(2G + $i * 8K) \"c\"\n.end\n"),
+                                      ("log", 'write bytes @0 "abc"\n')):
+                    self.chimera("run" if label == "store" else "send", target, "-",
+                                 text=f'open device "{name}"\n{program}')
+                self.chimera("snapshot", target, "disk=disk@1")
+                devices = json.loads(self.chimera("devices", target, "--data", "--json"))
+                self.assertEqual({device["name"]: device["data"] for device in devices},
+                                 {"disk": 101 * 4096, "disk@1": 101 * 4096, "log": 3})
+                table = self.chimera("devices", target, "--data")
+                self.assertRegex(table, r"^NAME +LENGTH +DATA +UUID +KIND +FLAGS\n")
+                self.assertRegex(table, r'(?m)^"log" +3 +3  [-0-9a-f]{36}  pool$')
+                self.assertNotIn("data", self.chimera("devices", target, "--json"))
+
     def test_sizes_add_up_and_counts_are_no_sizes(self):
         self.format()
         self.chimera("import", self.store, self.write_file("image", os.urandom(9 * MIB)), "disk")
