@@ -75,7 +75,9 @@ void put_head(Screen& screen) {
   const std::size_t used = display_width(left) + display_width(right);
   screen.line(left + std::string(view.columns > used ? view.columns - used : 1, ' ') + right, Colour::bold);
   if (screen.number("store_failed") != 0) {
-    screen.line("The disk has failed: nothing is written until the store is opened again.", Colour::red);
+    screen.line(
+        "FAILED: " + view.now.description.value("failure", "nothing is written until the store is opened again"),
+        Colour::red);
   }
 }
 

@@ -113,7 +113,7 @@ std::expected<void, std::string> place_journal(Superblock& blank, std::uint64_t 
   const std::uint64_t bytes = options.journal_bytes.value_or(usual) / block_size * block_size;
   if (bytes == 0) return {};
   if (bytes < limits::smallest_journal || bytes > most) {
-    return std::unexpected(fmt::format("a journal has {} to {} MiB in a store of {} MiB, or there is none (0)",
+    return std::unexpected(fmt::format("a journal has {} to {} MiB in a store of {} MiB, or there is none",
                                        limits::smallest_journal >> 20, most >> 20, store_bytes >> 20));
   }
   blank.journal_first_block = SpaceMap::fixed_blocks(0);

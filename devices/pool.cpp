@@ -339,7 +339,7 @@ StoreFigures Pool::figures(std::size_t device_count) const {
   figures.on_disk = {.uuid = checkpoint_.superblock().store,
                      .kept_back = kept_back * block_size,
                      .being_freed = graves_.size(),
-                     .failed = failed(),
+                     .failure = failure(),
                      .cache = {.size = cache.frame_count() * block_size,
                                .dirty = (cache.dirty_count() + cache.frozen_count()) * block_size,
                                .misses = cache.misses()},

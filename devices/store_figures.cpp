@@ -31,7 +31,8 @@ JsonObject StoreFigures::to_json() const {
   json.text("kind", "pool").text("uuid", to_string(on_disk->uuid));
   json.number("size", size).number("used", used).number("free", free).number("kept_back", on_disk->kept_back);
   json.number("devices", devices).number("being_freed", on_disk->being_freed);
-  json.text("state", on_disk->failed ? "failed" : "good");
+  json.text("state", on_disk->failure.empty() ? "good" : "failed");
+  if (!on_disk->failure.empty()) json.text("failure", on_disk->failure);
   json.json("cache", cache_json(on_disk->cache)).json("journal", journal_json(on_disk->journal));
   json.number("given_back", on_disk->given_back);
   json.json("checkpoint",

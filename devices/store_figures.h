@@ -19,7 +19,7 @@ struct StoreFigures {
     Uuid uuid;
     std::uint64_t kept_back = 0;    ///< from users
     std::uint64_t being_freed = 0;  ///< deleted devices whose blocks are not free yet
-    bool failed = false;
+    std::string failure;            ///< what has failed, for people: only reads go on; empty while nothing has
     struct Cache {
       std::uint64_t size, dirty, misses;
     } cache;

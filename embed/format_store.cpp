@@ -61,8 +61,7 @@ Outcome<> format(const Ground& ground, const char* path, const chimera_options& 
   if (options.journal_bytes == CHIMERA_NO_JOURNAL) {
     wanted.journal_bytes = 0;
   } else if (options.journal_bytes != 0) {
-    // Less than a block would be taken for none.
-    wanted.journal_bytes = std::max<std::uint64_t>(options.journal_bytes, limits::block_size);
+    wanted.journal_bytes = options.journal_bytes;
   }
   if (auto formatted = devices::format(ground.loop(), *ground.disk(), wanted); !formatted) {
     return failure(CHIMERA_E_OPEN, fmt::format("Cannot make a store: {}.", formatted.error()));

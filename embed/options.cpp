@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "embed/ground.h"
+#include "isa/limits.h"
 
 namespace chimera::embed {
 namespace {
@@ -38,7 +39,15 @@ Outcome<chimera_options> read_options(const chimera_options* options) {
   if (known.loop < CHIMERA_LOOP_AUTOMATIC || known.loop > CHIMERA_LOOP_POSIX) {
     return failure(CHIMERA_E_ARGUMENT, "There is no such loop.");
   }
-  if (known.cache_bytes > largest_cache) return failure(CHIMERA_E_ARGUMENT, "A cache has at most 8 TiB.");
+  const bool is_cache =
+      known.cache_bytes == 0 || (known.cache_bytes >= limits::smallest_cache && known.cache_bytes <= largest_cache);
+  if (!is_cache) return failure(CHIMERA_E_ARGUMENT, "A cache has 128 MiB to 8 TiB.");
+  const bool is_journal =
+      known.journal_bytes == 0 || known.journal_bytes == CHIMERA_NO_JOURNAL ||
+      (known.journal_bytes >= limits::smallest_journal && known.journal_bytes <= limits::largest_journal);
+  if (!is_journal) {
+    return failure(CHIMERA_E_ARGUMENT, "A journal has 2 to 112 MiB, or there is none: CHIMERA_NO_JOURNAL.");
+  }
   return known;
 }
 

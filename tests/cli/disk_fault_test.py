@@ -123,6 +123,10 @@ class FullFileSystem(DiskFault):
         self.assertLess(count * CHUNK, 24 << 20)
         writer.verify_failed(count)
         self.assertEqual(self.state(server), "failed")
+        self.assertRegex(self.chimera("info", server.addresses[0]),
+                         r"(?m)^failure +there is no room for the store's file \(.*; the store takes no more writes")
+        self.assertIn("\nFAILED: there is no room for the store's file (",
+                      self.chimera("top", server.addresses[0], "--once", "--interval", "100ms"))
         return server, writer, count
 
     def test_nothing_is_lost_and_with_room_everything_goes_on(self):

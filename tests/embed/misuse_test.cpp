@@ -129,7 +129,11 @@ TEST_CASE("options are looked at, whichever version made them") {
   options.size = ~std::uint64_t{0};
   CHECK(store.format(path.c_str(), options) == CHIMERA_E_ARGUMENT);
   options.size = 32 << 20;
-  options.journal_bytes = 1;
+  for (const std::uint64_t journal : {std::uint64_t{1}, std::uint64_t{1} << 20, std::uint64_t{113} << 20}) {
+    options.journal_bytes = journal;
+    CHECK(store.format(path.c_str(), options) == CHIMERA_E_ARGUMENT);
+  }
+  options.journal_bytes = 9 << 20;  // a quarter of the store at most
   CHECK(store.format(path.c_str(), options) == CHIMERA_E_OPEN);
   CHECK(::access(path.c_str(), F_OK) != 0);
   options.journal_bytes = CHIMERA_NO_JOURNAL;
@@ -149,7 +153,7 @@ TEST_CASE("options are looked at, whichever version made them") {
   CHECK(store.format("/dev/null", options) == CHIMERA_E_OPEN);
   for (const std::uint64_t cache : {std::uint64_t{1}, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
     options.cache_bytes = cache;
-    CHECK(store.open(path.c_str(), options) < 0);
+    CHECK(store.open(path.c_str(), options) == CHIMERA_E_ARGUMENT);
   }
   options.cache_bytes = 0;
   options.read_only = 1;
