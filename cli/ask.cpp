@@ -5,23 +5,61 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "cli/render.h"
 #include "isa/text.h"
 
 namespace chimera::cli {
 
-std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program) {
-  endpoint.send_all(program.bytes());
+namespace {
+
+struct Answered {
   Results results;
-  std::optional<Failure> failure;
+  std::optional<std::size_t> failed_at;  ///< the first instruction that was not ok
+  std::optional<Failure> failure;        ///< of that, or of the connection, which has no place
+};
+
+Answered ask(Endpoint& endpoint, std::span<const std::uint8_t> instructions) {
+  endpoint.send_all(instructions);
+  Answered answered;
+  auto& [results, failed_at, failure] = answered;
   while (endpoint.under_way() > 0) {
     const auto answer = endpoint.receive();
-    if (!answer) return std::unexpected(Failure{.words = answer.error()});
-    if (!answer->ok() && !failure) failure = {.status = answer->status, .words = describe_failure(*answer)};
+    if (!answer) return {.failure = Failure{.words = answer.error()}};
+    if (!answer->ok() && !failure) {
+      failed_at = results.size();
+      failure = {.status = answer->status, .words = describe_failure(*answer)};
+    }
     results.emplace_back(answer->result.begin(), answer->result.end());
   }
+  return answered;
+}
+
+}  // namespace
+
+std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program) {
+  auto [results, failed_at, failure] = ask(endpoint, program.bytes());
   if (failure) return std::unexpected(*failure);
+  return results;
+}
+
+std::expected<Results, Failure> ask_at_once(Endpoint& endpoint, const Program& program) {
+  // In one go, so that a server can run it again where others were faster.
+  std::vector<std::uint8_t> whole;
+  for (const Program& part : {std::move(Program().begin()), program, std::move(Program().commit())}) {
+    whole.insert(whole.end(), part.bytes().begin(), part.bytes().end());
+  }
+  auto [results, failed_at, failure] = ask(endpoint, whole);
+  if (failure) {
+    const bool is_the_commit = !failed_at || *failed_at + 1 == results.size();
+    if (failure->status == Status::io_error && is_the_commit) {
+      failure->words += " It may have happened all the same: `chimera devices` tells.";
+    }
+    return std::unexpected(*failure);
+  }
+  results.erase(results.begin());
+  results.pop_back();
   return results;
 }
 

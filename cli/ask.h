@@ -13,6 +13,9 @@
 
 namespace chimera::cli {
 
+/// Errors are whole sentences.
+using Done = std::expected<void, std::string>;
+
 /// Why a program did not do what it was to do.
 struct Failure {
   /// What the first instruction that failed was answered; input/output error where the other side has gone away.
@@ -26,8 +29,12 @@ using Results = std::vector<std::vector<std::uint8_t>>;
 /// Sends a whole program and takes all its answers. Nothing else may be under way.
 [[nodiscard]] std::expected<Results, Failure> ask_all(Endpoint& endpoint, const Program& program);
 
-/// Whether the device could be deleted now; nothing happens to it. Otherwise what stands in the way: it is protected,
-/// or somebody else has it open (busy).
+/// The same as one transaction, durable when it is answered: all of it happens, or nothing, unless the words say that
+/// nobody knows. The results are those of the program.
+[[nodiscard]] std::expected<Results, Failure> ask_at_once(Endpoint& endpoint, const Program& program);
+
+/// Whether the device is protected (read only), or somebody else has it open (busy), which keep it from being deleted.
+/// Nothing happens to it.
 [[nodiscard]] std::expected<void, Failure> try_to_delete(Endpoint& endpoint, const Uuid& device);
 
 /// The result of an instruction that answers a UUID.

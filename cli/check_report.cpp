@@ -53,7 +53,7 @@ void print_tables(const TablesReport& tables) {
   if (tables.fillings > 0) figure("unfinished columns", tables.fillings);
   if (tables.strays > 0) {
     figure("devices of no table", tables.strays);
-    fmt::print("  NAME:filling/… and NAME:stage/… were to be parts of tables that have gone: `delete device`.\n");
+    fmt::print("  NAME:filling/… and NAME:stage/… were to be parts of tables that have gone: `chimera delete`.\n");
   }
   if (tables.moments > 0) {
     figure("clones of scans", tables.moments);

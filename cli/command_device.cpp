@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/uuid/uuid_io.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -47,11 +48,8 @@ std::string kind_words(const CreateCommand& options) {
 
 Done create(Endpoint& endpoint, const CreateCommand& options) {
   const auto made =
-      ask_all(endpoint, Program().create_device(options.name, options.columns, options_text(options)).sync());
-  if (!made) {
-    const bool exists = made.error().status == Status::exists;
-    return std::unexpected(made.error().words + (exists ? " Give the device another name." : ""));
-  }
+      ask_at_once(endpoint, Program().create_device(options.name, options.columns, options_text(options)));
+  if (!made) return std::unexpected(with_advice_on_name(made.error()));
   const std::string uuid = to_string(uuid_in(made->front()));
   if (options.json) {
     fmt::print("{}\n", to_text(Json{{"name", options.name}, {"uuid", uuid}}, 2));
@@ -92,11 +90,8 @@ void report(const ChangeCommand& options, const std::vector<FoundDevice>& device
 Done rename(Endpoint& endpoint, const ChangeCommand& options) {
   const auto device = find_device(endpoint, options.at.target, options.device);
   if (!device) return std::unexpected(device.error());
-  const auto done = ask_all(endpoint, Program().rename_device(device->uuid, options.name).sync());
-  if (!done) {
-    const bool exists = done.error().status == Status::exists;
-    return std::unexpected(done.error().words + (exists ? " Give the device another name." : ""));
-  }
+  const auto done = ask_at_once(endpoint, Program().rename_device(device->uuid, options.name));
+  if (!done) return std::unexpected(with_advice_on_name(done.error()));
   if (options.json) {
     const Json json{{"device", device->name}, {"name", options.name}, {"uuid", to_string(device->uuid)}};
     fmt::print("{}\n", to_text(json, 2));
@@ -106,30 +101,22 @@ Done rename(Endpoint& endpoint, const ChangeCommand& options) {
   return {};
 }
 
-/// All of it happens, or nothing. What fails names its device.
-Done run_for_all(Endpoint& endpoint, const std::vector<FoundDevice>& devices, const Program& program,
-                 std::string (*advice)(Status)) {
-  const auto done = ask_all(endpoint, program);
-  if (done) return {};
-  const std::string others = devices.size() > 1 ? " Nothing has been done to the others either." : "";
-  return std::unexpected(done.error().words + advice(done.error().status) + others);
-}
-
 Done protect(Endpoint& endpoint, const ChangeCommand& options) {
   const auto devices = find_devices(endpoint, options.at.target, options.devices);
   if (!devices) return std::unexpected(devices.error());
   Program program;
-  program.begin();
   for (const FoundDevice& device : *devices) program.protect_device(device.uuid, !options.off);
-  program.commit();
-  const Done done = run_for_all(endpoint, *devices, program, [](Status) { return std::string(); });
-  if (done) report(options, *devices, options.off ? "may be written to" : "read only");
-  return done;
+  const auto done = ask_at_once(endpoint, program);
+  if (!done) return std::unexpected(done.error().words);
+  report(options, *devices, options.off ? "may be written to" : "read only");
+  return {};
 }
 
-std::string advice_for_delete(Status status) {
+std::string advice_for_delete(Status status, const std::vector<FoundDevice>& devices) {
   if (status == Status::busy) return " With --force it goes at once, and its clients get errors from then on.";
-  if (status == Status::read_only) return " With --protected it goes all the same.";
+  // Otherwise it is the store that is read only.
+  const bool is_protected = std::ranges::any_of(devices, &FoundDevice::read_only);
+  if (status == Status::read_only && is_protected) return " With --protected it goes all the same.";
   return "";
 }
 
@@ -137,7 +124,6 @@ Done remove(Endpoint& endpoint, const ChangeCommand& options) {
   const auto devices = find_devices(endpoint, options.at.target, options.devices);
   if (!devices) return std::unexpected(devices.error());
   Program program;
-  program.begin();
   for (const FoundDevice& device : *devices) {
     if (options.of_protected) program.protect_device(device.uuid, /*read_only=*/false);
     if (options.by_force) {
@@ -146,10 +132,10 @@ Done remove(Endpoint& endpoint, const ChangeCommand& options) {
       program.delete_device(device.uuid);
     }
   }
-  program.commit();
-  const Done done = run_for_all(endpoint, *devices, program, advice_for_delete);
-  if (done) report(options, *devices, "deleted");
-  return done;
+  const auto done = ask_at_once(endpoint, program);
+  if (!done) return std::unexpected(done.error().words + advice_for_delete(done.error().status, *devices));
+  report(options, *devices, "deleted");
+  return {};
 }
 
 }  // namespace

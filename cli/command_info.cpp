@@ -144,12 +144,16 @@ void look_at_file(Endpoint& endpoint, const Uuid& device, Json& json) {
   if (length) json["length"] = load<std::uint64_t>(length->front().data());
 }
 
-/// What cannot be had, since a file is missing, is not told.
+/// Of one whose file is missing, or whose map cannot be read, nothing is told; the others are. An error means that the
+/// other side has gone away.
 std::expected<void, std::string> add_data(Endpoint& endpoint, const Uuid& device, Json& json) {
   if (!json.value("attached", true)) return {};
   const auto data = count_data(endpoint, device, json.value("length", std::uint64_t{0}));
-  if (!data) return std::unexpected(quote(json.value("name", "")) + ": " + data.error());
-  json["data"] = *data;
+  if (data) {
+    json["data"] = *data;
+  } else {
+    fmt::print(stderr, "chimera: {}: {}\n", quote(json.value("name", "")), data.error());
+  }
   endpoint.send_all(Program().close_device(device).bytes());
   if (auto closed = endpoint.receive(); !closed) return std::unexpected(closed.error());
   return {};

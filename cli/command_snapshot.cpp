@@ -155,11 +155,8 @@ Done make_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
 Done make_clone(Endpoint& endpoint, const SnapshotOptions& options) {
   const auto origin = find_device(endpoint, options.at.target, options.device);
   if (!origin) return std::unexpected(origin.error());
-  const auto made = ask_all(endpoint, Program().clone_device(origin->uuid, options.other).sync());
-  if (!made) {
-    const bool exists = made.error().status == Status::exists;
-    return std::unexpected(made.error().words + (exists ? " Give the clone another name." : ""));
-  }
+  const auto made = ask_at_once(endpoint, Program().clone_device(origin->uuid, options.other));
+  if (!made) return std::unexpected(with_advice_on_name(made.error()));
   if (options.json) {
     const Json json{{"device", origin->name}, {"name", options.other}, {"uuid", to_string(uuid_in(made->front()))}};
     fmt::print("{}\n", to_text(json, 2));
@@ -178,8 +175,8 @@ Done check_unused(Endpoint& endpoint, const FoundDevice& device) {
       quote(device.name)));
 }
 
-std::string advice_for_rollback(Status status) {
-  if (status == Status::read_only) return " Make it writable first: chimera protect --off.";
+std::string advice_for_rollback(Status status, const FoundDevice& device) {
+  if (status == Status::read_only && device.read_only) return " Make it writable first: chimera protect --off.";
   if (status == Status::unsupported) return " Name one of its snapshots.";
   return "";
 }
@@ -195,8 +192,8 @@ Done roll_back(Endpoint& endpoint, const SnapshotOptions& options) {
   if (!options.by_force) {
     if (auto unused = check_unused(endpoint, *device); !unused) return unused;
   }
-  const auto done = ask_all(endpoint, Program().roll_back_device(device->uuid, snapshot->uuid).sync());
-  if (!done) return std::unexpected(done.error().words + advice_for_rollback(done.error().status));
+  const auto done = ask_at_once(endpoint, Program().roll_back_device(device->uuid, snapshot->uuid));
+  if (!done) return std::unexpected(done.error().words + advice_for_rollback(done.error().status, *device));
   if (options.json) {
     const Json json{{"device", device->name}, {"uuid", to_string(device->uuid)}, {"snapshot", snapshot->name}};
     fmt::print("{}\n", to_text(json, 2));

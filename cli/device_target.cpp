@@ -25,6 +25,10 @@ Option add_name_operand(CLI::App& command, const std::string& name, std::vector<
   return add_operand(command, name, values, help).check(wrong_with_name).required();
 }
 
+std::string with_advice_on_name(const Failure& failure) {
+  return failure.words + (failure.status == Status::exists ? " Give the device another name." : "");
+}
+
 int with_endpoint(const DeviceTarget& target, const std::function<Done(Endpoint&)>& what) {
   const auto endpoint = open_endpoint(target.target, target.store);
   if (!endpoint) return fail(endpoint.error());

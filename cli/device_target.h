@@ -12,9 +12,6 @@
 
 namespace chimera::cli {
 
-/// Errors are whole sentences.
-using Done = std::expected<void, std::string>;
-
 struct DeviceTarget {
   std::string target;  ///< a store or an address
   StoreOptions store;
@@ -28,6 +25,9 @@ Option add_name_operand(CLI::App& command, const std::string& name, std::vector<
                         const std::string& help);
 /// What is wrong with such a word, or nothing.
 [[nodiscard]] std::string wrong_with_name(const std::string& word);
+
+/// The words of a failure, and what to do where the name is taken.
+[[nodiscard]] std::string with_advice_on_name(const Failure& failure);
 
 /// Opens the target, does `what` with it, ends the session. The exit status; failures have been told.
 [[nodiscard]] int with_endpoint(const DeviceTarget& target, const std::function<Done(Endpoint&)>& what);

@@ -60,8 +60,10 @@ class RemoteEndpoint final : public Endpoint {
       return fmt::format("{} is for {}: name an address that the server has been given with --listen.", address_, who);
     }
     if (is_known_) return fmt::format("{} closed the connection before all answers had come.", address_);
-    return fmt::format("{} closed the connection without an answer: has the server been given it with --listen?",
-                       address_);
+    return fmt::format(
+        "{} closed the connection without an answer: the server has stopped, or this is no address of its "
+        "--listen.",
+        address_);
   }
 
   void send_bytes(std::span<const std::uint8_t> bytes) override { client_.send(bytes); }

@@ -19,8 +19,6 @@
 namespace chimera::cli {
 namespace {
 
-using Done = std::expected<void, std::string>;
-
 constexpr std::uint64_t piece_size = 1 << 20;
 constexpr std::size_t most_under_way = 16;
 

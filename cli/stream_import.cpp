@@ -18,7 +18,6 @@
 namespace chimera::cli {
 namespace {
 
-using Done = std::expected<void, std::string>;
 constexpr std::size_t most_under_way = 16;
 
 std::string without_suffix(std::string_view name) {
@@ -94,6 +93,9 @@ class StreamImporter {
     if (replace_) {
       if (auto allowed = try_to_delete(endpoint_, device_->uuid); !allowed) {
         return std::unexpected(allowed.error().words);
+      }
+      if (auto closed = ask_all(endpoint_, Program().close_device(device_->uuid)); !closed) {
+        return std::unexpected(closed.error().words);
       }
       return {};
     }

@@ -163,6 +163,8 @@ void put_devices(Screen& screen) {
     return screen.rate(fmt::format("device_{}_total{{{}}}", figure, name));
   };
   for (const auto& [name, total] : screen.view().now.labelled("device_reads_total")) {
+    // One that is new in the figures, or has another name now, brings its past with it.
+    if (!screen.view().before.has(fmt::format("device_reads_total{{{}}}", name))) continue;
     const double bytes = rate_of("read_bytes", name) + rate_of("written_bytes", name);
     if (bytes > 0) lines.push_back({bytes, name});
   }

@@ -190,8 +190,6 @@ class Exporter {
   Transferred done_;
 };
 
-using Done = std::expected<void, std::string>;
-
 /// What a device is called until it is complete, so that half an image is never taken for a whole one.
 std::string working_name(const std::string& name) {
   constexpr std::string_view suffix = ".importing";
@@ -212,6 +210,9 @@ std::expected<Uuid, std::string> create_for_import(Endpoint& endpoint, const Ima
   if (*replaced) {
     if (auto allowed = try_to_delete(endpoint, (*replaced)->uuid); !allowed) {
       return std::unexpected(allowed.error().words);
+    }
+    if (auto closed = ask_all(endpoint, Program().close_device((*replaced)->uuid)); !closed) {
+      return std::unexpected(closed.error().words);
     }
   }
   // One is left from an import that was killed; one that is going on is in use.
@@ -234,9 +235,8 @@ Done move_into_place(Endpoint& endpoint, const Uuid& uuid, const std::string& na
   const auto replaced = look_for(endpoint, Program().open_device(name));
   if (!replaced) return std::unexpected(replaced.error());
   Program program;
-  program.begin();
   if (*replaced) program.delete_device((*replaced)->uuid);
-  const auto moved = ask_all(endpoint, program.rename_device(uuid, name).commit());
+  const auto moved = ask_at_once(endpoint, program.rename_device(uuid, name));
   if (!moved) return std::unexpected(moved.error().words);
   return {};
 }
@@ -257,8 +257,8 @@ std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const I
     return done;
   }
   if (auto moved = move_into_place(endpoint, *uuid, name); !moved) {
-    return std::unexpected(
-        fmt::format("{} The image is complete, in the device {}.", moved.error(), quote(working_name(name))));
+    return std::unexpected(fmt::format("{} The image is complete; until it is in its place its device is called {}.",
+                                       moved.error(), quote(working_name(name))));
   }
   return done;
 }

@@ -112,6 +112,8 @@ class Device {
     std::uint64_t writes = 0, written_bytes = 0;
   };
   [[nodiscard]] const Traffic& traffic() const noexcept { return traffic_; }
+  /// From now on, with this to begin with.
+  void count(const Traffic& traffic) noexcept { traffic_ = traffic; }
   void count_read(std::uint64_t bytes, std::uint64_t reads = 1) noexcept {
     traffic_.reads += reads;
     traffic_.read_bytes += bytes;

@@ -52,8 +52,8 @@ class FileDevice final : public Device {
   [[nodiscard]] std::uint64_t held_bytes() const { return pending_.size() * block_size; }
   /// A file that has just been opened for it.
   void attach(std::unique_ptr<io::File> file);
-  /// The device may go even if the file cannot be given what the part holds for it.
-  void give_up() { given_up_ = true; }
+  /// Whether the device may go even if the file cannot be given what the part holds for it.
+  void give_up(bool may_go) { given_up_ = may_go; }
 
   Outcome available(Waiter&) override;
   Outcome fetch(Waiter&, Plane, std::uint64_t offset, std::uint64_t count) override;

@@ -90,8 +90,8 @@ void Store::abandon(std::unique_ptr<Device> hidden) {
   if (!file->at_rest()) abandoned_.push_back(std::move(file));
 }
 
-void Store::give_up(Device& device) {
-  if (device.kind() == Kind::file) static_cast<FileDevice&>(device).give_up();
+void Store::give_up(Device& device, bool may_go) {
+  if (device.kind() == Kind::file) static_cast<FileDevice&>(device).give_up(may_go);
 }
 
 Outcome Store::flush(Waiter& waiter, const FlushScope& scope) {

@@ -51,6 +51,9 @@ class Conversation {
   [[nodiscard]] bool is_idle() const { return transmission_ && transmission_->is_idle(); }
   [[nodiscard]] bool is_negotiating() const { return negotiation_.has_value(); }
   /// It has been given memory that others may be waiting for.
+  [[nodiscard]] bool is_waiting_for_transfer() const {
+    return transmission_ && transmission_->is_waiting_for_transfer();
+  }
   [[nodiscard]] bool holds_transfer() const { return transmission_ && transmission_->holds_transfer(); }
   /// Nothing more is taken; when the output has been sent and nothing is under way the connection is to be closed.
   [[nodiscard]] bool has_ended() const;

@@ -83,6 +83,8 @@ class Transmission final : private vm::TransferBudget::Waiter {
   [[nodiscard]] bool is_waiting_for_client() const { return busy_ == (is_filling() ? 1 : 0) && !claim_.is_waiting(); }
   /// It has been given memory that others may be waiting for.
   [[nodiscard]] bool holds_transfer() const;
+  /// It waits for memory itself.
+  [[nodiscard]] bool is_waiting_for_transfer() const { return claim_.is_waiting(); }
   /// The client wants no more, or has sent what is no request: when it is idle the connection ends.
   [[nodiscard]] bool has_ended() const { return has_ended_; }
 

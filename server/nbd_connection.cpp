@@ -180,7 +180,8 @@ void NbdConnection::check_patience(std::uint64_t elapsed_ms) {
   // What has come and was not taken is the beginning of a request.
   const bool is_idle = conversation_->is_idle() && conversation_->output().empty() && input_.bytes().empty();
   const std::uint64_t patience = is_idle ? options_.idle_timeout_ms : options_.stall_timeout_ms;
-  const bool is_waited_for = !is_ours && conversation_->holds_transfer() && transfers_.waiting() > 0;
+  const std::size_t others = transfers_.waiting() - (conversation_->is_waiting_for_transfer() ? 1 : 0);
+  const bool is_waited_for = !is_ours && conversation_->holds_transfer() && others > 0;
   const bool is_quiet = patience_.is_quiet(elapsed_ms, is_ours ? 0 : patience);
   const bool holds_up = patience_.holds_others_up(elapsed_ms, is_waited_for ? options_.transfer_timeout_ms : 0);
   if (is_quiet || holds_up) drop();

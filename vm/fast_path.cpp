@@ -181,12 +181,16 @@ class Runner {
       if (sources[i] == nullptr) count = i;
     }
     if (count == 0) return false;
+    std::size_t counted = 0;
     for (std::size_t i = 0; i < count; ++i) {
       out_[0] = 0;
       std::memcpy(out_ + 1, sources[i], result_size);
       out_ += answer_size;
-      handles[i]->device->count_read(result_size);
       handles[i]->cursor = offsets[i] + result_size;
+      // Together for those of one device that follow each other: one by one it would be felt.
+      if (i + 1 < count && handles[i + 1] == handles[i]) continue;
+      handles[i]->device->count_read((i + 1 - counted) * result_size, i + 1 - counted);
+      counted = i + 1;
     }
     current_ = handles[count - 1];
     at_ += count * size;

@@ -155,7 +155,7 @@ Outcome Dispatcher::delete_device(const Instruction& instruction, bool by_force)
     if (by_force) transaction_->remove_by_force(device);
   } else if (by_force) {
     core_.interrupt_users(session_, device);
-    core_.store().give_up(device);
+    core_.store().give_up(device, true);
   }
   const Outcome removed = catalogue().remove(waiter_, device);
   if (!removed.is_ready()) return removed;

@@ -117,8 +117,9 @@ void measure_devices(const devices::Store& store, std::vector<Measurement>& all)
   std::vector<devices::Device*> used = store.list({}, {}, store.device_count());
   std::erase_if(used, [](const auto* device) { return device->traffic().reads + device->traffic().writes == 0; });
   const auto bytes = [](const auto* device) { return device->traffic().read_bytes + device->traffic().written_bytes; };
-  std::ranges::stable_sort(used, std::greater(), bytes);
-  if (used.size() > most_told) used.resize(most_told);
+  const std::size_t told = std::min(used.size(), most_told);
+  std::ranges::partial_sort(used, used.begin() + static_cast<std::ptrdiff_t>(told), std::greater(), bytes);
+  used.resize(told);
   const auto tell = [&](std::string_view name, std::string_view help, std::uint64_t Traffic::*figure) {
     Samples samples;
     for (const auto* device : used)

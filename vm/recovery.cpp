@@ -120,7 +120,10 @@ std::expected<std::unique_ptr<devices::Store>, std::string> open_store(io::Loop&
   if (!opened || !(*opened)->needs_replay()) return opened;
   MachineCore core(loop, std::move(*opened));
   if (const auto recovered = core.recover(); !recovered) return std::unexpected(recovered.error());
-  return core.take_store();
+  auto store = core.take_store();
+  // What was done again is nobody's doing.
+  for (devices::Device* const device : store->list({}, {}, store->device_count())) device->count({});
+  return store;
 }
 
 }  // namespace chimera::vm

@@ -104,6 +104,7 @@ class Transaction final : public devices::Catalogue {
   // transaction_commit.cpp
   Outcome check_can_win(Waiter&);
   Outcome check_size(Waiter&);
+  void give_up_forced(bool may_go);
   Outcome rehearse_all(Waiter&);
   Outcome rehearse_view(Waiter&, View&);
   Outcome rehearse_content(Waiter&, View&);

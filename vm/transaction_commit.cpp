@@ -109,9 +109,17 @@ Outcome Transaction::rehearse(Waiter& waiter) {
   if (const Outcome size = check_size(waiter); !size.is_ready()) return size;
   waiter.stage = Waiter::Stage::rehearsing;
   waiter.rehearsed = {};
+  give_up_forced(true);
   const Outcome rehearsed = safeguards::commits_are_rehearsed ? rehearse_all(waiter) : Outcome::ready();
+  if (!rehearsed.is_ready()) give_up_forced(false);
   waiter.stage = Waiter::Stage::single;
   return rehearsed;
+}
+
+void Transaction::give_up_forced(bool may_go) {
+  for (Device* base : removed_) {
+    if (forced_.contains(base)) store().give_up(*base, may_go);
+  }
 }
 
 Outcome Transaction::rehearse_all(Waiter& waiter) {
@@ -232,6 +240,7 @@ void Transaction::enter_new(View& view, Registers& registers) {
   }
   Handle* const handle = registers.find(view.uuid());
   Device& entered = store().enter_hidden(view.take_hidden(), view.name(), origin);
+  entered.count(view.traffic());
   entered_[&view] = &entered;
   if (handle != nullptr) handle->device = &entered;
   core_.transactions().renamed(view.name());

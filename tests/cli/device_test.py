@@ -86,7 +86,7 @@ class Devices(ChimeraTest):
                                  ["a", "b"])
                 said = self.fails("delete", target, "c", "b")
                 self.assertEqual(said, 'chimera: Read only: "b" is protected: read only. With --protected it goes all '
-                                       "the same. Nothing has been done to the others either.\n")
+                                       "the same.\n")
                 self.assertEqual(sorted(self.devices(target)), ["a", "b", "c"])
                 self.assertEqual(self.chimera("protect", target, "a", "--off"), '"a": may be written to.\n')
                 self.assertEqual(self.chimera("delete", target, "a"), '"a": deleted.\n')

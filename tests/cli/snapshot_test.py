@@ -382,7 +382,7 @@ class Snapshots(ChimeraTest):
                 self.assertIn("Bad name", self.fails("snapshot", target, "b" * 250))
                 for bad in ("disk=new\nline", "disk=" + "x" * 70_000, "x" * 70_000):
                     self.assertIn("1 to 255 bytes", self.fails("snapshot", target, bad, status=2))
-                self.assertIn("Give the clone another name.", self.fails("clone", target, "disk", "disk@1"))
+                self.assertIn("Give the device another name.", self.fails("clone", target, "disk", "disk@1"))
                 self.assertIn("1 to 255 bytes", self.fails("clone", target, "disk", "", status=2))
                 self.assertEqual(sorted(self.devices(target)), ["b" * 250, "disk", "disk@1"])
 

@@ -64,7 +64,7 @@ class Shape(table_test.Tables):
             self.chimera("run", self.store, "-", text=f'create device "{name}"\n')
         said = self.chimera("check", self.store)
         self.assertNotIn("rows  ", said)
-        self.assertRegex(said, r"devices of no table +2\n.*`delete device`")
+        self.assertRegex(said, r"devices of no table +2\n.*`chimera delete`")
         self.assertRegex(said, r"clones of scans +1\n.* --snapshot, of any table, deletes")
         books = self.make_books(self.store)
         self.chimera("run", self.store, "-", text=f'create device "{books}:filling/0123"\n')

@@ -162,7 +162,6 @@ class Top(ChimeraTest):
     def test_it_tells_which_device_is_busy(self):
         other = self.connect(self.server.addresses[0])
         stop = threading.Event()
-        self.addCleanup(stop.set)
 
         def write():
             other.send(open_device("d"))
@@ -173,9 +172,9 @@ class Top(ChimeraTest):
 
         writer = threading.Thread(target=write)
         writer.start()
-        text = self.chimera("top", self.server.addresses[0], "--once", "--interval", "200ms")
-        stop.set()
-        writer.join()
+        self.addCleanup(writer.join)
+        self.addCleanup(stop.set)
+        text = self.chimera("top", self.server.addresses[0], "--once", "--interval", "1s")
         self.assertRegex(text, r"(?m)^DEVICES +reads +read +writes +written$")
         self.assertRegex(text, r"(?m)^d +0/s +0/s +[1-9]\S*/s +[1-9]\S*/s$")
 

@@ -246,16 +246,31 @@ TEST_CASE("a file is served once, and deleting its device leaves it") {
   files.rig.run_well(Program().begin().write_bytes(file, 0, bytes).commit().delete_device(file));
   CHECK(files.content("f") == bytes);
   CHECK_FALSE(files.folder->files["f"].is_open);
-  // One that is not there goes by force alone where something is left for it.
-  const Uuid again = files.rig.create("again", options);
-  files.folder->files["f"].write_error = EIO;
-  files.rig.run_well(Program().begin().write_bytes(again, 0, pattern(6, 100)).commit());
-  files.rig.settle();
-  files.reopen(nullptr);
-  CHECK_EQ(files.rig.run(Program().delete_device(again))[0].status, Status::io_error);
-  files.rig.run_well(Program().delete_device_by_force(again));
-  files.rig.checkpoint();
-  CHECK_EQ(first_problem(files.rig.check()), "");
+}
+
+TEST_CASE("one whose file is not there goes by force alone where something is left for it") {
+  for (const bool in_transaction : {false, true}) {
+    FileRig files;
+    const Uuid file = files.rig.create("file", options);
+    const auto deleting = [&](bool by_force) {
+      Program program;
+      if (in_transaction) program.begin();
+      by_force ? program.delete_device_by_force(file) : program.delete_device(file);
+      if (in_transaction) program.commit();
+      return program;
+    };
+    files.folder->files["f"].write_error = EIO;
+    files.rig.run_well(Program().begin().write_bytes(file, 0, pattern(6, 100)).commit());
+    files.rig.settle();
+    files.reopen(nullptr);
+    CHECK_EQ(files.rig.run(deleting(false)).back().status, Status::io_error);
+    // What was not committed has not happened, and leaves it as it was.
+    files.rig.run_well(Program().begin().delete_device_by_force(file).abort());
+    CHECK_EQ(files.rig.run(deleting(false)).back().status, Status::io_error);
+    files.rig.run_well(deleting(true));
+    files.rig.checkpoint();
+    CHECK_EQ(first_problem(files.rig.check()), "");
+  }
 }
 
 TEST_CASE("a salvage leaves files the devices that they are") {

@@ -125,6 +125,25 @@ TEST_CASE("who stops within a request is let go, and slowly is fast enough") {
   }
 }
 
+TEST_CASE("who waits for memory that it has taken itself holds nobody up") {
+  constexpr std::size_t large = 2 << 20;
+  for (const io::LoopKind kind : loop_kinds) {
+    // Room for one of the replies.
+    NbdRig rig(kind, {.stall_timeout_ms = 0,
+                      .transfer_memory_bytes = 3 << 20,
+                      .transfer_timeout_ms = stall_ms,
+                      .nbd = {.create_size = 4 << 20}});
+    if (!rig.server.is_running()) continue;
+    const RawClient client = rig.attached();
+    const Bytes read = nbd::testing::request(Command::read, 0, large);
+    client.send(joined(read, read));
+    skip(client, reply_size);
+    for (int n = 0; n < 5; ++n) rig.pass(2 * stall_ms);
+    CHECK(client.receive(large + reply_size + large).back() == 0);
+    check_served(client);
+  }
+}
+
 TEST_CASE("who does not take its replies is let go") {
   for (const io::LoopKind kind : loop_kinds) {
     Options options = patient;

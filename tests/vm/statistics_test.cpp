@@ -123,6 +123,22 @@ TEST_CASE("what is done to a device is counted with it, by whichever way it went
   CHECK_FALSE(stats_of(desk.machine)["device_reads_total"].contains("unused"));
 }
 
+TEST_CASE("what a transaction has written counts, and what a journal does again does not") {
+  using Traffic = std::array<std::uint64_t, 4>;
+  devices::testing::PoolRig rig;
+  const Uuid device = rig.create("d");
+  rig.run_well(
+      Program().begin().write_bytes(device, 0, bytes("abc")).create_device("new").write_byte(implied, 0, 1).commit());
+  rig.run_well(Program().begin().write_bytes(device, 0, bytes("abcd")).abort());
+  CHECK_EQ(traffic_of(stats_of(*rig.machine), "d"), Traffic{0, 0, 2, 7});
+  CHECK_EQ(traffic_of(stats_of(*rig.machine), "new"), Traffic{0, 0, 1, 1});
+  CHECK_GT(number(stats_of(*rig.machine)["journal_used_bytes"]), 0);
+  rig.reopen();
+  CHECK_EQ(traffic_of(stats_of(*rig.machine), "d"), Traffic{});
+  rig.run_well(Program().read_bytes(device, 0, 3));
+  CHECK_EQ(traffic_of(stats_of(*rig.machine), "d"), Traffic{1, 3, 0, 0});
+}
+
 TEST_CASE("of very many devices those are told that most has been done to") {
   Desk desk;
   for (std::size_t n = 1; n <= 60; ++n) {
