@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/device_target.h"
 #include "cli/render.h"
+#include "cli/table_part.h"
 #include "cli/terminal.h"
 #include "isa/text.h"
 
@@ -87,9 +88,22 @@ void report(const ChangeCommand& options, const std::vector<FoundDevice>& device
   for (const FoundDevice& device : devices) fmt::print("{}: {}.\n", quote(device.name), what);
 }
 
+/// What is done to a part of a table by itself breaks the table.
+Done check_no_table(Endpoint& endpoint, const FoundDevice& device, std::string_view instead) {
+  const auto table = table_of(endpoint, device.name);
+  if (!table) return std::unexpected(table.error());
+  if (table->empty()) return {};
+  return std::unexpected(fmt::format("{} is a part of the table {}: {}. With --force it is done all the same.",
+                                     quote(device.name), *table, instead));
+}
+
 Done rename(Endpoint& endpoint, const ChangeCommand& options) {
   const auto device = find_device(endpoint, options.at.target, options.device);
   if (!device) return std::unexpected(device.error());
+  if (!options.by_force) {
+    const Done may = check_no_table(endpoint, *device, "`chimera table rename` renames that");
+    if (!may) return may;
+  }
   const auto done = ask_at_once(endpoint, Program().rename_device(device->uuid, options.name));
   if (!done) return std::unexpected(with_advice_on_name(done.error()));
   if (options.json) {
@@ -113,7 +127,7 @@ Done protect(Endpoint& endpoint, const ChangeCommand& options) {
 }
 
 std::string advice_for_delete(Status status, const std::vector<FoundDevice>& devices) {
-  if (status == Status::busy) return " With --force it goes at once, and its clients get errors from then on.";
+  if (status == Status::busy) return " --force does that: whoever has it open gets errors from then on.";
   // Otherwise it is the store that is read only.
   const bool is_protected = std::ranges::any_of(devices, &FoundDevice::read_only);
   if (status == Status::read_only && is_protected) return " With --protected it goes all the same.";
@@ -125,6 +139,9 @@ Done remove(Endpoint& endpoint, const ChangeCommand& options) {
   if (!devices) return std::unexpected(devices.error());
   Program program;
   for (const FoundDevice& device : *devices) {
+    if (!options.by_force) {
+      if (Done may = check_no_table(endpoint, device, "`chimera table drop` deletes that"); !may) return may;
+    }
     if (options.of_protected) program.protect_device(device.uuid, /*read_only=*/false);
     if (options.by_force) {
       program.delete_device_by_force(device.uuid);
@@ -151,7 +168,7 @@ Command make_create_command(CLI::App& program) {
       "`create device`.");
   auto options = std::make_shared<CreateCommand>();
   add_target_operand(command, options->at);
-  add_name_operand(command, "DEVICE", options->name, "Its name");
+  add_name_operand(command, "DEVICE", options->name, "Its name").check(wrong_with_new_name);
   const Option size =
       add_size_option(command, "--size", options->size, "Its length, which stays; without: it grows").above_zero();
   const Option in_memory =
@@ -181,7 +198,8 @@ Command make_rename_command(CLI::App& program) {
   auto options = std::make_shared<ChangeCommand>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->device, "A device, by name or UUID");
-  add_name_operand(command, "NAME", options->name, "Its new name");
+  add_name_operand(command, "NAME", options->name, "Its new name").check(wrong_with_new_name);
+  add_flag(command, "--force", options->by_force, "Also a part of a table, which breaks it");
   add_flag(command, "--json", options->json, "Print one JSON object: device (its old name), name, uuid");
   add_store_options(command, options->at.store);
   return {&command, [options] {
@@ -193,8 +211,9 @@ Command make_protect_command(CLI::App& program) {
   CLI::App& command = add_command(program, "protect", "Make devices read only, or writable again",
                                   "  chimera protect store.img disk0\n"
                                   "  chimera protect unix:chimera.socket trial --off\n"
-                                  "\nNobody writes to a protected device or deletes it, whatever way he comes.\n"
-                                  "Snapshots are protected from the start. All named devices change, or none.");
+                                  "\nNobody writes to a protected device or deletes it, whatever way he comes,\n"
+                                  "unless he takes the protection away first. Snapshots are protected from\n"
+                                  "the start. All named devices change, or none.");
   auto options = std::make_shared<ChangeCommand>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->devices, "A device, by name or UUID");
@@ -213,12 +232,13 @@ Command make_delete_command(CLI::App& program) {
       "  chimera delete unix:chimera.socket disk0@monday disk0@tuesday --protected\n"
       "\nAll named devices go, in one transaction, or none. What a device held is gone, but for what clones\n"
       "and snapshots share with it; a file that is served in place stays where it is. Tables and blobs are\n"
-      "deleted by `chimera table drop` and `chimera blob delete`.");
+      "deleted by `chimera table drop` and `chimera blob rm`.");
   auto options = std::make_shared<ChangeCommand>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->devices, "A device, by name or UUID");
   add_flag(command, "--protected", options->of_protected, "Also what is protected, as snapshots are");
-  add_flag(command, "--force", options->by_force, "Also what clients have open: they get errors from then on");
+  add_flag(command, "--force", options->by_force,
+           "Also what clients have open, who get errors from then on, and single parts of tables");
   add_flag(command, "--json", options->json, "Print one JSON object: devices (name, uuid)");
   add_store_options(command, options->at.store);
   return {&command, [options] {

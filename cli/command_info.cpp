@@ -119,14 +119,18 @@ void print_table(const std::vector<std::vector<std::string>>& rows, std::size_t 
   }
 }
 
-void print_devices(const std::vector<Json>& devices, bool with_data) {
+/// `has_folder`: files have been looked for.
+void print_devices(const std::vector<Json>& devices, bool with_data, bool has_folder) {
   std::vector<std::vector<std::string>> rows{{"NAME", "LENGTH", "UUID", "KIND", "FLAGS"}};
   if (with_data) rows.front().insert(rows.front().begin() + 2, "DATA");
   for (const Json& device : devices) {
     std::string flags;
     if (device.value("fixed_length", false)) flags = "fixed";
     if (device.value("read_only", false)) flags += flags.empty() ? "read-only" : ", read-only";
-    if (!device.value("attached", true)) flags += flags.empty() ? "missing" : ", missing";
+    if (!device.value("attached", true)) {
+      if (!flags.empty()) flags += ", ";
+      flags += has_folder ? "missing" : "not attached";
+    }
     std::vector<std::string> row{quote(device.value("name", "")), grouped(device.value("length", std::uint64_t{0})),
                                  device.value("uuid", ""), device.value("kind", ""), flags};
     if (with_data) {
@@ -183,7 +187,7 @@ int run_devices(const InfoOptions& options) {
   if (options.json) {
     fmt::print("{}\n", to_text(Json(*devices), 2));
   } else {
-    print_devices(*devices, options.data);
+    print_devices(*devices, options.data, is_address(options.target) || !options.store.folder.empty());
   }
   const auto closed = (*endpoint)->close();
   return closed ? exit_done : fail(closed.error());
@@ -215,7 +219,8 @@ Command make_devices_command(CLI::App& program) {
                   "  chimera devices tcp:localhost:4096 --json\n"
                   "  chimera devices unix:chimera.socket --data\n"
                   "\nA fixed device keeps its length; LENGTH is in bytes. The objects of --json have name, uuid,\n"
-                  "kind, length, fixed_length, read_only, columns_length and family, and with --data data.");
+                  "kind, length, fixed_length, read_only, columns_length and family, and with --data data; a file has\n"
+                  "path, attached (it can be opened) and held (bytes committed to it that are not in it yet).");
   auto options = std::make_shared<InfoOptions>();
   add_flag(command, "--data", options->data,
            "Tell how much of each is data, in bytes, the rest being holes; their maps are read for that. What a device "

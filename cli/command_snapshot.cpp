@@ -52,7 +52,7 @@ std::string wrong_with_operand(const std::string& operand) {
   if (device.empty()) return "\"" + operand + "\" names no device: write DEVICE or DEVICE=NAME";
   if (name.empty() && operand.contains('=')) return "\"" + operand + "\" has no name behind its =";
   const std::string wrong = wrong_with_name(device);
-  return wrong.empty() && !name.empty() ? wrong_with_name(name) : wrong;
+  return wrong.empty() && !name.empty() ? wrong_with_new_name(name) : wrong;
 }
 
 std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
@@ -210,8 +210,8 @@ Command make_snapshot_command(CLI::App& program) {
       program, "snapshot", "Take read-only snapshots of devices, all at one moment",
       "  chimera snapshot store.img disk0\n"
       "  chimera snapshot unix:chimera.socket disk0=disk0@monday log=log@monday\n"
-      "\nWithout =NAME a snapshot is called DEVICE@YYYY-MM-DDTHH:MM:SSZ, in UTC. Over NBD a name with an @ is\n"
-      "read only whatever happens. The snapshots are clones, made by one instruction: they cost no copy. They\n"
+      "\nWithout =NAME a snapshot is called DEVICE@YYYY-MM-DDTHH:MM:SSZ, in UTC. NBD clients that attach to a\n"
+      "name with an @ may only read. The snapshots are clones, made by one instruction: they cost no copy. They\n"
       "are made and protected in one transaction; where others write so much that it cannot win, they are\n"
       "protected right behind, and the command says so. A device with = in its name is named by its UUID.");
   auto options = std::make_shared<SnapshotOptions>();
@@ -236,7 +236,7 @@ Command make_clone_command(CLI::App& program) {
   auto options = std::make_shared<SnapshotOptions>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->device, "A device, by name or UUID");
-  add_name_operand(command, "NAME", options->other, "The clone's name");
+  add_name_operand(command, "NAME", options->other, "The clone's name").check(wrong_with_new_name);
   add_flag(command, "--json", options->json, "Print one JSON object: device, name, uuid (of the clone)");
   add_store_options(command, options->at.store);
   return {&command, [options] {

@@ -17,6 +17,7 @@
 #include "cli/stream_import.h"
 #include "cli/terminal.h"
 #include "cli/transfer.h"
+#include "isa/text.h"
 
 namespace chimera::cli {
 namespace {
@@ -72,6 +73,7 @@ int run_stream_import(const TransferOptions& options, const ImageFile& stream) {
 
 int run_import(const TransferOptions& options) {
   if (options.name.empty()) return fail("A device needs a name, and NAME is empty.");
+  if (parse_uuid(options.name)) return fail("NAME is a UUID, which would be taken for the device that has it.");
   if (is_same_file(options.file, options.target)) return fail(options.file + " is the store itself.");
   const auto image = ImageFile::open_source(options.file);
   if (!image) return fail(image.error());
@@ -124,7 +126,7 @@ int run_export(const TransferOptions& options) {
   if (options.stream || !options.since.empty()) return run_stream_export(options);
   const auto endpoint = open_endpoint(options.target, options.store);
   if (!endpoint) return fail(endpoint.error());
-  const auto device = open_for_export(**endpoint, options.name);
+  const auto device = open_for_export(**endpoint, options.target, options.name);
   if (!device) return fail(device.error());
   const auto image = ImageFile::open_target(options.file, device->length, options.force);
   if (!image) return fail(image.error());
@@ -159,9 +161,10 @@ Command make_import_command(CLI::App& program) {
                   "snapshot needs that snapshot here, from the stream before, and NAME as it is in it.");
   auto options = std::make_shared<TransferOptions>();
   add_operands(command, *options, "A file or a block device, - for standard input");
-  add_flag(command, "--replace", options->import.replace,
-           "In the place of a device of that name, which is deleted when the new one is complete; of a stream since a "
-           "snapshot: also where it has been changed");
+  add_flag(
+      command, "--replace", options->import.replace,
+      "In the place of a device of that name, which is deleted when the new one is complete (its snapshots stay, and "
+      "it cannot be rolled back to them); of a stream since a snapshot: also where it has been changed");
   add_flag(command, "--fixed", options->import.fixed_length, "The device keeps this length, as a disk does");
   return {&command, [options] { return run_import(*options); }};
 }

@@ -16,6 +16,11 @@ std::string wrong_with_name(const std::string& word) {
   return is_valid_name(word) ? "" : "a device's name has 1 to 255 bytes of UTF-8 and no control characters";
 }
 
+std::string wrong_with_new_name(const std::string& word) {
+  if (parse_uuid(word)) return "a UUID is no name: it would be taken for the device that has it";
+  return wrong_with_name(word);
+}
+
 Option add_name_operand(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
   return add_operand(command, name, value, help).check(wrong_with_name).required();
 }

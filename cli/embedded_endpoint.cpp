@@ -91,7 +91,11 @@ std::expected<EmbeddedMachine, std::string> open_machine(const std::string& path
   }
   const auto mode = options.read_only ? io::OpenMode::read_only : io::OpenMode::read_write;
   auto disk = io::FileDisk::open(*opened.loop, path, mode);
-  if (!disk) return std::unexpected(disk.error());
+  if (!disk) {
+    const bool is_in_use = disk.error().contains(" is in use by ");
+    const char* const advice = is_in_use ? "; where that is its server, name the server's address instead" : "";
+    return std::unexpected(disk.error() + advice);
+  }
   opened.disk = std::move(*disk);
   // A block device is given nothing back unless somebody says so: `chimera trim`.
   const bool discards = !options.keep_space && !opened.disk->is_block_device();

@@ -1,5 +1,7 @@
 #include "cli/endpoint.h"
 
+#include <sys/stat.h>
+
 #include <fmt/format.h>
 
 #include <cassert>
@@ -48,9 +50,34 @@ ParsedAnswer Endpoint::parse_next(std::span<const std::uint8_t> stream, Answer& 
 
 bool is_address(std::string_view target) { return server::looks_like_address(target); }
 
+namespace {
+
+/// Options that say how a store is opened in this process are not passed over in silence where it is not.
+std::string wrong_with_address(const StoreOptions& options) {
+  const StoreOptions usual;
+  const char* given = nullptr;
+  if (options.loop != usual.loop) given = "--io";
+  if (options.cache_bytes != usual.cache_bytes) given = "--cache";
+  if (options.memory_bytes != usual.memory_bytes) given = "--memory";
+  if (!options.folder.empty()) given = "--attach";
+  if (options.without_journal) given = "--without-journal";
+  if (options.keep_space) given = "--keep-space";
+  if (given == nullptr) return {};
+  return fmt::format("{} is for a store that is opened here: a server has its own, from `chimera serve`.", given);
+}
+
+}  // namespace
+
 std::expected<std::unique_ptr<Endpoint>, std::string> open_endpoint(const std::string& target,
                                                                     const StoreOptions& options) {
-  if (is_address(target)) return connect_endpoint(target);
+  if (is_address(target)) {
+    if (const std::string wrong = wrong_with_address(options); !wrong.empty()) return std::unexpected(wrong);
+    return connect_endpoint(target);
+  }
+  struct stat status {};
+  if (::stat(target.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) {
+    return std::unexpected(fmt::format("{} is a socket: the address of a server there is unix:{}.", target, target));
+  }
   return open_embedded_endpoint(target, options);
 }
 

@@ -18,6 +18,8 @@ namespace chimera::cli {
 namespace {
 
 constexpr std::uint64_t piece_size = 2 << 20;
+/// The columns of a device that is being filled, so that it is told from whatever else has its name.
+constexpr std::string_view working_columns = "chimera import";
 constexpr std::size_t most_under_way = 16;  ///< pieces: little memory, and enough to keep a disk busy
 
 /// The end of the piece that begins at `offset`: pieces end at multiples of their size.
@@ -199,6 +201,24 @@ std::string working_name(const std::string& name) {
   return name.substr(0, kept).append(suffix);
 }
 
+/// What an import that was killed has left goes; one that is going on is in use; whatever else has that name stays.
+Done make_room(Endpoint& endpoint, const std::string& working) {
+  const auto left = look_for(endpoint, Program().open_device(working));
+  if (!left) return std::unexpected(left.error());
+  if (!*left) return {};
+  const auto columns = ask_all(endpoint, Program().read_columns((*left)->uuid));
+  if (!columns) return std::unexpected(columns.error().words);
+  // A text32 begins with its length.
+  const auto text = std::span(columns->front()).subspan(sizeof(std::uint32_t));
+  if (!std::ranges::equal(text, std::string_view(working_columns))) {
+    return std::unexpected(fmt::format(
+        "There is a device named {}, which no import has left: rename or delete it first.", quote(working)));
+  }
+  const auto deleted = ask_all(endpoint, Program().delete_device((*left)->uuid));
+  if (!deleted) return std::unexpected(deleted.error().words + " An import into it is going on.");
+  return {};
+}
+
 std::expected<Uuid, std::string> create_for_import(Endpoint& endpoint, const ImageFile& image, const std::string& name,
                                                    const ImportOptions& options) {
   const auto replaced = look_for(endpoint, Program().open_device(name));
@@ -215,17 +235,11 @@ std::expected<Uuid, std::string> create_for_import(Endpoint& endpoint, const Ima
       return std::unexpected(closed.error().words);
     }
   }
-  // One is left from an import that was killed; one that is going on is in use.
   const std::string working = working_name(name);
-  const auto left = look_for(endpoint, Program().open_device(working));
-  if (!left) return std::unexpected(left.error());
-  if (*left) {
-    const auto deleted = ask_all(endpoint, Program().delete_device((*left)->uuid));
-    if (!deleted) return std::unexpected(deleted.error().words);
-  }
+  if (auto room = make_room(endpoint, working); !room) return std::unexpected(room.error());
   const std::string sized = fmt::format("size={}", image.length());
-  const auto made =
-      ask_all(endpoint, Program().create_device(working, {}, options.fixed_length ? sized : std::string()));
+  const auto made = ask_all(
+      endpoint, Program().create_device(working, working_columns, options.fixed_length ? sized : std::string()));
   if (!made) return std::unexpected(made.error().words);
   return uuid_in(made->front());
 }
@@ -236,7 +250,7 @@ Done move_into_place(Endpoint& endpoint, const Uuid& uuid, const std::string& na
   if (!replaced) return std::unexpected(replaced.error());
   Program program;
   if (*replaced) program.delete_device((*replaced)->uuid);
-  const auto moved = ask_at_once(endpoint, program.rename_device(uuid, name));
+  const auto moved = ask_at_once(endpoint, program.rename_device(uuid, name).write_columns(uuid, {}));
   if (!moved) return std::unexpected(moved.error().words);
   return {};
 }
@@ -263,19 +277,14 @@ std::expected<Transferred, std::string> import_image(Endpoint& endpoint, const I
   return done;
 }
 
-std::expected<OpenedDevice, std::string> open_for_export(Endpoint& endpoint, const std::string& name) {
-  OpenedDevice device{};
-  Program program;
-  program.open_device(name);
-  auto answer = endpoint.ask(program.bytes());
+std::expected<OpenedDevice, std::string> open_for_export(Endpoint& endpoint, const std::string& target,
+                                                         const std::string& name_or_uuid) {
+  const auto found = find_device(endpoint, target, name_or_uuid);
+  if (!found) return std::unexpected(found.error());
+  // The length of a file is known when it has been opened for that.
+  const auto answer = endpoint.ask(Program().read_length(found->uuid).bytes());
   if (!answer) return std::unexpected(answer.error());
-  device.uuid = uuid_of(*answer);
-  program.clear();
-  program.read_length();
-  answer = endpoint.ask(program.bytes());
-  if (!answer) return std::unexpected(answer.error());
-  device.length = u64_of(*answer);
-  return device;
+  return OpenedDevice{.uuid = found->uuid, .length = u64_of(*answer)};
 }
 
 std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image,

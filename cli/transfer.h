@@ -32,7 +32,8 @@ struct OpenedDevice {
   Uuid uuid;
   std::uint64_t length;  ///< in bytes
 };
-[[nodiscard]] std::expected<OpenedDevice, std::string> open_for_export(Endpoint& endpoint, const std::string& name);
+[[nodiscard]] std::expected<OpenedDevice, std::string> open_for_export(Endpoint& endpoint, const std::string& target,
+                                                                       const std::string& name_or_uuid);
 /// Writes the device, which is the current one, into the image, which has its length.
 [[nodiscard]] std::expected<Transferred, std::string> export_image(Endpoint& endpoint, const ImageFile& image,
                                                                    const OpenedDevice& device);

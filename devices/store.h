@@ -123,6 +123,8 @@ class Store final : public Catalogue {
   Outcome flush(Waiter&, const FlushScope&);
   /// Of each device whose file cannot be opened now, why, in words.
   [[nodiscard]] std::vector<std::string> missing_files() const;
+  /// The device is a file that cannot be opened now.
+  [[nodiscard]] static bool is_missing(const Device& device);
   /// Whether the device, if it is a file, may be deleted although it cannot be brought in order first.
   void give_up(Device&, bool may_go);
   /// Everything is durable, and the store on the disk is in order without its journal: for an orderly end.

@@ -41,11 +41,21 @@ std::unique_ptr<FileDevice> Store::make_file(std::unique_ptr<PoolDevice> part) {
   return std::make_unique<FileDevice>(*pool_, std::move(part), folder_.get(), file_budget_);
 }
 
+bool Store::is_missing(const Device& device) {
+  return device.kind() == Kind::file && !static_cast<const FileDevice&>(device).why_missing().empty();
+}
+
 Outcome Store::open_file(Waiter& waiter, const std::string& path, std::unique_ptr<io::File>& opened) {
   if (pool_ == nullptr || folder_ == nullptr) {
     waiter.message = pool_ == nullptr ? "a store in memory serves no files"
                                       : "no folder has been named from which files may be served: see --attach";
     return Outcome::fail(pool_ == nullptr ? Status::unsupported : Status::denied);
+  }
+  // It may not have been opened yet.
+  const auto same = std::ranges::find(files_, path, &FileDevice::path);
+  if (same != files_.end()) {
+    waiter.message = fmt::format("\"{}\" serves {} already", (*same)->name(), path);
+    return Outcome::fail(Status::busy);
   }
   auto file = folder_->open(path, false);
   if (!file) {

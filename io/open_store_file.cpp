@@ -49,7 +49,10 @@ std::expected<StoreFile, std::string> refuse(int fd, std::string message) {
 
 std::expected<StoreFile, std::string> open_store_file(const std::string& path, OpenMode mode) {
   struct stat status {};
-  const bool is_device = ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
+  const bool is_there = ::stat(path.c_str(), &status) == 0;
+  const bool is_device = is_there && S_ISBLK(status.st_mode);
+  // Opening a pipe would wait for whoever opens its other end.
+  if (is_there && S_ISFIFO(status.st_mode)) return std::unexpected(path + " is neither a file nor a block device");
   // On a block device O_EXCL asks the kernel for the whole device: it refuses one that is mounted.
   const bool is_exclusive = is_device && mode != OpenMode::read_only;
   const int flags = is_device ? flags_of(mode) & ~O_CREAT : flags_of(mode);

@@ -40,7 +40,8 @@ Problem set_size(std::string_view value, CreateOptions& options) {
   if (options.size) return "the option size stands there twice";
   options.size = parse_size(value);
   if (!options.size) return fmt::format("size={} is not a number of bytes", value);
-  if (*options.size > limits::greatest_length) return fmt::format("size={} is over the greatest length", value);
+  if (*options.size > limits::greatest_length)
+    return fmt::format("size={} is over the greatest length, {}", value, limits::greatest_length);
   return std::nullopt;
 }
 

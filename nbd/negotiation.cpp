@@ -230,6 +230,9 @@ void Negotiation::go_on_with_list() {
   if (!names) return reply(OptionReply::shutdown, "the server is shutting down");
   std::vector<std::uint8_t> entry;
   for (const std::string& name : *names) {
+    // Whoever asks about each that is listed shall not stumble over one that cannot be served.
+    const devices::Device* const device = machine_.store().find(name);
+    if (device != nullptr && devices::Store::is_missing(*device)) continue;
     entry.resize(sizeof(std::uint32_t));
     store_big(entry.data(), static_cast<std::uint32_t>(name.size()));
     entry.insert(entry.end(), name.begin(), name.end());

@@ -58,6 +58,31 @@ class Devices(ChimeraTest):
         self.assertEqual(self.devices(self.store), {})
         self.assertEqual(image.read_bytes(), b"an image" + bytes(5000))
 
+    def test_a_file_is_served_once(self):
+        self.format()
+        (self.folder / "images").mkdir()
+        image = self.write_file("images/root.img", bytes(4096))
+        self.chimera("create", self.store, "root", "--file", "root.img", "--attach", image.parent)
+        self.assertIn('"root" serves root.img already',
+                      self.fails("create", self.store, "again", "--file", "root.img", "--attach", image.parent))
+        self.assertRegex(self.chimera("devices", self.store), r'(?m)^"root" .* file  not attached$')
+        self.assertRegex(self.chimera("devices", self.store, "--attach", image.parent), r'(?m)^"root" +4,096 .* file$')
+
+    def test_single_parts_of_tables_go_by_force_alone(self):
+        schema = self.write_file("t.schema", "relation t = struct { id: u32, note: string } key (id)")
+        for label, target in self.targets("256M"):
+            with self.subTest(label):
+                self.chimera("table", "create", target, "a/b/t", schema)
+                self.create(target, "a/b/u")
+                parts = [name for name in self.devices(target) if name.startswith("a/b/t")]
+                self.assertGreater(len(parts), 2)
+                for part in parts:
+                    self.assertIn("is a part of the table a/b/t: `chimera table drop`", self.fails("delete", target, part))
+                    self.assertIn("`chimera table rename`", self.fails("rename", target, part, "new"))
+                self.chimera("delete", target, "a/b/u")
+                self.chimera("delete", target, parts[-1], "--force")
+                self.assertNotIn(parts[-1], self.devices(target))
+
     def test_a_renamed_device_is_the_same_for_who_has_it_open(self):
         for label, target in self.targets():
             with self.subTest(label):
@@ -113,7 +138,7 @@ class Devices(ChimeraTest):
         self.assertEqual(client.answer(16)[0], OK)
         said = self.fails("delete", target, "idle", "open")
         self.assertIn('another session has "open" open', said)
-        self.assertIn("With --force it goes at once", said)
+        self.assertIn("--force does that", said)
         self.assertEqual(sorted(self.devices(target)), ["idle", "open"])
         self.chimera("delete", target, "idle", "open", "--force")
         self.assertEqual(self.devices(target), {})
@@ -152,6 +177,8 @@ class Devices(ChimeraTest):
                           ["create", "s", "d", "--file", "/etc/passwd"], ["create", "s", "d", "--file", "../d"],
                           ["create", "s", "d", "--file", "d", "--size", "1M"],
                           ["create", "s", "d", "--file", "d", "--in-memory"],
+                          ["create", "s", str(uuid.uuid4())], ["rename", "s", "d", str(uuid.uuid4())],
+                          ["clone", "s", "d", str(uuid.uuid4())], ["snapshot", "s", f"d={uuid.uuid4()}"],
                           ["rename", "s", "d"], ["rename", "s", "d", ""], ["protect", "s"], ["delete", "s"],
                           ["delete", "s", ""]):
             with self.subTest(arguments):

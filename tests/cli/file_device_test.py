@@ -14,7 +14,7 @@ import unittest
 
 import harness
 from harness import BAD_TEXT, BUSY, DENIED, IO_ERROR, NO_SPACE, NOT_FOUND, OK, OUT_OF_RANGE, UNSUPPORTED, ChimeraTest
-from nbd_client import ACK, GO, UNKNOWN, Client, NbdTest, export_query, uri
+from nbd_client import ACK, GO, LIST, UNKNOWN, Client, NbdTest, export_query, uri
 
 MIB = 1 << 20
 MKFS = shutil.which("mke2fs", path=os.environ["PATH"] + ":/sbin:/usr/sbin")
@@ -324,6 +324,7 @@ class Images(NbdTest):
             refusals = client.option(GO, export_query("root"))
             self.assertEqual([kind for kind, _ in refusals], [UNKNOWN])
             self.assertIn(b'"root"', refusals[0][1])
+            self.assertEqual([kind for kind, _ in client.option(LIST)], [ACK])
             if folder:  # it is looked for each time
                 (attached / "away").rename(image)
                 self.assertEqual(client.option(GO, export_query("root"))[-1][0], ACK)

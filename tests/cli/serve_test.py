@@ -105,6 +105,17 @@ class Sockets(ChimeraTest):
 
 
 class TwoProcesses(ChimeraTest):
+    def test_what_is_no_store_is_told_from_one(self):
+        server = self.serve(":memory:")
+        path = server.addresses[0].removeprefix("unix:")
+        self.assertIn(f"is a socket: the address of a server there is unix:{path}", self.fails("devices", path))
+        os.mkfifo(self.folder / "pipe")
+        self.assertIn("neither a file nor a block device", self.fails("devices", self.folder / "pipe"))
+        for options in (["--attach", self.folder], ["--cache", "200M"], ["--memory", "1G"], ["--io", "posix"],
+                        ["--keep-space"], ["--without-journal"]):
+            self.assertIn(f"{options[0]} is for a store that is opened here",
+                          self.fails("devices", server.addresses[0], *options))
+
     def test_the_second_is_told_who_has_the_store(self):
         self.format()
         server = self.serve()

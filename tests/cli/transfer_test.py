@@ -123,11 +123,34 @@ class Transfer(ChimeraTest):
 
     def test_what_a_killed_import_left_is_replaced(self):
         self.format()
-        self.chimera("run", self.store, "-", text='create device "disk.importing" ""\nwrite bytes "half"\n')
+        self.chimera("run", self.store, "-", text='create device "disk.importing" "chimera import"\nwrite bytes "half"\n')
         image = self.make_image(MIB, [(0, MIB)])
         self.chimera("import", self.store, image, "disk")
         devices = json.loads(self.chimera("devices", self.store, "--json"))
         self.assertEqual([device["name"] for device in devices], ["disk"])
+
+    def test_a_device_that_only_looks_like_a_leftover_stays(self):
+        self.format()
+        self.chimera("create", self.store, "disk.importing")
+        image = self.make_image(MIB, [(0, MIB)])
+        self.assertIn("which no import has left", self.fails("import", self.store, image, "disk"))
+        devices = json.loads(self.chimera("devices", self.store, "--json"))
+        self.assertEqual([device["name"] for device in devices], ["disk.importing"])
+        self.chimera("import", self.store, image, "other")
+        devices = json.loads(self.chimera("devices", self.store, "--json"))
+        self.assertEqual([(device["name"], device["columns_length"]) for device in devices],
+                         [("disk.importing", 0), ("other", 0)])
+
+    def test_a_uuid_names_a_device_and_makes_none(self):
+        self.format()
+        image = self.make_image(MIB, [(0, MIB)])
+        self.chimera("import", self.store, image, "disk")
+        uuid = json.loads(self.chimera("devices", self.store, "--json"))[0]["uuid"]
+        self.chimera("export", self.store, "back", uuid.upper())
+        self.assertEqual(digest(self.folder / "back"), digest(image))
+        self.assertIn("`chimera devices", self.fails("export", self.store, "none", "nobody"))
+        for options in ([], ["--replace"]):
+            self.assertIn("NAME is a UUID", self.fails("import", self.store, image, uuid, *options))
 
     def test_an_export_never_costs_what_was_there(self):
         self.format()
@@ -200,7 +223,7 @@ class Transfer(ChimeraTest):
         self.format()
         self.assertIn("nothing.raw", self.fails("import", self.store, "nothing.raw", "disk"))
         self.assertIn("neither a file nor a block device", self.fails("import", self.store, ".", "disk"))
-        self.assertIn("ot found", self.fails("export", self.store, "back", "disk"))
+        self.assertIn("There is no device named", self.fails("export", self.store, "back", "disk"))
         self.assertFalse((self.folder / "back").exists())
         self.chimera("import", self.store, self.write_file("a", "a"), "disk")
         self.assertIn("No such file", self.fails("export", self.store, "no/such/back", "disk"))
