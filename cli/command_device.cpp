@@ -168,7 +168,7 @@ Command make_create_command(CLI::App& program) {
       "`create device`.");
   auto options = std::make_shared<CreateCommand>();
   add_target_operand(command, options->at);
-  add_name_operand(command, "DEVICE", options->name, "Its name").check(wrong_with_new_name);
+  add_name_operand(command, "DEVICE", options->name, "Its name").check(wrong_with_new_device_name);
   const Option size =
       add_size_option(command, "--size", options->size, "Its length, which stays; without: it grows").above_zero();
   const Option in_memory =
@@ -198,7 +198,7 @@ Command make_rename_command(CLI::App& program) {
   auto options = std::make_shared<ChangeCommand>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->device, "A device, by name or UUID");
-  add_name_operand(command, "NAME", options->name, "Its new name").check(wrong_with_new_name);
+  add_name_operand(command, "NAME", options->name, "Its new name").check(wrong_with_new_device_name);
   add_flag(command, "--force", options->by_force, "Also a part of a table, which breaks it");
   add_flag(command, "--json", options->json, "Print one JSON object: device (its old name), name, uuid");
   add_store_options(command, options->at.store);

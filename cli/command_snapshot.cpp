@@ -51,8 +51,8 @@ std::string wrong_with_operand(const std::string& operand) {
   const auto [device, name] = split(operand);
   if (device.empty()) return "\"" + operand + "\" names no device: write DEVICE or DEVICE=NAME";
   if (name.empty() && operand.contains('=')) return "\"" + operand + "\" has no name behind its =";
-  const std::string wrong = wrong_with_name(device);
-  return wrong.empty() && !name.empty() ? wrong_with_new_name(name) : wrong;
+  const std::string wrong = wrong_with_device_name(device);
+  return wrong.empty() && !name.empty() ? wrong_with_new_device_name(name) : wrong;
 }
 
 std::expected<Snapshots, std::string> plan_snapshots(Endpoint& endpoint, const SnapshotOptions& options) {
@@ -236,7 +236,7 @@ Command make_clone_command(CLI::App& program) {
   auto options = std::make_shared<SnapshotOptions>();
   add_target_operand(command, options->at);
   add_name_operand(command, "DEVICE", options->device, "A device, by name or UUID");
-  add_name_operand(command, "NAME", options->other, "The clone's name").check(wrong_with_new_name);
+  add_name_operand(command, "NAME", options->other, "The clone's name").check(wrong_with_new_device_name);
   add_flag(command, "--json", options->json, "Print one JSON object: device, name, uuid (of the clone)");
   add_store_options(command, options->at.store);
   return {&command, [options] {

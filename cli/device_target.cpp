@@ -12,22 +12,22 @@ void add_target_operand(CLI::App& command, DeviceTarget& target) {
   add_operand(command, "STORE|ADDRESS", target.target, "A store, or a running server").required();
 }
 
-std::string wrong_with_name(const std::string& word) {
+std::string wrong_with_device_name(const std::string& word) {
   return is_valid_name(word) ? "" : "a device's name has 1 to 255 bytes of UTF-8 and no control characters";
 }
 
-std::string wrong_with_new_name(const std::string& word) {
+std::string wrong_with_new_device_name(const std::string& word) {
   if (parse_uuid(word)) return "a UUID is no name: it would be taken for the device that has it";
-  return wrong_with_name(word);
+  return wrong_with_device_name(word);
 }
 
 Option add_name_operand(CLI::App& command, const std::string& name, std::string& value, const std::string& help) {
-  return add_operand(command, name, value, help).check(wrong_with_name).required();
+  return add_operand(command, name, value, help).check(wrong_with_device_name).required();
 }
 
 Option add_name_operand(CLI::App& command, const std::string& name, std::vector<std::string>& values,
                         const std::string& help) {
-  return add_operand(command, name, values, help).check(wrong_with_name).required();
+  return add_operand(command, name, values, help).check(wrong_with_device_name).required();
 }
 
 std::string with_advice_on_name(const Failure& failure) {

@@ -24,13 +24,13 @@ Option add_name_operand(CLI::App& command, const std::string& name, std::string&
 Option add_name_operand(CLI::App& command, const std::string& name, std::vector<std::string>& values,
                         const std::string& help);
 /// What is wrong with such a word, or nothing.
-[[nodiscard]] std::string wrong_with_name(const std::string& word);
+[[nodiscard]] std::string wrong_with_device_name(const std::string& word);
 
 /// The words of a failure, and what to do where the name is taken.
 [[nodiscard]] std::string with_advice_on_name(const Failure& failure);
 
 /// The same of one that is to be given to a device.
-[[nodiscard]] std::string wrong_with_new_name(const std::string& word);
+[[nodiscard]] std::string wrong_with_new_device_name(const std::string& word);
 
 /// Opens the target, does `what` with it, ends the session. The exit status; failures have been told.
 [[nodiscard]] int with_endpoint(const DeviceTarget& target, const std::function<Done(Endpoint&)>& what);
