@@ -28,7 +28,7 @@ using Json = nlohmann::ordered_json;
 
 struct JournalOptions {
   std::string target;
-  StoreOptions store{.read_only = true, .without_journal = true};
+  StoreOptions store{.read_only = true};
   std::size_t records = std::numeric_limits<std::size_t>::max();  ///< so many of the last ones
   bool summary = false;
   bool json = false;
@@ -135,7 +135,9 @@ void print_journal_as_json(const JournalOptions& options, const devices::Waiting
 
 int show_store(const JournalOptions& options) {
   if (options.target == memory_store) return fail(":memory: has no journal.");
-  const auto opened = open_machine(options.target, options.store);
+  StoreOptions as_it_lies = options.store;
+  as_it_lies.without_journal = true;
+  const auto opened = open_machine(options.target, as_it_lies);
   if (!opened) return fail(opened.error());
   devices::Store& store = opened->machine->store();
   const auto journal = devices::read_journal(*opened->loop, store);
