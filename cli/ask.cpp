@@ -64,7 +64,7 @@ std::expected<Results, Failure> ask_at_once(Endpoint& endpoint, const Program& p
 }
 
 std::expected<void, Failure> try_to_delete(Endpoint& endpoint, const Uuid& device) {
-  const auto tried = ask_all(endpoint, Program().begin().delete_device(device).abort());
+  const auto tried = ask_all(endpoint, Program().begin().delete_device(device).abort().close_device(device));
   if (!tried) return std::unexpected(tried.error());
   return {};
 }

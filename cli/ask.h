@@ -34,7 +34,7 @@ using Results = std::vector<std::vector<std::uint8_t>>;
 [[nodiscard]] std::expected<Results, Failure> ask_at_once(Endpoint& endpoint, const Program& program);
 
 /// Whether the device is protected (read only), or somebody else has it open (busy), which keep it from being deleted.
-/// Nothing happens to it.
+/// Nothing happens to it, and this session has it open no longer.
 [[nodiscard]] std::expected<void, Failure> try_to_delete(Endpoint& endpoint, const Uuid& device);
 
 /// The result of an instruction that answers a UUID.

@@ -202,9 +202,7 @@ Command make_rename_command(CLI::App& program) {
   add_flag(command, "--force", options->by_force, "Also a part of a table, which breaks it");
   add_flag(command, "--json", options->json, "Print one JSON object: device (its old name), name, uuid");
   add_store_options(command, options->at.store);
-  return {&command, [options] {
-            return with_endpoint(options->at, [&](Endpoint& endpoint) { return rename(endpoint, *options); });
-          }};
+  return command_at(command, options, rename);
 }
 
 Command make_protect_command(CLI::App& program) {
@@ -220,9 +218,7 @@ Command make_protect_command(CLI::App& program) {
   add_flag(command, "--off", options->off, "They may be written to again");
   add_flag(command, "--json", options->json, "Print one JSON object: devices (name, uuid)");
   add_store_options(command, options->at.store);
-  return {&command, [options] {
-            return with_endpoint(options->at, [&](Endpoint& endpoint) { return protect(endpoint, *options); });
-          }};
+  return command_at(command, options, protect);
 }
 
 Command make_delete_command(CLI::App& program) {
@@ -241,9 +237,7 @@ Command make_delete_command(CLI::App& program) {
            "Also what clients have open, who get errors from then on, and single parts of tables");
   add_flag(command, "--json", options->json, "Print one JSON object: devices (name, uuid)");
   add_store_options(command, options->at.store);
-  return {&command, [options] {
-            return with_endpoint(options->at, [&](Endpoint& endpoint) { return remove(endpoint, *options); });
-          }};
+  return command_at(command, options, remove);
 }
 
 }  // namespace chimera::cli

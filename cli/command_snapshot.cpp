@@ -222,9 +222,7 @@ Command make_snapshot_command(CLI::App& program) {
   add_flag(command, "--json", options->json,
            "Print one JSON object: snapshots (device, name, uuid), protected_at_once");
   add_store_options(command, options->at.store);
-  return {&command, [options] {
-            return with_endpoint(options->at, [&](Endpoint& endpoint) { return make_snapshots(endpoint, *options); });
-          }};
+  return command_at(command, options, make_snapshots);
 }
 
 Command make_clone_command(CLI::App& program) {
@@ -239,9 +237,7 @@ Command make_clone_command(CLI::App& program) {
   add_name_operand(command, "NAME", options->other, "The clone's name").check(wrong_with_new_device_name);
   add_flag(command, "--json", options->json, "Print one JSON object: device, name, uuid (of the clone)");
   add_store_options(command, options->at.store);
-  return {&command, [options] {
-            return with_endpoint(options->at, [&](Endpoint& endpoint) { return make_clone(endpoint, *options); });
-          }};
+  return command_at(command, options, make_clone);
 }
 
 Command make_rollback_command(CLI::App& program) {
@@ -259,9 +255,7 @@ Command make_rollback_command(CLI::App& program) {
   add_flag(command, "--force", options->by_force, "Also while clients have the device open");
   add_flag(command, "--json", options->json, "Print one JSON object: device, uuid, snapshot");
   add_store_options(command, options->at.store);
-  return {&command, [options] {
-            return with_endpoint(options->at, [&](Endpoint& endpoint) { return roll_back(endpoint, *options); });
-          }};
+  return command_at(command, options, roll_back);
 }
 
 }  // namespace chimera::cli

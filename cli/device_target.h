@@ -3,10 +3,13 @@
 
 #include <expected>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/ask.h"
+#include "cli/commands.h"
 #include "cli/endpoint.h"
 #include "cli/options.h"
 
@@ -34,6 +37,15 @@ Option add_name_operand(CLI::App& command, const std::string& name, std::vector<
 
 /// Opens the target, does `what` with it, ends the session. The exit status; failures have been told.
 [[nodiscard]] int with_endpoint(const DeviceTarget& target, const std::function<Done(Endpoint&)>& what);
+
+/// A command that does `what` with its target, which is `at` of its options.
+template <class Options>
+[[nodiscard]] Command command_at(CLI::App& command, std::shared_ptr<Options> options,
+                                 Done (*what)(Endpoint&, const Options&)) {
+  return {&command, [options = std::move(options), what] {
+            return with_endpoint(options->at, [&](Endpoint& endpoint) { return what(endpoint, *options); });
+          }};
+}
 
 /// The devices of those names or UUIDs, each once. Errors are whole sentences.
 [[nodiscard]] std::expected<std::vector<FoundDevice>, std::string> find_devices(Endpoint& endpoint,

@@ -94,9 +94,6 @@ class StreamImporter {
       if (auto allowed = try_to_delete(endpoint_, device_->uuid); !allowed) {
         return std::unexpected(allowed.error().words);
       }
-      if (auto closed = ask_all(endpoint_, Program().close_device(device_->uuid)); !closed) {
-        return std::unexpected(closed.error().words);
-      }
       return {};
     }
     return std::unexpected(

@@ -1,7 +1,5 @@
 #include "cli/table_part.h"
 
-#include <algorithm>
-
 #include "isa/builder.h"
 #include "tables/names.h"
 #include "tables/table_header.h"

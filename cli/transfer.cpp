@@ -231,9 +231,6 @@ std::expected<Uuid, std::string> create_for_import(Endpoint& endpoint, const Ima
     if (auto allowed = try_to_delete(endpoint, (*replaced)->uuid); !allowed) {
       return std::unexpected(allowed.error().words);
     }
-    if (auto closed = ask_all(endpoint, Program().close_device((*replaced)->uuid)); !closed) {
-      return std::unexpected(closed.error().words);
-    }
   }
   const std::string working = working_name(name);
   if (auto room = make_room(endpoint, working); !room) return std::unexpected(room.error());
